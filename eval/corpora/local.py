@@ -1,0 +1,104 @@
+"""A corpus in files: one file, a folder of text files, or a folder in the BEIR layout."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from xret.errors import CorpusError
+from xret.eval.corpora.records import BadRecord, Record, read_records
+from xret.eval.corpora.shapes import document_of, query_of
+from xret.eval.trec import Qrels, read_qrels
+from xret.types import Document, Query
+
+__all__ = ["LocalCorpus", "read_queries"]
+
+SUFFIXES = (".jsonl", ".ndjson", ".tsv", ".parquet", ".txt")
+COMPRESSIONS = ("", ".gz", ".zst")
+
+
+class LocalCorpus:
+    """Documents, and in the BEIR layout queries and judgements, under one path."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.name = path.name.partition(".")[0] or "corpus"
+
+    def documents(
+        self, *, on_reject: Callable[[BadRecord], None], lang: str | None = None
+    ) -> Iterator[Document]:
+        """Every good document in file order; bad records go to `on_reject`.
+
+        Raises CorpusError where the path holds nothing that could be a corpus.
+        """
+        for file in self._files():
+            for record in read_records(file):
+                if isinstance(record, Record) and file.suffix == ".txt":
+                    relative = file.relative_to(self.path) if file != self.path else file.name
+                    record = Record({**record.fields, "id": str(relative)}, record.place)
+                found = record if isinstance(record, BadRecord) else document_of(record, lang=lang)
+                if isinstance(found, BadRecord):
+                    on_reject(found)
+                else:
+                    yield found
+
+    def queries(self) -> list[Query]:
+        """The queries beside the documents. Raises CorpusError where there are none."""
+        return read_queries(self._beside("queries", (".jsonl", ".tsv")))
+
+    def qrels(self) -> Qrels:
+        """The judgements beside the documents (the BEIR test split where there are several)."""
+        folder = self.path / "qrels"
+        if folder.is_dir():
+            for split in ("test", "dev", "train"):
+                for suffix in (".tsv", ".tsv.gz"):
+                    if (folder / f"{split}{suffix}").is_file():
+                        return read_qrels(folder / f"{split}{suffix}")
+        return read_qrels(self._beside("qrels", (".tsv", ".txt")))
+
+    def _files(self) -> list[Path]:
+        if self.path.is_file():
+            return [self.path]
+        if not self.path.is_dir():
+            raise CorpusError(f"no such file or folder: {self.path}")
+        for compression in COMPRESSIONS:
+            for suffix in (".jsonl", ".tsv", ".parquet"):
+                named = self.path / f"corpus{suffix}{compression}"
+                if named.is_file():
+                    return [named]
+        found = [
+            Path(folder) / name
+            for folder, _, names in os.walk(self.path)
+            for name in names
+            if name.removesuffix(".gz").removesuffix(".zst").endswith(SUFFIXES)
+        ]
+        if not found:
+            raise CorpusError(f"{self.path} holds no corpus file ({' '.join(SUFFIXES)})")
+        return sorted(found)
+
+    def _beside(self, stem: str, suffixes: tuple[str, ...]) -> Path:
+        for suffix in suffixes:
+            for compression in COMPRESSIONS:
+                path = self.path / f"{stem}{suffix}{compression}"
+                if path.is_file():
+                    return path
+        raise CorpusError(f"{self.path} has no {stem} file; name one")
+
+
+def read_queries(path: Path) -> list[Query]:
+    """The queries of a file, strictly: one bad record would change every measure.
+
+    Raises CorpusError naming the first bad record or the first id met twice.
+    """
+    queries: dict[str, Query] = {}
+    for record in read_records(path):
+        query = record if isinstance(record, BadRecord) else query_of(record)
+        if isinstance(query, BadRecord):
+            raise CorpusError(f"{query.place}: {query.reason}")
+        if query.query_id in queries:
+            raise CorpusError(f"{path}: query id {query.query_id!r} appears twice")
+        queries[query.query_id] = query
+    if not queries:
+        raise CorpusError(f"{path} holds no query")
+    return list(queries.values())

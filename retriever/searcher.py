@@ -1,0 +1,239 @@
+"""A question in, ranked documents out: the encoder and the index joined."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from xret.config import find_index
+from xret.errors import QueryError
+from xret.index.reader import IndexReader
+from xret.index.writer import check_encoder
+from xret.retriever.build import IndexBuild
+from xret.retriever.encoder import Encoder, load_encoder
+from xret.retriever.identify import identify_language
+from xret.retriever.languages import direction, language_code
+from xret.types import UNDETERMINED, Document, Hit, LangSource, Query
+
+__all__ = ["QueryInfo", "SearchAnswer", "SearchHit", "Searcher", "Snippet", "Timings", "open"]
+
+MAX_QUERY_CHARACTERS = 8_192
+MAX_K = 10_000
+SNIPPET_CHARACTERS = 240
+
+
+@dataclass(frozen=True, slots=True)
+class Snippet:
+    """Plain text of a document; spans are [start, end, weight] in code points, half open."""
+
+    text: str
+    spans: list[tuple[int, int, float]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class SearchHit:
+    """One result. `lang_source` says how the language is known; higher scores are better."""
+
+    id: str
+    rank: int
+    score: float
+    lang: str
+    lang_source: LangSource
+    lang_confidence: float
+    dir: str
+    title: str
+    url: str | None
+    snippets: list[Snippet]
+    fields: dict[str, Any]
+
+    @property
+    def doc_id(self) -> str:
+        return self.id
+
+
+@dataclass(frozen=True, slots=True)
+class QueryInfo:
+    text: str
+    lang: str
+    lang_source: LangSource
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    encode_ms: float
+    search_ms: float
+    fetch_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class SearchAnswer:
+    """What the HTTP endpoint sends and `xret search --json` prints."""
+
+    request_id: str
+    index: str
+    index_version: int
+    model: str
+    query: QueryInfo
+    took_ms: float
+    timings: Timings
+    hits: list[SearchHit]
+    warnings: list[str]
+
+
+class Searcher:
+    """An open index with the encoder that built it."""
+
+    def __init__(self, name: str, reader: IndexReader, encoder: Encoder) -> None:
+        self.name = name
+        self.reader = reader
+        self.encoder = encoder
+
+    @classmethod
+    def open(cls, index: str | Path, *, encoder: str | None = None) -> Searcher:
+        """Open an index by name or path, with its own encoder or the one named.
+
+        Raises IndexNotFoundError, DamagedIndexError, UnknownModelError, and
+        EncoderMismatchError where the encoder's content is not what built the index.
+        """
+        folder = find_index(index)
+        reader = IndexReader.open(folder)
+        loaded = load_encoder(encoder or reader.settings["encoder"])
+        check_encoder(reader.settings, loaded.spec, folder)
+        return cls(folder.name, reader, loaded)
+
+    def close(self) -> None:
+        self.reader.close()
+
+    def search(
+        self,
+        text: str,
+        *,
+        lang: str | None = None,
+        k: int = 10,
+        doc_langs: Sequence[str] | None = None,
+    ) -> list[SearchHit]:
+        """The k best documents, best first; `answer` has the timings as well."""
+        return self.answer(text, lang=lang, k=k, doc_langs=doc_langs).hits
+
+    def answer(
+        self,
+        text: str,
+        *,
+        lang: str | None = None,
+        k: int = 10,
+        offset: int = 0,
+        doc_langs: Sequence[str] | None = None,
+        identify: bool = True,
+    ) -> SearchAnswer:
+        """Search and say how it went.
+
+        lang: the query's language, identified when None (unless `identify` is off and the
+        encoder does not route by language). doc_langs: only documents in these languages.
+        offset: how many of the best to leave out. Raises QueryError and LanguageError.
+        """
+        start = time.perf_counter()
+        _check_k(k, offset)
+        langs = None if doc_langs is None else [language_code(code) for code in doc_langs]
+        query = self._query(text, lang, identify or self.encoder.spec.language_adapters)
+        embeddings = self.encoder.encode_queries([query])
+        encoded = time.perf_counter()
+        ranked = self.reader.search(embeddings, k + offset, langs=langs)[0][offset:]
+        searched = time.perf_counter()
+        hits = self._hits(ranked, offset)
+        fetched = time.perf_counter()
+        return SearchAnswer(
+            request_id=uuid.uuid4().hex,
+            index=self.name,
+            index_version=self.reader.info().version,
+            model=self.encoder.spec.name,
+            query=QueryInfo(query.text, query.lang, query.lang_source),
+            took_ms=_ms(start, fetched),
+            timings=Timings(_ms(start, encoded), _ms(encoded, searched), _ms(searched, fetched)),
+            hits=hits,
+            warnings=[],
+        )
+
+    def rank(
+        self, queries: Sequence[Query], k: int, *, langs: Sequence[str] | None = None
+    ) -> list[list[Hit]]:
+        """Bare rankings of many queries at once, for evaluation."""
+        for query in queries:
+            _check_text(query.text)
+        return self.reader.search(self.encoder.encode_queries(queries), k, langs=langs)
+
+    def add(self, documents: Sequence[Document]) -> int:
+        """Add documents, committed when this returns; returns how many were new."""
+        build = IndexBuild(documents, self.reader.folder, self.encoder)
+        for _ in build.run():
+            pass
+        return build.summary.added
+
+    def _query(self, text: str, lang: str | None, identify: bool) -> Query:
+        _check_text(text)
+        if lang is not None:
+            return Query("", text, language_code(lang), "given")
+        found = identify_language(text)[0] if identify else UNDETERMINED
+        return Query("", text, found, "unknown" if found == UNDETERMINED else "identified")
+
+    def _hits(self, ranked: Sequence[Hit], offset: int) -> list[SearchHit]:
+        scores = {hit.doc_id: (offset + i + 1, hit.score) for i, hit in enumerate(ranked)}
+        documents = self.reader.documents([hit.doc_id for hit in ranked])
+        return [_hit(document, *scores[document.doc_id]) for document in documents]
+
+
+def open(index: str | Path, *, encoder: str | None = None) -> Searcher:
+    """Open an index by name or path; see `Searcher.open`."""
+    return Searcher.open(index, encoder=encoder)
+
+
+def _hit(document: Document, rank: int, score: float) -> SearchHit:
+    return SearchHit(
+        id=document.doc_id,
+        rank=rank,
+        score=round(score, 6),
+        lang=document.lang,
+        lang_source=document.lang_source,
+        lang_confidence=document.lang_confidence,
+        dir=direction(document.lang),
+        title=document.title,
+        url=document.url,
+        snippets=[Snippet(_opening(document.text))],
+        fields={**document.meta, **({"date": document.date} if document.date else {})},
+    )
+
+
+def _opening(text: str) -> str:
+    """The beginning of a text, cut at a space where there is one near."""
+    flat = re.sub(r"\s+", " ", text).strip()
+    if len(flat) <= SNIPPET_CHARACTERS:
+        return flat
+    cut = flat.rfind(" ", SNIPPET_CHARACTERS * 3 // 4, SNIPPET_CHARACTERS)
+    return flat[: cut if cut > 0 else SNIPPET_CHARACTERS] + "…"
+
+
+def _check_text(text: str) -> None:
+    if len(text) > MAX_QUERY_CHARACTERS:
+        raise QueryError(
+            f"the query has {len(text):,} characters; at most {MAX_QUERY_CHARACTERS:,} are taken"
+        )
+    if not any(character.isprintable() and not character.isspace() for character in text):
+        raise QueryError("the query is empty; write a few words of what you are looking for")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise QueryError("the query holds a lone surrogate and is not valid Unicode text")
+
+
+def _check_k(k: int, offset: int) -> None:
+    if k < 1 or offset < 0 or k + offset > MAX_K:
+        raise QueryError(
+            f"asked for {k} hits from position {offset}; k is at least 1, and the last hit "
+            f"asked for at most {MAX_K:,}"
+        )
+
+
+def _ms(start: float, end: float) -> float:
+    return round((end - start) * 1000, 3)

@@ -1,0 +1,126 @@
+"""`xret eval`: how good an index answers, language pair by language pair."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from xret.cli.options import AsJson, EncoderOption
+from xret.cli.output import message, print_json, print_table
+
+if TYPE_CHECKING:
+    from xret.eval.runner import PairResult
+    from xret.retriever.searcher import Searcher
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    corpus: Annotated[
+        str, typer.Argument(metavar="CORPUS", help="A corpus with judgements, or an index.")
+    ],
+    topics: Annotated[
+        Path | None, typer.Option("--topics", help="Queries, where the corpus brings none.")
+    ] = None,
+    qrels: Annotated[
+        Path | None, typer.Option("--qrels", help="Judgements, where the corpus brings none.")
+    ] = None,
+    measures: Annotated[
+        list[str] | None, typer.Option("--measure", help="A measure of ir_measures; repeatable.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="Write the mixed run here, in TREC format.")
+    ] = None,
+    encoder: EncoderOption = "xret-static",
+    as_json: AsJson = False,
+) -> None:
+    """Evaluate a corpus (indexed first where it is not yet), or an index with --topics."""
+    from xret.errors import CorpusError
+    from xret.eval.corpora.local import read_queries
+    from xret.eval.corpora.registry import open_corpus
+    from xret.eval.measures import DEFAULT_MEASURES
+    from xret.eval.runner import PairEvaluation
+    from xret.eval.trec import read_qrels, write_run
+
+    if (topics is None) != (qrels is None):
+        raise CorpusError("--topics and --qrels go together; name both or neither")
+    source = None if topics else open_corpus(corpus)
+    queries = read_queries(topics) if topics else source.queries()  # type: ignore[union-attr]
+    judgements = read_qrels(qrels) if qrels else source.qrels()  # type: ignore[union-attr]
+    searcher = _searcher(corpus if source is None else source.name, corpus, encoder)
+    chosen = measures or list(DEFAULT_MEASURES)
+    evaluation = PairEvaluation(searcher, queries, judgements, measures=chosen)
+    results = list(evaluation.results())
+    if output:
+        write_run(output, evaluation.run(searcher.encoder.spec.name))
+    report = _report(searcher, results)
+    if as_json:
+        print_json(report)
+    else:
+        _print(report, results)
+
+
+def _searcher(name: str, corpus: str, encoder: str) -> Searcher:
+    from xret.cli.index import build_index
+    from xret.config import find_index
+    from xret.errors import IndexNotFoundError
+    from xret.eval.corpora.registry import CORPORA
+    from xret.retriever.searcher import Searcher
+
+    try:
+        folder = find_index(name)
+    except IndexNotFoundError:
+        if corpus not in CORPORA:
+            raise
+        message(f"{corpus} is not indexed yet; indexing it")
+        build_index(corpus, None, encoder=encoder)
+        folder = find_index(name)
+    return Searcher.open(folder)
+
+
+def _report(searcher: Searcher, results: list[PairResult]) -> dict[str, Any]:
+    first = next(iter(results[-1].measures))
+    pairs = [r for r in results if r.doc_lang is not None]
+    cross = [r for r in pairs if r.query_lang != r.doc_lang]
+    same = [r for r in pairs if r.query_lang == r.doc_lang]
+    worst = min(cross, key=lambda r: r.measures[first], default=None)
+    return {
+        "index": searcher.name,
+        "encoder": searcher.encoder.spec.name,
+        "mean_cross_language": _mean(cross),
+        "mean_same_language": _mean(same),
+        "worst_pair": worst,
+        "results": results,
+    }
+
+
+def _mean(results: list[PairResult]) -> dict[str, float]:
+    if not results:
+        return {}
+    names = results[0].measures
+    return {name: sum(r.measures[name] for r in results) / len(results) for name in names}
+
+
+def _print(report: dict[str, Any], results: list[PairResult]) -> None:
+    names = list(results[0].measures)
+    rows = [
+        (r.query_lang or "all", r.doc_lang or "all", str(r.queries),
+         *[f"{r.measures[name]:.4f}" for name in names])
+        for r in results
+    ]  # fmt: skip
+    print_table(("query", "documents", "queries", *names), rows)
+    for title, key in (
+        ("across languages", "mean_cross_language"),
+        ("within one", "mean_same_language"),
+    ):
+        if report[key]:
+            values = ", ".join(f"{name} {value:.4f}" for name, value in report[key].items())
+            message(f"mean of the pairs {title}: {values}")
+    worst = report["worst_pair"]
+    if worst is not None:
+        message(
+            f"weakest pair: {worst.query_lang} to {worst.doc_lang}, "
+            f"{names[0]} {worst.measures[names[0]]:.4f}"
+        )

@@ -1,0 +1,203 @@
+"""`xret index`: a corpus in, an index out."""
+
+from __future__ import annotations
+
+import json
+import resource
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from xret.cli.options import AsJson, EncoderOption
+from xret.cli.output import message, print_json, print_table, show_progress
+
+if TYPE_CHECKING:
+    from xret.eval.corpora.records import BadRecord
+    from xret.retriever.build import IndexBuild
+
+__all__ = ["build_index", "index"]
+
+
+def index(
+    corpus: Annotated[
+        str,
+        typer.Option(
+            "--corpus", help="Name of a corpus, a file (.jsonl .tsv .parquet .txt), a folder."
+        ),
+    ],
+    output: Annotated[
+        Path | None, typer.Option("--output", help="Folder of the index; kept at home by default.")
+    ] = None,
+    encoder: EncoderOption = "xret-static",
+    lang: Annotated[
+        str | None, typer.Option("--lang", help="Language of documents that name none.")
+    ] = None,
+    duplicates: Annotated[
+        Literal["error", "skip", "replace"],
+        typer.Option("--duplicates", help="What to do with a document id met twice."),
+    ] = "error",
+    on_error: Annotated[
+        Literal["reject", "stop"],
+        typer.Option("--on-error", help="What to do with a record that cannot be read."),
+    ] = "reject",
+    as_json: AsJson = False,
+) -> None:
+    """Build an index, or add what is new to one; run it again to go on after a break."""
+    summary = build_index(
+        corpus, output, encoder=encoder, lang=lang, duplicates=duplicates, on_error=on_error
+    )
+    if as_json:
+        print_json(summary)
+    else:
+        _print_summary(summary)
+
+
+def build_index(
+    corpus: str,
+    output: Path | None,
+    *,
+    encoder: str,
+    lang: str | None = None,
+    duplicates: Literal["error", "skip", "replace"] = "error",
+    on_error: Literal["reject", "stop"] = "reject",
+) -> dict[str, Any]:
+    """Build with progress on stderr; returns what the build did, for printing."""
+    from xret.config import index_folder
+    from xret.errors import CorpusError
+    from xret.eval.corpora.registry import open_corpus
+    from xret.retriever.build import IndexBuild
+    from xret.retriever.encoder import load_encoder
+    from xret.retriever.languages import language_code
+
+    source = open_corpus(corpus)
+    folder = output or index_folder(source.name)
+    rejects = _Rejects(stop=on_error == "stop")
+    documents = source.documents(on_reject=rejects.add, lang=language_code(lang) if lang else None)
+    first = next(documents, None)
+    if first is None:
+        raise CorpusError(f"{corpus} holds no document that can be indexed{rejects.why()}")
+    build = IndexBuild(
+        chain([first], documents), folder, load_encoder(encoder), duplicates=duplicates
+    )
+    with _stoppable(build):
+        show_progress(build.run())
+    rejects.write(folder)
+    if build.stopped:
+        message(f"stopped and committed; to go on, run: {_command_line()}")
+        raise typer.Exit(130)
+    return _summary(build, folder, output, rejects)
+
+
+class _Rejects:
+    """Records that could not be read, for rejects.jsonl and the summary."""
+
+    def __init__(self, *, stop: bool) -> None:
+        self._stop = stop
+        self.records: list[BadRecord] = []
+
+    def add(self, record: BadRecord) -> None:
+        from xret.errors import CorpusError
+
+        if self._stop:
+            raise CorpusError(f"{record.place}: {record.reason}")
+        self.records.append(record)
+
+    def why(self) -> str:
+        if not self.records:
+            return ""
+        first = self.records[0]
+        return f"; {len(self.records):,} records refused, the first: {first.place}: {first.reason}"
+
+    def write(self, folder: Path) -> None:
+        path = folder / "rejects.jsonl"
+        lines = [
+            json.dumps({"place": record.place, "reason": record.reason}, ensure_ascii=False)
+            for record in self.records
+        ]
+        if lines:
+            path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        else:
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _stoppable(build: IndexBuild) -> Iterator[None]:
+    """The first Ctrl-C commits and stops, the second interrupts at once."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        message("stopping after this batch; press Ctrl-C again to stop at once")
+        build.stop()
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _summary(
+    build: IndexBuild, folder: Path, output: Path | None, rejects: _Rejects
+) -> dict[str, Any]:
+    from xret.index.reader import IndexReader
+
+    reader = IndexReader.open(folder)
+    info, size_bytes = reader.info(), reader.size_bytes()
+    reader.close()
+    done = build.summary
+    return {
+        "index": folder.name if output is None else str(output),
+        "folder": str(folder),
+        "documents": info.documents,
+        "languages": info.languages,
+        "added": done.added,
+        "unchanged": done.unchanged,
+        "skipped": done.skipped,
+        "replaced": done.replaced,
+        "rejected": len(rejects.records),
+        "truncated": done.truncated,
+        "seconds": round(done.seconds, 3),
+        "documents_per_s": round(done.added / done.seconds, 1) if done.seconds else 0.0,
+        "bytes": size_bytes,
+        "bytes_per_document": round(size_bytes / info.documents) if info.documents else 0,
+        "peak_memory_bytes": _peak_memory_bytes(),
+    }
+
+
+def _print_summary(summary: dict[str, Any]) -> None:
+    rows = [
+        ("documents", f"{summary['documents']:,} ({_changes(summary)})"),
+        ("languages", ", ".join(f"{lang} {n:,}" for lang, n in summary["languages"].items())),
+        ("time", f"{summary['seconds']:.1f} s, {summary['documents_per_s']:,.0f} documents/s"),
+        ("size", f"{summary['bytes']:,} bytes, {summary['bytes_per_document']:,} a document"),
+        ("truncated", f"{summary['truncated']:,} documents"),
+        ("peak memory", f"{summary['peak_memory_bytes'] / 2**20:,.0f} MiB"),
+        ("index", summary["folder"]),
+    ]
+    print_table(("", "value"), rows)
+    if summary["rejected"]:
+        message(f"{summary['rejected']:,} records refused: see {summary['folder']}/rejects.jsonl")
+    message(f'next: xret search {summary["index"]} "your question in any language"')
+
+
+def _changes(summary: dict[str, Any]) -> str:
+    counts = ((name, summary[name]) for name in ("added", "unchanged", "skipped", "replaced"))
+    return ", ".join(f"{count:,} {name}" for name, count in counts if count or name == "added")
+
+
+def _peak_memory_bytes() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _command_line() -> str:
+    import shlex
+
+    return shlex.join(["xret", *sys.argv[1:]])

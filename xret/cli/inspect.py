@@ -1,0 +1,50 @@
+"""`xret info` and `xret verify`: what an index holds, and whether it is sound."""
+
+from __future__ import annotations
+
+import typer
+
+from xret.cli.options import AsJson, IndexArgument
+from xret.cli.output import message, print_json, print_table
+
+__all__ = ["info", "verify"]
+
+
+def info(index: IndexArgument, as_json: AsJson = False) -> None:
+    """Documents, languages, encoder and size of an index."""
+    from xret.config import find_index
+    from xret.index.reader import IndexReader
+
+    reader = IndexReader.open(find_index(index))
+    found = reader.info()
+    answer = {
+        "documents": found.documents,
+        "passages": found.documents,
+        "languages": found.languages,
+        "encoder": found.settings["encoder"],
+        "fingerprint": found.settings["encoder_fingerprint"],
+        "dim": reader.dim,
+        "segments": found.segments,
+        "bytes": reader.size_bytes(),
+        "version": found.version,
+    }
+    if as_json:
+        print_json(answer)
+        return
+    languages = ", ".join(f"{lang} {count:,}" for lang, count in found.languages.items())
+    rows = [(name, str(value)) for name, value in {**answer, "languages": languages}.items()]
+    print_table(("", "value"), rows)
+
+
+def verify(index: IndexArgument) -> None:
+    """Check every file and every stored document; exit status 1 when one is damaged."""
+    from xret.config import find_index
+    from xret.index.reader import find_faults
+
+    folder = find_index(index)
+    faults = find_faults(folder)
+    for fault in faults:
+        message(f"xret: {fault}")
+    if faults:
+        raise typer.Exit(1)
+    typer.echo(f"{folder} is sound")

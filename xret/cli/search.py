@@ -1,0 +1,46 @@
+"""`xret search`: one question, ranked documents."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from xret.cli.options import AsJson, IndexArgument
+from xret.cli.output import print_json, print_table
+
+__all__ = ["search"]
+
+
+def search(
+    index: IndexArgument,
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="The question, in any language.")],
+    k: Annotated[int, typer.Option("-k", "--hits", min=1, help="How many hits.")] = 10,
+    lang: Annotated[
+        str | None, typer.Option("--lang", "--query-lang", help="Language of the question.")
+    ] = None,
+    doc_lang: Annotated[
+        list[str] | None,
+        typer.Option("--doc-lang", help="Only documents in this language; may be repeated."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Search an index; the hits may be in any of its languages."""
+    from xret.retriever.searcher import Searcher
+
+    searcher = Searcher.open(index)
+    answer = searcher.answer(query, lang=lang, k=k, doc_langs=doc_lang, identify=False)
+    if as_json:
+        print_json(answer)
+        return
+    rows = [
+        (str(hit.rank), f"{hit.score:.4f}", _lang(hit.lang, hit.lang_source), hit.id, hit.title,
+         hit.snippets[0].text)
+        for hit in answer.hits
+    ]  # fmt: skip
+    print_table(("rank", "score", "lang", "id", "title", "text"), rows)
+
+
+def _lang(lang: str, source: str) -> str:
+    """A language that was not given but identified carries a mark."""
+    return lang if source == "given" else f"{lang}?"

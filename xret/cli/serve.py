@@ -1,0 +1,26 @@
+"""`xret serve`: indices over HTTP."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from xret.cli.output import message
+
+__all__ = ["serve"]
+
+
+def serve(
+    indexes: Annotated[
+        list[str], typer.Argument(metavar="INDEX...", help="Names or folders of indices.")
+    ],
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="Port; 0 picks one.")
+    ] = 8080,
+) -> None:
+    """Serve indices over HTTP until interrupted; see /openapi.json for the interface."""
+    from xret.server.serve import serve as run
+
+    run(indexes, host=host, port=port, announce=message)

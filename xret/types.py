@@ -1,0 +1,125 @@
+"""The values that every part of xret exchanges. Nothing heavier than numpy is imported here.
+
+Field names are those of ir_datasets and ir_measures: `doc_id`, `query_id`, `score`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int64]
+
+__all__ = [
+    "UNDETERMINED",
+    "Document",
+    "Embeddings",
+    "EncoderSpec",
+    "FloatArray",
+    "Hit",
+    "IntArray",
+    "LangSource",
+    "Progress",
+    "Query",
+    "Run",
+]
+
+UNDETERMINED = "und"
+"""The BCP 47 code of a language that is not known."""
+
+LangSource = Literal["given", "identified", "unknown"]
+"""How a language is known: the user's word, an identifier's guess, or not at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One searchable text. `lang` is BCP 47, `UNDETERMINED` until it is identified."""
+
+    doc_id: str
+    text: str
+    lang: str = UNDETERMINED
+    title: str = ""
+    url: str | None = None
+    date: str | None = None
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    lang_source: LangSource = "given"
+    lang_confidence: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One question. `lang` is BCP 47, `UNDETERMINED` where nobody said or guessed it."""
+
+    query_id: str
+    text: str
+    lang: str = UNDETERMINED
+    lang_source: LangSource = "given"
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One ranked document; a higher score is better, ties are ordered by `doc_id`."""
+
+    doc_id: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Rankings of many queries: hits by `query_id`, best first."""
+
+    tag: str
+    hits: Mapping[str, Sequence[Hit]]
+
+
+@dataclass(frozen=True, slots=True)
+class Embeddings:
+    """Vectors of n texts, packed and ragged: no padding that could be scored by mistake.
+
+    values: (t, d) float32; offsets: (n + 1,) int64, rising from 0 to t.
+    Text i owns values[offsets[i]:offsets[i + 1]]; a bi-encoder has one row a text.
+    """
+
+    values: FloatArray
+    offsets: IntArray
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, position: int) -> FloatArray:
+        return self.values[self.offsets[position] : self.offsets[position + 1]]
+
+    def __iter__(self) -> Iterator[FloatArray]:
+        return (self[position] for position in range(len(self)))
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderSpec:
+    """What an index must know of the encoder that built it.
+
+    name: for people. fingerprint: hash of everything that shapes a vector (weights,
+    tokenizer, pooling, text template); two encoders are the same when it is equal.
+    dim: width of every vector. languages: BCP 47 codes it was trained on.
+    language_adapters: whether a text's vectors depend on its language.
+    """
+
+    name: str
+    fingerprint: str
+    dim: int
+    languages: tuple[str, ...]
+    language_adapters: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a piece of long work has come; `total` is None while it is unknown."""
+
+    stage: str
+    done: int
+    total: int | None
+    unit: str
