@@ -17,7 +17,7 @@ from typing import Any
 
 import xxhash
 
-from xret.errors import DamagedIndexError, IndexNotFoundError
+from xret.errors import DamagedIndexError, IndexLockedError, IndexNotFoundError
 from xret.index.segment import SegmentFile
 from xret.types import Document
 
@@ -81,11 +81,9 @@ class Catalog:
         path = folder / NAME
         if not path.is_file():
             raise IndexNotFoundError(f"{folder} holds no index (no {NAME} in it)")
-        try:
+        with _damage(path):
             catalog = cls(path, _connect(path))
-            found = catalog.settings().get("format")
-        except sqlite3.DatabaseError as error:
-            raise DamagedIndexError(f"{path} cannot be read as a catalog: {error}") from error
+        found = catalog.setting("format")
         if found != str(FORMAT):
             raise DamagedIndexError(
                 f"{path} has index format {found}, this version reads {FORMAT}; "
@@ -117,7 +115,13 @@ class Catalog:
             self._connection.execute("ROLLBACK")
 
     def settings(self) -> dict[str, str]:
-        return dict(self._connection.execute("SELECT name, value FROM settings"))
+        return dict(self._rows("SELECT name, value FROM settings"))
+
+    def setting(self, name: str) -> str:
+        """One setting. Raises DamagedIndexError where it is missing."""
+        for (value,) in self._rows("SELECT value FROM settings WHERE name = ?", (name,)):
+            return str(value)
+        raise DamagedIndexError(f"{self.path} has lost its setting {name!r}")
 
     def add_segment(
         self, segment: int, files: Iterable[SegmentFile], documents: Sequence[Document]
@@ -147,7 +151,7 @@ class Catalog:
     def segments(self) -> dict[int, list[SegmentFile]]:
         """Every committed segment's files, in the order of the commits."""
         found: dict[int, list[SegmentFile]] = {}
-        for segment, *file in self._connection.execute(
+        for segment, *file in self._rows(
             "SELECT segment, file, size_bytes, checksum FROM segments ORDER BY segment, file"
         ):
             found.setdefault(segment, []).append(SegmentFile(*file))
@@ -155,75 +159,99 @@ class Catalog:
 
     def stored(self, doc_id: str) -> tuple[int, str] | None:
         """The stored document's row number and content hash, None when the id is new."""
-        row = self._connection.execute(
-            "SELECT document, hash FROM documents WHERE doc_id = ?", (doc_id,)
-        ).fetchone()
-        return (row[0], row[1]) if row else None
+        for row in self._rows("SELECT document, hash FROM documents WHERE doc_id = ?", (doc_id,)):
+            return row[0], row[1]
+        return None
 
     def last_document(self) -> int:
         """The highest row number in use, 0 for an empty index."""
-        row = self._connection.execute("SELECT MAX(document) FROM documents").fetchone()
-        return row[0] or 0
+        (highest,) = next(self._rows("SELECT MAX(document) FROM documents"))
+        return int(highest or 0)
 
     def version(self) -> int:
         """How many commits the index has seen."""
-        return int(self.settings()["commits"])
+        with _damage(self.path):
+            return int(self.setting("commits"))
 
     def positions(self, langs: Sequence[str] | None = None) -> Iterator[tuple[int, int]]:
         """(segment, position) of every document, or of those in one of these languages."""
-        where, values = "", list(langs or [])
-        if langs is not None:
-            where = f"WHERE lang IN ({','.join('?' * len(values))})"
+        where = "" if langs is None else f"WHERE lang IN ({','.join('?' * len(langs))})"
         query = f"SELECT segment, position FROM documents {where}"  # noqa: S608
-        yield from self._connection.execute(query, values)
+        yield from self._rows(query, langs or ())
 
     def alive(self) -> dict[int, int]:
-        """How many documents of each segment have not been deleted."""
-        return dict(
-            self._connection.execute("SELECT segment, COUNT(*) FROM documents GROUP BY segment")
-        )
+        """How many documents of each segment have not been replaced."""
+        return dict(self._rows("SELECT segment, COUNT(*) FROM documents GROUP BY segment"))
 
     def doc_ids(self, places: Iterable[tuple[int, int]]) -> list[str]:
         """The document ids at these (segment, position) places, in that order."""
         query = "SELECT doc_id FROM documents WHERE segment = ? AND position = ?"
-        return [str(self._connection.execute(query, place).fetchone()[0]) for place in places]
+        return [str(row[0]) for place in places for row in self._rows(query, place)]
 
     def documents(self, doc_ids: Iterable[str]) -> list[Document]:
         """The documents of these ids, in that order; ids that are not there are left out."""
         query = f"SELECT {_COLUMNS} FROM documents WHERE doc_id = ?"  # noqa: S608
-        rows = (self._connection.execute(query, (doc_id,)).fetchone() for doc_id in doc_ids)
-        return [_document(row) for row in rows if row is not None]
+        with _damage(self.path):
+            return [_document(row) for doc in doc_ids for row in self._rows(query, (doc,))]
 
     def damaged_documents(self) -> Iterator[str]:
         """Ids of stored documents whose content no longer has the hash written with it."""
         query = f"SELECT {_COLUMNS}, hash FROM documents ORDER BY document"  # noqa: S608
-        for *row, written in self._connection.execute(query):
-            if content_hash(_document(row)) != written:
-                yield row[0]
+        for *row, written in self._rows(query):
+            try:
+                sound = content_hash(_document(row)) == written
+            except (TypeError, ValueError, AttributeError):
+                sound = False
+            if not sound:
+                yield str(row[0])
 
     def damaged_pages(self) -> list[str]:
         """What SQLite's own integrity check says; empty for a sound file."""
-        found = [row[0] for row in self._connection.execute("PRAGMA integrity_check(5)")]
+        found = [str(row[0]) for row in self._rows("PRAGMA integrity_check(5)")]
         return [] if found == ["ok"] else found
 
     def info(self) -> IndexInfo:
-        count = self._connection.execute
         languages = dict(
-            count("SELECT lang, COUNT(*) FROM documents GROUP BY lang ORDER BY COUNT(*) DESC, lang")
+            self._rows(
+                "SELECT lang, COUNT(*) FROM documents GROUP BY lang ORDER BY COUNT(*) DESC, lang"
+            )
         )
-        files = count("SELECT COUNT(DISTINCT segment), TOTAL(size_bytes) FROM segments").fetchone()
-        settings = self.settings()
+        count = "SELECT COUNT(DISTINCT segment), TOTAL(size_bytes) FROM segments"
+        segments, size_bytes = next(self._rows(count))
         return IndexInfo(
             documents=sum(languages.values()),
             languages=languages,
-            segments=files[0],
-            vectors_bytes=int(files[1]),
-            version=int(settings["commits"]),
-            settings=settings,
+            segments=segments,
+            vectors_bytes=int(size_bytes),
+            version=self.version(),
+            settings=self.settings(),
         )
+
+    def _rows(self, query: str, values: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
+        """The rows of a query; whatever SQLite trips over on the way is damage."""
+        with _damage(self.path):
+            yield from self._connection.execute(query, tuple(values))
 
 
 _COLUMNS = "doc_id, text, lang, title, url, date, meta, lang_source, lang_confidence"
+
+
+@contextmanager
+def _damage(path: Path) -> Iterator[None]:
+    """Errors of a file that is no sound catalog, named. A lock is not damage.
+
+    Python's sqlite3 raises more than its own errors on a torn file: UnicodeDecodeError for
+    a message with foreign bytes in it, TypeError and ValueError for values of other types.
+    """
+    try:
+        yield
+    except (sqlite3.DatabaseError, UnicodeDecodeError, TypeError, ValueError) as error:
+        if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
+            raise IndexLockedError(f"{path} is locked by another process; try again") from error
+        raise DamagedIndexError(
+            f"{path} cannot be read as a catalog ({error}); restore it from a copy or build "
+            "the index again"
+        ) from error
 
 
 def _connect(path: Path) -> sqlite3.Connection:

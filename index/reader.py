@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,7 +35,7 @@ class IndexReader:
         self.folder = folder
         self._catalog = catalog
         self._turn = threading.RLock()
-        self.dim = int(catalog.settings()["dim"])
+        self.dim = int(catalog.setting("dim"))
         self._commit = self._load()
 
     @classmethod
@@ -114,7 +113,7 @@ class IndexReader:
         threshold = np.partition(scores, -k)[-k]
         candidates = np.flatnonzero(scores >= threshold)
         doc_ids = self._catalog.doc_ids((int(s), int(p)) for s, p in places[candidates])
-        ranked = sorted(zip(-scores[candidates].astype(float), doc_ids, strict=True))[:k]
+        ranked = sorted(zip((-scores[candidates]).tolist(), doc_ids, strict=True))[:k]
         return [Hit(doc_id, -score) for score, doc_id in ranked]
 
     def _current(self) -> _Commit:
@@ -123,22 +122,16 @@ class IndexReader:
         return self._commit
 
     def _load(self) -> _Commit:
-        try:
-            with self._catalog.snapshot():
-                version, named = self._catalog.version(), self._catalog.segments()
-                alive = self._catalog.alive()
-                segments = tuple(
-                    read_segment(segment_folder(self.folder, number), number, files, dim=self.dim)
-                    for number, files in named.items()
-                )
-                whole = all(
-                    alive.get(segment.segment, 0) == len(segment.offsets) - 1
-                    for segment in segments
-                )
-                masks = (None,) * len(segments) if whole else self._mask(segments, None)
-                return _Commit(version, segments, masks)
-        except sqlite3.DatabaseError as error:
-            raise DamagedIndexError(f"{self._catalog.path} cannot be read: {error}") from error
+        with self._catalog.snapshot():
+            version, named = self._catalog.version(), self._catalog.segments()
+            alive = self._catalog.alive()
+            segments = tuple(
+                read_segment(segment_folder(self.folder, number), number, files, dim=self.dim)
+                for number, files in named.items()
+            )
+            whole = all(alive.get(s.segment, 0) == len(s.offsets) - 1 for s in segments)
+            masks = (None,) * len(segments) if whole else self._mask(segments, None)
+            return _Commit(version, segments, masks)
 
     def _mask(
         self, segments: Sequence[Segment], langs: Sequence[str] | None
@@ -158,23 +151,24 @@ def find_faults(folder: Path) -> list[str]:
     """
     try:
         catalog = Catalog.open(folder)
-    except DamagedIndexError as error:
-        return [str(error)]
-    faults = []
-    try:
-        dim = int(catalog.settings()["dim"])
-        for segment, files in catalog.segments().items():
-            try:
-                read_segment(segment_folder(folder, segment), segment, files, dim=dim)
-            except DamagedIndexError as error:
-                faults.append(str(error))
+        faults = _segment_faults(folder, catalog)
         faults += [f"{catalog.path}: {page}" for page in catalog.damaged_pages()]
         for doc_id in catalog.damaged_documents():
             faults.append(f"{catalog.path}: document {doc_id!r} has changed")
-    except (sqlite3.DatabaseError, KeyError, ValueError) as error:
-        faults.append(f"{catalog.path} cannot be read: {error}")
-    finally:
         catalog.close()
+    except DamagedIndexError as error:
+        return [str(error)]
+    return faults
+
+
+def _segment_faults(folder: Path, catalog: Catalog) -> list[str]:
+    faults = []
+    dim = int(catalog.setting("dim"))
+    for segment, files in catalog.segments().items():
+        try:
+            read_segment(segment_folder(folder, segment), segment, files, dim=dim)
+        except DamagedIndexError as error:
+            faults.append(str(error))
     return faults
 
 

@@ -1,0 +1,64 @@
+"""Fixtures: a home of one's own, a tiny real encoder, and the demo corpus indexed once."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from encoders import HashingEncoder
+
+from xret.eval.corpora.registry import open_corpus
+from xret.retriever.build import IndexBuild
+from xret.retriever.encoder import load_encoder
+from xret.retriever.searcher import Searcher
+from xret.types import Document
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def build(
+    documents: list[Document], folder: Path, encoder: object, **options: object
+) -> IndexBuild:
+    """Run a whole build and return it."""
+    made = IndexBuild(documents, folder, encoder, **options)  # type: ignore[arg-type]
+    for _ in made.run():
+        pass
+    return made
+
+
+def no_reject(record: object) -> None:
+    raise AssertionError(record)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Named indices go to a folder of the test's own."""
+    folder = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("XRET_HOME", str(folder))
+    return folder
+
+
+@pytest.fixture
+def encoder() -> HashingEncoder:
+    return HashingEncoder()
+
+
+@pytest.fixture(scope="session")
+def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("demo") / "demo"
+    documents = list(open_corpus("demo").documents(on_reject=no_reject))
+    build(documents, folder, load_encoder("xret-static"))
+    return folder
+
+
+@pytest.fixture
+def demo(demo_folder: Path) -> Iterator[Searcher]:
+    searcher = Searcher.open(demo_folder)
+    yield searcher
+    searcher.close()
+
+
+@pytest.fixture
+def shared() -> Path:
+    if not SHARED.is_dir():
+        pytest.skip("the development data is not beside the checkout")
+    return SHARED

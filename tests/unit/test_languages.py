@@ -1,0 +1,63 @@
+"""Language codes of every spelling, and the identification of texts."""
+
+import pytest
+
+from xret.errors import LanguageError
+from xret.retriever.identify import identify_language
+from xret.retriever.languages import autonym, direction, language_code, language_name
+
+SPELLINGS = {
+    "fr": ["fr", "fra", "fre", "fr_XX", "fra_Latn", "fr-CA", "French", "FR"],
+    "zh": ["zh", "zho", "cmn", "zho_Hans", "zh-CN", "zh_CN", "Chinese"],
+    "zh-Hant": ["zh-Hant", "zho_Hant", "zh-TW", "zh_HK"],
+    "ar": ["ar", "arb", "arb_Arab", "ara", " ar", "ar_AR"],
+    "sw": ["sw", "swh", "swh_Latn", "Swahili"],
+    "fa": ["fa", "fas", "pes_Arab", "Persian"],
+    "sr": ["sr", "srp_Cyrl"],
+    "sr-Latn": ["sr-Latn", "srp_Latn"],
+    "he": ["he", "iw", "heb_Hebr"],
+    "und": ["", "und", "unknown"],
+}
+
+
+@pytest.mark.parametrize(
+    ("spelling", "code"), [(s, code) for code, spellings in SPELLINGS.items() for s in spellings]
+)
+def test_every_spelling_of_a_language_is_one_code(spelling: str, code: str) -> None:
+    assert language_code(spelling) == code
+    assert language_code(code) == code
+
+
+@pytest.mark.parametrize("spelling", ["xx", "no such language", "12", "fr fr fr", "q"])
+def test_what_is_no_language_is_refused(spelling: str) -> None:
+    with pytest.raises(LanguageError, match="no language code or name"):
+        language_code(spelling)
+
+
+def test_names_and_direction() -> None:
+    assert language_name("sw") == "Swahili"
+    assert autonym("de") == "Deutsch"
+    assert [direction(code) for code in ("ar", "he", "ur", "fa", "hi", "en", "und")] == [
+        "rtl", "rtl", "rtl", "rtl", "ltr", "ltr", "ltr",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "lang"),
+    [
+        ("The tide rises twice a day because of the Moon.", "en"),
+        ("La marea sube dos veces al día por la atracción de la Luna.", "es"),
+        ("Maji ya bahari hupanda mara mbili kwa siku kwa sababu ya mwezi.", "sw"),
+        ("यह नदी हिमालय से निकलती है।", "hi"),
+        ("潮汐每天涨落两次。", "zh"),
+    ],
+)
+def test_a_sentence_is_identified(text: str, lang: str) -> None:
+    found, confidence = identify_language(text)
+    assert found == lang
+    assert 0.3 <= confidence <= 1
+
+
+@pytest.mark.parametrize("text", ["", "   ", "12345 + 67", "!?"])
+def test_a_text_without_letters_tells_no_language(text: str) -> None:
+    assert identify_language(text) == ("und", 0.0)
