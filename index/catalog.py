@@ -7,6 +7,7 @@ metadata live here; vectors live in the segments that it names.
 
 from __future__ import annotations
 
+import errno
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
@@ -96,14 +97,21 @@ class Catalog:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Everything inside is one commit: all of it durable, or none of it there."""
-        self._connection.execute("BEGIN IMMEDIATE")
+        """Everything inside is one commit: all of it durable, or none of it there.
+
+        Raises OSError when the disk refuses; the last commit stays.
+        """
         try:
+            self._connection.execute("BEGIN IMMEDIATE")
             yield
-        except BaseException:
-            self._connection.execute("ROLLBACK")
+            self._connection.execute("COMMIT")
+        except BaseException as error:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            if isinstance(error, sqlite3.OperationalError):
+                reason = f"cannot commit ({error}); what was committed before stays"
+                raise OSError(errno.EIO, reason, str(self.path)) from error
             raise
-        self._connection.execute("COMMIT")
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:

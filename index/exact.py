@@ -10,6 +10,8 @@ where a document lies, and equal documents tie.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
@@ -63,27 +65,37 @@ def segment_scores(
 ) -> FloatArray:
     """MaxSim of every query with every document of a segment, in blocks of whole documents.
 
-    keep: (n,) bool; documents that are not kept score -inf, and a block without a kept
-    document is not read. Returns (len(queries), n) float32. Memory is one block of
-    `BLOCK_ROWS` rows, or the longest document where that is more.
+    keep: (n,) bool; documents that are not kept score -inf and are not read. Returns
+    (len(queries), n) float32. Memory is one block of `BLOCK_ROWS` rows, or the longest
+    document where that is more.
     """
-    offsets = segment.offsets
-    n_documents = len(offsets) - 1
+    n_documents = len(segment.offsets) - 1
     scores = np.full((len(queries), n_documents), -np.inf, dtype=np.float32)
     coded = [query_codes(query) for query in queries]
-    first = 0
-    while first < n_documents:
-        last = int(np.searchsorted(offsets, offsets[first] + BLOCK_ROWS, side="right")) - 1
-        last = max(last, first + 1)
-        if keep is None or keep[first:last].any():
-            rows = slice(int(offsets[first]), int(offsets[last]))
-            values = segment.codes[rows].astype(coded[0][0].dtype if coded else np.float32).T
-            starts = offsets[first:last] - offsets[first]
-            for position, (codes, scales) in enumerate(coded):
-                similarities = (codes @ values).astype(np.float32) * segment.scales[rows]
-                best = np.maximum.reduceat(similarities, starts, axis=1)
-                scores[position, first:last] = (best * scales).sum(axis=0, dtype=np.float32)
-        first = last
-    if keep is not None:
-        scores[:, ~keep] = -np.inf
+    for documents in _blocks(segment.offsets, keep):
+        first, last = segment.offsets[documents], segment.offsets[documents + 1]
+        ends = np.cumsum(last - first)
+        starts = ends - (last - first)
+        rows: slice | IntArray = slice(int(first[0]), int(last[-1]))
+        if last[-1] - first[0] != ends[-1]:  # some between them are not kept
+            rows = np.repeat(first - starts, last - first) + np.arange(ends[-1])
+        values = segment.codes[rows].astype(coded[0][0].dtype).T
+        row_scales = segment.scales[rows]
+        for position, (codes, scales) in enumerate(coded):
+            similarities = (codes @ values).astype(np.float32) * row_scales
+            best = np.maximum.reduceat(similarities, starts, axis=1)
+            scores[position, documents] = (best * scales).sum(axis=0, dtype=np.float32)
     return scores
+
+
+def _blocks(offsets: IntArray, keep: npt.NDArray[np.bool_] | None) -> Iterator[IntArray]:
+    """Numbers of the kept documents, cut where a block would pass `BLOCK_ROWS` rows."""
+    kept = np.arange(len(offsets) - 1) if keep is None else np.flatnonzero(keep)
+    ends = np.cumsum(offsets[kept + 1] - offsets[kept])
+    first = 0
+    while first < len(kept):
+        before = ends[first - 1] if first else 0
+        last = int(np.searchsorted(ends, before + BLOCK_ROWS, side="right"))
+        last = max(last, first + 1)
+        yield kept[first:last]
+        first = last

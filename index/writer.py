@@ -48,6 +48,8 @@ class IndexWriter:
         Raises IndexLockedError while another process writes, EncoderMismatchError when
         another encoder built it, UnusableIndexError when the folder holds something else.
         """
+        if folder.is_file():
+            raise UnusableIndexError(f"{folder} is a file; name a folder for the index")
         if folder.exists() and not (folder / NAME).exists() and _foreign(folder):
             raise UnusableIndexError(
                 f"{folder} is not empty and holds no index; name another folder"

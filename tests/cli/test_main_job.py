@@ -1,43 +1,14 @@
 """The main job, as typed: index, search, evaluate, inspect."""
 
 import json
-import os
 import random
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
-Xret = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture
-def xret(home: Path, tmp_path: Path) -> Xret:
-    """Run the real command in a folder of the test's own."""
-
-    def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-c", "from xret.cli import main; main()", *words],
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            env={**os.environ, "XRET_HOME": str(home), **environment},
-            timeout=120,
-        )
-
-    return run
-
-
-def write_corpus(path: Path, n: int = 20) -> Path:
-    lines = [
-        {"_id": f"d{i}", "text": f"river {i} flows to the sea", "lang": "en"} for i in range(n)
-    ]
-    path.write_text("\n".join(map(json.dumps, lines)) + "\n", encoding="utf-8")
-    return path
+from command_line import Xret, write_corpus
 
 
 def test_a_question_in_english_finds_answers_in_other_languages(xret: Xret) -> None:

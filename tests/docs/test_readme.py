@@ -26,7 +26,7 @@ def test_every_command_is_documented() -> None:
 def test_every_documented_flag_exists() -> None:
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     for line in re.findall(r"xret ([a-z]+(?: [a-z]+)?)(.*)", "\n".join(blocks("sh"))):
-        words, rest = line[0].split(), line[1]
+        words, rest = line[0].split(), line[1].partition("#")[0]
         command = commands[words[0]]
         command = getattr(command, "commands", {}).get(words[-1], command)
         known = {flag for param in command.params for flag in param.opts}

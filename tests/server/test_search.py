@@ -1,0 +1,126 @@
+"""What a search over HTTP takes and gives."""
+
+import httpx
+import pytest
+
+from xret.retriever.searcher import Searcher
+
+SEARCH = "/v1/search"
+
+
+def ids(answer: httpx.Response) -> list[str]:
+    assert answer.status_code == 200, answer.text
+    return [hit["id"] for hit in answer.json()["hits"]]
+
+
+def test_http_gives_the_hits_that_the_searcher_gives(
+    client: httpx.Client, searcher: Searcher
+) -> None:
+    answer = client.post(SEARCH, json={"query": "bees and fruit", "limit": 5})
+    expected = searcher.answer("bees and fruit", k=5)
+    assert ids(answer) == [hit.id for hit in expected.hits]
+    assert ids(answer)[0] == "bees.en"
+    assert [hit["score"] for hit in answer.json()["hits"]] == [hit.score for hit in expected.hits]
+
+
+def test_link_and_body_give_the_same_answer(client: httpx.Client) -> None:
+    asked = {"query": "lune mer", "query_lang": "fra", "limit": 3, "doc_lang": ["fr", "en"]}
+    by_link, by_body = client.get(SEARCH, params=asked), client.post(SEARCH, json=asked)
+    assert ids(by_link) == ids(by_body)
+    assert by_link.json()["query"] == by_body.json()["query"]
+
+
+def test_answer_has_the_documented_shape(client: httpx.Client) -> None:
+    answer = client.post(SEARCH, json={"query": "mavuno", "query_lang": "Swahili"}).json()
+    assert answer["query"] == {"text": "mavuno", "lang": "sw", "lang_source": "given"}
+    assert answer["index"] == "demo"
+    assert answer["model"] == "hashing"
+    assert answer["index_version"] == 1
+    assert set(answer["timings"]) == {"encode_ms", "search_ms", "fetch_ms"}
+    first = answer["hits"][0]
+    assert first | {"score": 0} == {
+        "id": "bees.sw",
+        "rank": 1,
+        "score": 0,
+        "lang": "sw",
+        "lang_source": "given",
+        "lang_confidence": 1.0,
+        "dir": "ltr",
+        "title": "",
+        "url": None,
+        "snippets": [{"text": "Nyuki wachache, mavuno madogo ya matunda.", "spans": []}],
+        "fields": {"pages": 3},
+    }
+
+
+def test_pages_follow_each_other_without_gap_or_repeat(client: httpx.Client) -> None:
+    whole = ids(client.post(SEARCH, json={"query": "number", "limit": 12}))
+    paged = []
+    for offset in (0, 4, 8):
+        paged += ids(client.post(SEARCH, json={"query": "number", "limit": 4, "offset": offset}))
+    assert paged == whole
+    second = client.post(SEARCH, json={"query": "number", "limit": 4, "offset": 4}).json()
+    assert [hit["rank"] for hit in second["hits"]] == [5, 6, 7, 8]
+
+
+def test_only_documents_in_the_languages_asked_for(client: httpx.Client) -> None:
+    answer = client.get(SEARCH, params={"query": "x", "doc_lang": ["fr", "swahili"], "limit": 100})
+    assert {hit["lang"] for hit in answer.json()["hits"]} == {"fr", "sw"}
+
+
+def test_right_to_left_hits_say_so(client: httpx.Client) -> None:
+    answer = client.post(SEARCH, json={"query": "الملح", "limit": 1}).json()
+    assert (answer["hits"][0]["id"], answer["hits"][0]["dir"]) == ("salt.ar", "rtl")
+
+
+def test_first_index_answers_when_none_is_named(client: httpx.Client) -> None:
+    listed = [row["name"] for row in client.get("/v1/indexes").json()["indexes"]]
+    assert listed == ["demo", "second"]
+    assert client.get(SEARCH, params={"query": "x"}).json()["index"] == "demo"
+    assert client.get(SEARCH, params={"query": "x", "index": "second"}).status_code == 200
+
+
+def test_indexes_are_listed_with_their_languages(client: httpx.Client) -> None:
+    assert client.get("/v1/indexes").json()["indexes"][0] == {
+        "name": "demo",
+        "documents": 25,
+        "languages": {"en": 22, "ar": 1, "fr": 1, "sw": 1},
+        "encoder": "hashing",
+        "version": 1,
+    }
+
+
+def test_request_id_is_the_clients_or_a_new_one(client: httpx.Client) -> None:
+    given = client.get(SEARCH, params={"query": "x"}, headers={"X-Request-ID": "my.id-7"})
+    assert given.headers["X-Request-ID"] == given.json()["request_id"] == "my.id-7"
+    odd = client.get(SEARCH, params={"query": "x"}, headers={"X-Request-ID": "<script>"})
+    assert odd.headers["X-Request-ID"] == odd.json()["request_id"] != "<script>"
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/openapi.json", "/nothing", SEARCH])
+def test_every_reply_has_the_security_headers(client: httpx.Client, path: str) -> None:
+    headers = client.get(path).headers
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert "server" not in headers
+
+
+def test_openapi_describes_what_is_really_sent(client: httpx.Client) -> None:
+    document = client.get("/openapi.json").json()
+    assert set(document["paths"]) == {
+        *(SEARCH, "/v1/indexes", "/healthz", "/livez", "/readyz"),
+    }
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for status, reply in operation["responses"].items():
+                kind = "application/json" if status == "200" else "application/problem+json"
+                assert list(reply["content"]) == [kind]
+    hit = document["components"]["schemas"]["SearchHit"]["properties"]
+    answer = client.get(SEARCH, params={"query": "x", "limit": 1}).json()
+    assert set(hit) == set(answer["hits"][0])
+    assert "HTTPValidationError" not in document["components"]["schemas"]
+
+
+def test_no_page_that_would_load_scripts_from_elsewhere(client: httpx.Client) -> None:
+    assert client.get("/docs").status_code == 404
+    assert client.get("/redoc").status_code == 404
