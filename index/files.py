@@ -21,11 +21,15 @@ def create_file(path: Path, content: bytes | memoryview) -> str:
     """Write a new file durably and return its checksum.
 
     Raises FileExistsError when the name is taken (segment files are never rewritten)
-    and OSError when the disk refuses.
+    and OSError, naming the file, when the disk refuses.
     """
-    with path.open("xb") as file:
-        file.write(content)
-        _sync(file)
+    try:
+        with path.open("xb") as file:
+            file.write(content)
+            _sync(file)
+    except OSError as error:
+        reason = f"{error.strerror}; what was committed before stays"
+        raise OSError(error.errno, reason, str(path)) from error
     return xxhash.xxh3_64_hexdigest(content)
 
 
