@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from xret.errors import DamagedIndexError
 from xret.index.files import checksum, create_file, sync_folder
-from xret.types import Embeddings, FloatArray, IntArray
+from xret.types import FloatArray, IntArray
 
 __all__ = ["Segment", "SegmentFile", "quantize", "read_segment", "segment_folder", "write_segment"]
 
@@ -59,19 +59,21 @@ def quantize(values: FloatArray) -> tuple[npt.NDArray[np.int8], FloatArray]:
     Raises ValueError when a value is not finite or a vector is all zeros: such a vector
     would score as noise without anyone noticing.
     """
-    largest = np.abs(values).max(axis=1, initial=0.0)
+    largest = np.maximum(values.max(axis=1, initial=0.0), -values.min(axis=1, initial=0.0))
     if not np.isfinite(largest).all() or (largest == 0).any():
         raise ValueError("an encoder returned a vector that is zero or not finite")
-    scales = (largest / 127.0).astype("<f4")
-    codes = np.rint(values / scales[:, None]).astype(np.int8)
-    return codes, scales
+    scales = (largest / np.float32(127)).astype("<f4")
+    scaled = values / scales[:, None]
+    np.rint(scaled, out=scaled)
+    return scaled.astype(np.int8), scales
 
 
-def write_segment(folder: Path, embeddings: Embeddings) -> list[SegmentFile]:
+def write_segment(
+    folder: Path, codes: npt.NDArray[np.int8], scales: FloatArray, offsets: IntArray
+) -> list[SegmentFile]:
     """Write and fsync the arrays into a new folder; the caller names them in a commit."""
     folder.mkdir(parents=True)
-    codes, scales = quantize(embeddings.values)
-    arrays = {"codes.i8": codes, "scales.f32": scales, "offsets.i64": embeddings.offsets}
+    arrays = {"codes.i8": codes, "scales.f32": scales, "offsets.i64": offsets}
     files = []
     for name, array in arrays.items():
         content = np.ascontiguousarray(array, dtype=DTYPES[name]).data.cast("B")

@@ -9,11 +9,12 @@ from types import TracebackType
 
 import filelock
 import numpy as np
+import numpy.typing as npt
 
 from xret.errors import EncoderMismatchError, IndexLockedError, UnusableIndexError
 from xret.index.catalog import NAME, Catalog, content_hash
 from xret.index.files import sync_folder
-from xret.index.segment import SegmentFile, segment_folder, write_segment
+from xret.index.segment import SegmentFile, quantize, segment_folder, write_segment
 from xret.types import Document, Embeddings, EncoderSpec, FloatArray
 
 __all__ = ["IndexWriter", "check_encoder"]
@@ -36,7 +37,9 @@ class IndexWriter:
         self.catalog = catalog
         self._lock = lock
         self._documents: list[Document] = []
-        self._vectors: list[FloatArray] = []
+        self._lengths: list[int] = []
+        self._codes: list[npt.NDArray[np.int8]] = []
+        self._scales: list[FloatArray] = []
         self._rows = 0
         self._written: list[tuple[int, list[SegmentFile], list[Document]]] = []
         self._pending: dict[str, str] = {}
@@ -116,14 +119,19 @@ class IndexWriter:
 
         A document with the id of an earlier one takes its place at the commit.
         """
+        codes, scales = quantize(embeddings.values)
+        first = 0
         for position, document in enumerate(documents):
-            vectors = embeddings[position]
             self._documents.append(document)
-            self._vectors.append(vectors)
             self._pending[document.doc_id] = content_hash(document)
-            self._rows += len(vectors)
+            start, end = embeddings.offsets[position : position + 2].tolist()
+            self._lengths.append(end - start)
+            self._rows += end - start
             if self._rows >= SEGMENT_ROWS:
+                self._take(codes[first:end], scales[first:end])
                 self._write_segment()
+                first = end
+        self._take(codes[first:], scales[first:])
 
     def commit(self) -> None:
         """Make everything so far durable and visible, in one transaction."""
@@ -144,14 +152,21 @@ class IndexWriter:
                 self._pending.pop(document.doc_id, None)
         self._written.clear()
 
+    def _take(self, codes: npt.NDArray[np.int8], scales: FloatArray) -> None:
+        self._codes.append(codes)
+        self._scales.append(scales)
+
     def _write_segment(self) -> None:
-        lengths = [len(vectors) for vectors in self._vectors]
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        embeddings = Embeddings(np.concatenate(self._vectors), offsets)
         segment = self._next_segment()
-        files = write_segment(segment_folder(self.folder, segment), embeddings)
+        files = write_segment(
+            segment_folder(self.folder, segment),
+            np.concatenate(self._codes),
+            np.concatenate(self._scales),
+            np.cumsum([0, *self._lengths], dtype=np.int64),
+        )
         self._written.append((segment, files, self._documents))
-        self._documents, self._vectors, self._rows = [], [], 0
+        self._documents, self._lengths, self._rows = [], [], 0
+        self._codes, self._scales = [], []
 
     def _next_segment(self) -> int:
         if self._written:

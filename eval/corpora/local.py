@@ -16,6 +16,7 @@ __all__ = ["LocalCorpus", "read_queries"]
 
 SUFFIXES = (".jsonl", ".ndjson", ".tsv", ".parquet", ".txt")
 COMPRESSIONS = ("", ".gz", ".zst")
+COUNTED_BYTES = 1 << 30
 
 
 class LocalCorpus:
@@ -42,6 +43,14 @@ class LocalCorpus:
                     on_reject(found)
                 else:
                     yield found
+
+    def count_records(self) -> int | None:
+        """How many records there may be, for a time estimate; None where counting is slow."""
+        files = self._files()
+        plain = all(file.suffix in (".jsonl", ".ndjson", ".tsv", ".txt") for file in files)
+        if not plain or sum(file.stat().st_size for file in files) > COUNTED_BYTES:
+            return None
+        return sum(1 if file.suffix == ".txt" else _count_lines(file) for file in files)
 
     def queries(self) -> list[Query]:
         """The queries beside the documents. Raises CorpusError where there are none."""
@@ -84,6 +93,14 @@ class LocalCorpus:
                 if path.is_file():
                     return path
         raise CorpusError(f"{self.path} has no {stem} file; name one")
+
+
+def _count_lines(path: Path) -> int:
+    lines = 0
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            lines += block.count(b"\n")
+    return lines
 
 
 def read_queries(path: Path) -> list[Query]:

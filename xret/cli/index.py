@@ -87,7 +87,7 @@ def build_index(
         chain([first], documents), folder, load_encoder(encoder), duplicates=duplicates
     )
     with _stoppable(build):
-        show_progress(build.run())
+        show_progress(build.run(total=source.count_records()))
     rejects.write(folder)
     if build.stopped:
         message(f"stopped and committed; to go on, run: {_command_line()}")

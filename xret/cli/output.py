@@ -88,7 +88,7 @@ def _show_bar(steps: Iterable[Progress]) -> None:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[unit]}"),
+        TextColumn("{task.fields[unit]}, {task.fields[rate]:,.0f}/s"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
@@ -96,5 +96,7 @@ def _show_bar(steps: Iterable[Progress]) -> None:
         tasks: dict[str, Any] = {}
         for step in steps:
             if step.stage not in tasks:
-                tasks[step.stage] = bars.add_task(step.stage, total=step.total, unit=step.unit)
-            bars.update(tasks[step.stage], completed=step.done, total=step.total)
+                tasks[step.stage] = bars.add_task(step.stage, unit=step.unit, rate=0.0)
+            task = bars.tasks[tasks[step.stage]]
+            rate = step.done / task.elapsed if task.elapsed else 0.0
+            bars.update(task.id, completed=step.done, total=step.total, rate=rate)
