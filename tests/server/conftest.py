@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -64,9 +66,9 @@ class Served:
 
 
 @contextlib.contextmanager
-def serving(searchers: dict[str, Searcher], **limits: float) -> Iterator[Served]:
+def serving(searchers: dict[str, Searcher], **limits: Any) -> Iterator[Served]:
     """Serve in a thread until the block ends."""
-    settings = ServerSettings(**{"probe_every_s": 3600, "threads": 2, **limits})
+    settings = dataclasses.replace(ServerSettings(probe_every_s=3600, threads=2), **limits)
     started = threading.Event()
     with bind("127.0.0.1", 0) as listener:
         listener.listen(128)

@@ -123,7 +123,7 @@ def test_nasty_address_gets_its_problem(client: httpx.Client, address: str, stat
 
 @pytest.mark.parametrize("kind", [None, "text/plain", "application/x-www-form-urlencoded", "é", ""])
 def test_body_that_is_not_called_json_is_refused(client: httpx.Client, kind: str | None) -> None:
-    headers = {} if kind is None else {"Content-Type": kind.encode()}
+    headers = httpx.Headers({} if kind is None else {"Content-Type": kind}, encoding="utf-8")
     check_problem(client.post(SEARCH, content=b'{"query": "x"}', headers=headers), 415)
 
 

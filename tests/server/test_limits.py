@@ -7,12 +7,16 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
+from encoders import HashingEncoder
 
-from tests.server.conftest import Served, serving
+from tests.server.conftest import Served, build_index, serving
+from xret.index.reader import IndexReader
 from xret.retriever.searcher import Searcher
+from xret.types import Document
 
 HEAD = b"POST /v1/search HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 LIMIT = 1 << 20
@@ -21,7 +25,7 @@ LIMIT = 1 << 20
 @pytest.fixture(scope="module")
 def hasty(searcher: Searcher) -> Iterator[Served]:
     """A server that soon loses patience."""
-    with serving({"demo": searcher}, body_timeout_s=0.3, request_timeout_s=0.8) as running:
+    with serving({"demo": searcher}, body_timeout_s=0.3, head_timeout_s=0.5) as running:
         yield running
 
 
@@ -67,6 +71,23 @@ def test_body_at_the_limit_is_read(client: httpx.Client) -> None:
     body = b'{"query": "tides"}'.ljust(LIMIT)
     reply = client.post("/v1/search", content=body, headers={"Content-Type": "application/json"})
     assert reply.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"Content-Length: 4194304\r\n\r\n" + b" " * 4_194_304,
+        b"Transfer-Encoding: chunked\r\n\r\n"
+        + (b"10000\r\n" + b" " * 65536 + b"\r\n") * 64
+        + b"0\r\n\r\n",
+    ],
+    ids=["length", "chunked"],
+)
+def test_client_still_sending_a_large_body_gets_to_read_the_reply(
+    served: Served, rest: bytes
+) -> None:
+    status, problem = exchange(served, HEAD + rest)
+    assert (status, problem["code"]) == (413, "body_too_large")
 
 
 def test_client_that_asks_first_is_refused_before_it_sends(served: Served) -> None:
@@ -144,6 +165,24 @@ def test_client_that_does_not_read_is_dropped(hasty: Served) -> None:
                     connection.sendall(request * 50)
                 except TimeoutError:
                     continue
+
+
+def test_client_that_reads_slowly_gets_the_whole_of_a_long_reply(tmp_path: Path) -> None:
+    document = Document("long", "tides", "en", meta={"pages": "x" * 6_000_000})
+    reader = IndexReader.open(build_index(tmp_path / "long", [document]))
+    searcher = Searcher("long", reader, HashingEncoder())
+    received = 0
+    with serving({"long": searcher}, head_timeout_s=0.3) as served, socket.socket() as connection:
+        served.server.config.timeout_keep_alive = 0
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        connection.connect(("127.0.0.1", served.port))
+        request = b"GET /v1/search?query=tides HTTP/1.1\r\nHost: x\r\n\r\n"
+        connection.sendall(request)
+        while part := connection.recv(65536):
+            received += len(part)
+            time.sleep(0.01)
+    searcher.close()
+    assert received > 6_000_000
 
 
 def test_good_requests_are_answered_beside_slow_ones(hasty: Served) -> None:

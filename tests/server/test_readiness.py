@@ -44,6 +44,17 @@ def test_failed_search_is_a_500_that_tells_nothing(
     assert "zqxmark" not in caplog.text
 
 
+def test_log_has_route_and_status_but_not_the_question(
+    touchy: Searcher, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG), serving({"demo": touchy}) as served:
+        search(served, "zqxmark")
+        served.http.get("/zqxmark")
+        ours = [record.getMessage() for record in caplog.records if record.name != "httpx"]
+    assert any(line.startswith("GET /v1/search 200 ") for line in ours)
+    assert not any("zqxmark" in line for line in ours if "httpcore" not in line)
+
+
 def test_readiness_falls_with_a_failure_and_returns_with_a_success(touchy: Searcher) -> None:
     with serving({"demo": touchy}) as served:
         assert served.http.get("/readyz").json() == {"status": "ready"}
@@ -60,6 +71,16 @@ def test_refused_query_does_not_make_the_server_unready(touchy: Searcher) -> Non
     with serving({"demo": touchy}) as served:
         assert search(served, "\x00").status_code == 422
         assert served.http.get("/readyz").status_code == 200
+
+
+def test_search_may_take_longer_than_a_client_may(
+    touchy: Searcher, asking: ThreadPoolExecutor
+) -> None:
+    with serving({"demo": touchy}, head_timeout_s=0.2) as served:
+        slow = asking.submit(search, served, "wait")
+        time.sleep(0.5)
+        gate(touchy).gate.set()
+        assert slow.result().status_code == 200
 
 
 def test_native_panic_is_contained(touchy: Searcher) -> None:

@@ -1,5 +1,7 @@
 """What a search over HTTP takes and gives."""
 
+from typing import Any
+
 import httpx
 import pytest
 
@@ -24,7 +26,12 @@ def test_http_gives_the_hits_that_the_searcher_gives(
 
 
 def test_link_and_body_give_the_same_answer(client: httpx.Client) -> None:
-    asked = {"query": "lune mer", "query_lang": "fra", "limit": 3, "doc_lang": ["fr", "en"]}
+    asked: dict[str, Any] = {
+        "query": "lune mer",
+        "query_lang": "fra",
+        "limit": 3,
+        "doc_lang": ["fr", "en"],
+    }
     by_link, by_body = client.get(SEARCH, params=asked), client.post(SEARCH, json=asked)
     assert ids(by_link) == ids(by_body)
     assert by_link.json()["query"] == by_body.json()["query"]

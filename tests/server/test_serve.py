@@ -18,7 +18,9 @@ import pytest
 from encoders import HashingEncoder
 
 from xret.errors import IndexNotFoundError, ServerError
-from xret.server.serve import bind, open_searchers, serve
+from xret.retriever.searcher import Searcher
+from xret.server.serve import bind, open_searchers, run, serve
+from xret.server.settings import ServerSettings
 
 PROGRAM = """
 import sys
@@ -60,15 +62,17 @@ def process(index: Path, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str]
 def test_sigterm_loses_no_request(process: tuple[subprocess.Popen[str], str]) -> None:
     server, url = process
     statuses: list[int] = []
-    unready = threading.Event()
     failures: list[Exception] = []
 
     def ask() -> None:
-        """One client that heeds readiness, as a load balancer does."""
+        """One client that heeds readiness, as a load balancer does: after a while."""
         try:
             with httpx.Client(base_url=url) as http:
-                while http.get("/readyz").status_code == 200 or not unready.is_set():
+                until = time.monotonic() + 60
+                while time.monotonic() < until:
                     statuses.append(http.get("/v1/search?query=tides").status_code)
+                    if http.get("/readyz").status_code != 200:
+                        until = min(until, time.monotonic() + 0.4)
         except Exception as error:
             failures.append(error)
 
@@ -80,7 +84,6 @@ def test_sigterm_loses_no_request(process: tuple[subprocess.Popen[str], str]) ->
         client.start()
     time.sleep(0.3)
     server.send_signal(signal.SIGTERM)
-    unready.set()
     for client in clients:
         client.join()
     assert not failures
@@ -105,6 +108,15 @@ def test_port_in_use_is_said_so() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(ServerError, match=f"port {port} on 127.0.0.1 is in use"):
             bind("127.0.0.1", port)
+
+
+def test_port_taken_between_binding_and_listening_is_said_so(searcher: Searcher) -> None:
+    with bind("127.0.0.1", 0) as first:
+        port = first.getsockname()[1]
+        with bind("127.0.0.1", port) as second:
+            first.listen()
+            with pytest.raises(ServerError, match=f"port {port} on 127.0.0.1 is in use"):
+                run({"demo": searcher}, second, announce=print, settings=ServerSettings())
 
 
 def test_port_in_use_is_said_before_an_index_is_opened(tmp_path: Path) -> None:

@@ -1,0 +1,56 @@
+"""The application: indices in, an ASGI app out. Nothing is loaded or started at import."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import anyio
+from fastapi import FastAPI
+
+from xret import __version__
+from xret.retriever.searcher import Searcher
+from xret.server.errors import add_error_handlers
+from xret.server.limits import Border, WholeBody
+from xret.server.routes import SearchRequest, create_router
+from xret.server.service import SearchService
+from xret.server.settings import ServerSettings
+
+__all__ = ["create_app"]
+
+
+def create_app(searchers: Mapping[str, Searcher], *, settings: ServerSettings) -> FastAPI:
+    """An application over open indices, by the names they have in requests.
+
+    Its lifespan asks each index one query; `/readyz` is 503 until they have answered.
+    The service behind it is `app.state.service`. The documentation pages of FastAPI are
+    off, because they load their scripts from elsewhere; `/openapi.json` is on.
+    Raises ServerError without any index.
+    """
+    service = SearchService(searchers, settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(service.watch)
+            yield
+            tasks.cancel_scope.cancel()
+
+    app = FastAPI(
+        title="xret",
+        summary="Search documents in one language with questions in another",
+        version=__version__,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.service = service
+    app.include_router(create_router(service))
+    add_error_handlers(app, fields=frozenset(SearchRequest.model_fields))
+    # The last one added is the first to see a request.
+    app.add_middleware(
+        WholeBody, max_bytes=settings.max_body_bytes, timeout_s=settings.body_timeout_s
+    )
+    app.add_middleware(Border, closing=lambda: service.stopping)
+    return app

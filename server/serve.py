@@ -1,0 +1,187 @@
+"""The process: indices opened, a port bound, requests served until a signal comes."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import logging
+import re
+import signal
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+from types import FrameType
+
+import uvicorn
+
+from xret.errors import ServerError
+from xret.retriever.searcher import Searcher
+from xret.server.app import create_app
+from xret.server.protocol import timed_protocol
+from xret.server.routes import INDEX_NAME
+from xret.server.service import SearchService
+from xret.server.settings import ServerSettings
+
+__all__ = ["HttpServer", "bind", "open_searchers", "run", "serve"]
+
+log = logging.getLogger("xret.server")
+
+MAX_HEAD_BYTES = 16 << 10
+BACKLOG = 1_024
+
+
+def serve(
+    names: Sequence[str],
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    announce: Callable[[str], None],
+    allow_public: bool = False,
+    settings: ServerSettings | None = None,
+) -> None:
+    """Serve indices, by name or path, until SIGTERM or SIGINT; returns once all is answered.
+
+    port: 0 picks a free one. announce: given one line for people as soon as requests are
+    taken. allow_public: listen on an address that other machines reach; nothing asks
+    clients for a key.
+    Raises ServerError for an address that cannot be used or an index that no request
+    could name, and what `Searcher.open` raises.
+    """
+    with bind(host, port, allow_public=allow_public) as listener:
+        searchers = open_searchers(names)
+        try:
+            run(searchers, listener, announce=announce, settings=settings or ServerSettings())
+        finally:
+            for searcher in searchers.values():
+                searcher.close()
+
+
+def open_searchers(names: Sequence[str]) -> dict[str, Searcher]:
+    """Open indices under the names they have in requests: their folders', in lower case."""
+    searchers: dict[str, Searcher] = {}
+    try:
+        for given in names:
+            searcher = Searcher.open(given)
+            folder = searcher.reader.folder.resolve()
+            name = folder.name.lower()
+            if not re.fullmatch(INDEX_NAME, name) or name in searchers:
+                searcher.close()
+                reason = "is the name of two indices" if name in searchers else "cannot be used"
+                raise ServerError(
+                    f"{name!r} {reason} in addresses (from {folder}); give the folder a name of "
+                    "its own that begins with a letter or digit and has only a-z, 0-9 and ._-"
+                )
+            searcher.name = name
+            searchers[name] = searcher
+    except BaseException:
+        for searcher in searchers.values():
+            searcher.close()
+        raise
+    return searchers
+
+
+def bind(host: str, port: int, *, allow_public: bool = False) -> socket.socket:
+    """A bound socket; raises ServerError when the address is public, unknown or taken."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except (OSError, UnicodeError) as error:
+        raise ServerError(f"{host!r} is no address to listen on; try 127.0.0.1") from error
+    if not allow_public and not ipaddress.ip_address(address[0]).is_loopback:
+        raise ServerError(
+            f"{host} can be reached from other machines, and nothing asks them for a key; "
+            "listen on 127.0.0.1 and put a proxy that does in front"
+        )
+    listener = socket.socket(family, kind, protocol)
+    try:
+        # Else the port stays taken for a minute after a restart.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        raise _unusable(host, port, error) from error
+    return listener
+
+
+def run(
+    searchers: Mapping[str, Searcher],
+    listener: socket.socket,
+    *,
+    announce: Callable[[str], None],
+    settings: ServerSettings,
+) -> None:
+    """Serve open indices on a bound socket until a signal comes."""
+    host, port = listener.getsockname()[:2]
+    try:
+        # Two processes may bind one port as long as neither listens.
+        listener.listen(BACKLOG)
+    except OSError as error:
+        raise _unusable(host, port, error) from error
+    counts = [f"{name} ({s.reader.info().documents:,} documents)" for name, s in searchers.items()]
+    shown = f"[{host}]" if ":" in host else host
+    line = f"serving {', '.join(counts)} on http://{shown}:{port}"
+    HttpServer(searchers, settings, started=lambda: announce(line)).run(sockets=[listener])
+
+
+class HttpServer(uvicorn.Server):
+    """uvicorn's server with our limits and our order of leaving.
+
+    SIGTERM: readiness falls, new requests are still answered for `drain_s`, then the port
+    closes and requests in flight are finished. SIGINT leaves out the waiting; a second one
+    leaves at once. Neither is raised again afterwards: stopping when asked is success.
+    """
+
+    def __init__(
+        self,
+        searchers: Mapping[str, Searcher],
+        settings: ServerSettings,
+        *,
+        started: Callable[[], None],
+    ) -> None:
+        app = create_app(searchers, settings=settings)
+        config = uvicorn.Config(
+            app,
+            http=timed_protocol(settings.head_timeout_s),
+            ws="none",
+            loop="asyncio",
+            lifespan="on",
+            log_config=None,
+            log_level="warning",
+            access_log=False,  # it would write the questions down; limits.Border has its own
+            server_header=False,
+            proxy_headers=False,
+            h11_max_incomplete_event_size=MAX_HEAD_BYTES,
+            timeout_keep_alive=settings.keep_alive_s,
+            timeout_graceful_shutdown=settings.shutdown_s,
+            backlog=BACKLOG,
+        )
+        super().__init__(config)
+        self.service: SearchService = app.state.service
+        self._settings = settings
+        self._tell_started = started
+        self._leave_at: float | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._tell_started()
+
+    async def on_tick(self, counter: int) -> bool:
+        leave = await super().on_tick(counter)
+        return leave or (self._leave_at is not None and time.monotonic() >= self._leave_at)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        self.force_exit = sig == signal.SIGINT and self.service.stopping
+        self.leave(drain_s=0.0 if sig == signal.SIGINT else self._settings.drain_s)
+
+    def leave(self, *, drain_s: float) -> None:
+        """Stop being ready now, and stop taking requests after that many seconds."""
+        self.service.stopping = True
+        self._leave_at = time.monotonic() + drain_s
+
+
+def _unusable(host: str, port: int, error: OSError) -> ServerError:
+    if error.errno == errno.EADDRINUSE:
+        return ServerError(f"port {port} on {host} is in use; choose another with --port")
+    return ServerError(f"cannot listen on port {port} of {host}: {error.strerror}")

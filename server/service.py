@@ -1,0 +1,167 @@
+"""Searches in threads, bounded; and whether the server can be relied on to answer them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+import anyio
+import anyio.to_thread
+
+from xret.errors import IndexNotFoundError, LanguageError, QueryError, ServerError, XretError
+from xret.retriever.searcher import SearchAnswer, Searcher
+from xret.server.errors import HttpError
+from xret.server.settings import ServerSettings
+
+__all__ = ["IndexSummary", "SearchService"]
+
+T = TypeVar("T")
+
+log = logging.getLogger("xret.server")
+
+PROBE = "ready to search"
+
+
+@dataclass(frozen=True, slots=True)
+class IndexSummary:
+    """An index as `GET /v1/indexes` lists it; `languages` counts documents by BCP 47 code."""
+
+    name: str
+    documents: int
+    languages: dict[str, int]
+    encoder: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    """The last search of an index failed: the error's code, and when (monotonic seconds)."""
+
+    code: str
+    since: float
+
+
+class SearchService:
+    """The open indices by name. Used from one event loop; the work is done in threads."""
+
+    def __init__(self, searchers: Mapping[str, Searcher], settings: ServerSettings) -> None:
+        if not searchers:
+            raise ServerError("there is nothing to serve; name at least one index")
+        self.stopping = False
+        self._searchers = dict(searchers)
+        self._settings = settings
+        self._threads = anyio.CapacityLimiter(settings.threads)
+        self._inside = 0
+        self._answered: set[str] = set()
+        self._faults: dict[str, _Fault] = {}
+
+    async def search(
+        self,
+        text: str,
+        *,
+        index: str | None = None,
+        lang: str | None = None,
+        k: int = 10,
+        offset: int = 0,
+        doc_langs: list[str] | None = None,
+    ) -> SearchAnswer:
+        """Search the index of that name, the first one when None.
+
+        Raises HttpError when too many searches are waiting, IndexNotFoundError, and what
+        `Searcher.answer` raises; a failure that is not the query's own fault makes the
+        index unready until a search succeeds.
+        """
+        name = next(iter(self._searchers)) if index is None else index
+        if name not in self._searchers:
+            raise IndexNotFoundError(f"no index called {name!r} is served")
+        answer = self._searchers[name].answer
+        try:
+            found = await self._in_thread(
+                partial(answer, text, lang=lang, k=k, offset=offset, doc_langs=doc_langs)
+            )
+        except (QueryError, LanguageError, HttpError):
+            raise
+        except Exception as error:
+            code = error.code if isinstance(error, XretError) else "internal"
+            self._faults[name] = _Fault(code, time.monotonic())
+            raise
+        self._faults.pop(name, None)
+        self._answered.add(name)
+        return found
+
+    @property
+    def load(self) -> int:
+        """Searches that are computed or waiting for a thread."""
+        return self._inside
+
+    async def indexes(self) -> list[IndexSummary]:
+        return await self._in_thread(
+            lambda: [_summary(name, searcher) for name, searcher in self._searchers.items()]
+        )
+
+    def unready(self) -> list[str]:
+        """Why no traffic should be sent here, one reason an index; empty when ready."""
+        if self.stopping:
+            return ["the server is stopping"]
+        reasons = [f"{name}: {fault.code}" for name, fault in self._faults.items()]
+        return reasons + [
+            f"{name}: starting"
+            for name in self._searchers
+            if name not in self._answered and name not in self._faults
+        ]
+
+    async def watch(self) -> None:
+        """Ask every index one query, and failed ones again and again until they answer.
+
+        Without it an index whose only failure was a passing one would stay unready for
+        ever: nobody sends searches to a server that says it is not ready.
+        """
+        for name in self._searchers:
+            await self._probe(name)
+        while True:
+            await anyio.sleep(self._settings.probe_every_s)
+            latest = time.monotonic() - self._settings.probe_every_s
+            for name in [name for name, fault in self._faults.items() if fault.since <= latest]:
+                await self._probe(name)
+
+    async def _probe(self, name: str) -> None:
+        try:
+            await self.search(PROBE, index=name)
+        except Exception as error:
+            log.error("index %s does not answer: %s", name, type(error).__name__)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        if self._inside >= self._settings.threads + self._settings.max_waiting:
+            raise HttpError(
+                503, "overloaded", "too many searches are waiting; try again", {"Retry-After": "1"}
+            )
+        self._inside += 1
+        try:
+            return await anyio.to_thread.run_sync(_contained, work, limiter=self._threads)
+        finally:
+            self._inside -= 1
+
+
+def _contained(work: Callable[[], T]) -> T:
+    """Run it; a panic in native code, which is no Exception, becomes one."""
+    try:
+        return work()
+    except Exception:
+        raise
+    except BaseException as error:
+        raise RuntimeError(f"native code gave up: {type(error).__name__}") from error
+
+
+def _summary(name: str, searcher: Searcher) -> IndexSummary:
+    info = searcher.reader.info()
+    return IndexSummary(
+        name=name,
+        documents=info.documents,
+        languages=info.languages,
+        encoder=searcher.encoder.spec.name,
+        version=info.version,
+    )

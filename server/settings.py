@@ -1,0 +1,37 @@
+"""How much the server takes on, and how long it waits. One frozen value, passed along."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+__all__ = ["ServerSettings"]
+
+
+def _threads() -> int:
+    return min(8, max(2, os.cpu_count() or 2))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSettings:
+    """Limits of one server.
+
+    threads: searches computed at the same time. max_waiting: searches that may wait for a
+    thread; the next one is refused at once. max_body_bytes: the largest request body.
+    head_timeout_s: how long a client may take to send a request's head, and how long it
+    may stop reading a reply. body_timeout_s: the same from the head's end to the body's.
+    keep_alive_s: how long a connection may idle between requests.
+    probe_every_s: after a failed search, how long until the server tries one by itself.
+    drain_s: how long SIGTERM lets new requests in after readiness has fallen.
+    shutdown_s: how long requests in flight may still take after that.
+    """
+
+    threads: int = field(default_factory=_threads)
+    max_waiting: int = 16
+    max_body_bytes: int = 1 << 20
+    head_timeout_s: float = 6.0
+    body_timeout_s: float = 8.0
+    keep_alive_s: int = 5
+    probe_every_s: float = 5.0
+    drain_s: float = 1.0
+    shutdown_s: int = 30
