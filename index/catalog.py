@@ -277,8 +277,13 @@ def content_hash(document: Document) -> str:
     """
     lang = document.lang if document.lang_source == "given" else ""
     fields = [document.doc_id, document.title, document.text, document.url, document.date, lang]
-    content = json.dumps([*fields, dict(document.meta)], sort_keys=True, ensure_ascii=True)
+    content = json.dumps(fields) + _meta_json(document)
     return xxhash.xxh3_128_hexdigest(content.encode())
+
+
+def _meta_json(document: Document) -> str:
+    """Metadata as JSON; what JSON has no type for (dates, decimals) is kept as its text."""
+    return json.dumps(dict(document.meta), sort_keys=True, default=str)
 
 
 def _row(document: Document, segment: int, position: int) -> tuple[str | int | float | None, ...]:
@@ -293,7 +298,7 @@ def _row(document: Document, segment: int, position: int) -> tuple[str | int | f
         document.text,
         document.url,
         document.date,
-        json.dumps(dict(document.meta), ensure_ascii=False, sort_keys=True),
+        _meta_json(document),
         content_hash(document),
     )
 

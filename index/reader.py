@@ -60,6 +60,11 @@ class IndexReader:
         with self._turn:
             return self._catalog.info()
 
+    def version(self) -> int:
+        """How many commits the index has seen."""
+        with self._turn:
+            return self._catalog.version()
+
     def size_bytes(self) -> int:
         """Bytes of all the index's files."""
         return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())

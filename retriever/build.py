@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
-from xret.errors import DuplicateIdError
+from xret.errors import CorpusError, DuplicateIdError
 from xret.index.catalog import content_hash
 from xret.index.writer import IndexWriter
 from xret.retriever.encoder import Encoder
@@ -90,6 +90,7 @@ class IndexBuild:
         """The documents of a batch that must be encoded, in order."""
         new: dict[str, Document] = {}
         for document in batch:
+            _check(document)
             if document.doc_id in new:
                 earlier: tuple[str, bool] | None = (content_hash(new[document.doc_id]), True)
             else:
@@ -129,6 +130,18 @@ def with_language(document: Document) -> Document:
     return dataclasses.replace(
         document, lang=lang, lang_source=source, lang_confidence=round(confidence, 4)
     )
+
+
+def _check(document: Document) -> None:
+    """What no reader of corpus files lets through, but a program can pass."""
+    if not document.doc_id:
+        raise CorpusError("a document has an empty id; give every document its own")
+    try:
+        f"{document.doc_id}{document.title}{document.text}".encode()
+    except UnicodeEncodeError:
+        raise CorpusError(
+            f"document {document.doc_id!a} holds a lone surrogate and is not valid Unicode text"
+        ) from None
 
 
 def _earlier(writer: IndexWriter, doc_id: str, before: int) -> tuple[str, bool] | None:

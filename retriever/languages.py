@@ -7,7 +7,7 @@ languages, likely scripts, names) are CLDR's, read through langcodes.
 from __future__ import annotations
 
 import difflib
-from functools import cache
+from functools import lru_cache
 
 import langcodes
 from langcodes.tag_parser import LanguageTagError
@@ -21,7 +21,7 @@ RIGHT_TO_LEFT = frozenset({"Adlm", "Arab", "Hebr", "Mand", "Nkoo", "Rohg", "Syrc
 _UNKNOWN = frozenset({"", UNDETERMINED, "unknown", "mul", "zxx", "none", "null"})
 
 
-@cache
+@lru_cache(maxsize=4096)
 def language_code(spelling: str) -> str:
     """The shortest BCP 47 code of a language: a script only where it is not the usual one.
 
@@ -33,6 +33,8 @@ def language_code(spelling: str) -> str:
     ['fr', 'fr', 'fr', 'fr', 'zh-Hant', 'sw']
     """
     cleaned = spelling.strip()
+    if not cleaned.isprintable():
+        raise LanguageError("a language code holds control characters; use a code such as fr or sw")
     if cleaned.lower() in _UNKNOWN:
         return UNDETERMINED
     tag = cleaned.replace("_", "-").removesuffix("-XX").removesuffix("-xx")
@@ -48,19 +50,19 @@ def language_code(spelling: str) -> str:
     return base if full.script in (None, usual) else f"{base}-{full.script}"
 
 
-@cache
+@lru_cache(maxsize=4096)
 def direction(code: str) -> str:
     """'rtl' or 'ltr', from the script the language is usually written in."""
     return "rtl" if langcodes.Language.get(code).maximize().script in RIGHT_TO_LEFT else "ltr"
 
 
-@cache
+@lru_cache(maxsize=4096)
 def language_name(code: str) -> str:
     """The English name of a code, for people."""
     return "unknown" if code == UNDETERMINED else langcodes.Language.get(code).display_name()
 
 
-@cache
+@lru_cache(maxsize=4096)
 def autonym(code: str) -> str:
     """A language's own name for itself."""
     return "" if code == UNDETERMINED else langcodes.Language.get(code).autonym()

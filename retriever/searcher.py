@@ -149,7 +149,7 @@ class Searcher:
         return SearchAnswer(
             request_id=uuid.uuid4().hex,
             index=self.name,
-            index_version=self.reader.info().version,
+            index_version=self.reader.version(),
             model=self.encoder.spec.name,
             query=QueryInfo(query.text, query.lang, query.lang_source),
             took_ms=_ms(start, fetched),

@@ -1,6 +1,7 @@
 """Builds: languages, duplicates, adding to an index, and going on after a break."""
 
 import dataclasses
+import datetime
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from conftest import build
 from encoders import HashingEncoder
 
 from xret.errors import (
+    CorpusError,
     DuplicateIdError,
     EncoderMismatchError,
     IndexLockedError,
@@ -135,6 +137,23 @@ def test_a_missing_language_is_identified_and_said_so(
         "guessed": ("de", "identified"),
         "none": ("und", "unknown"),
     }
+
+
+@pytest.mark.parametrize("document", [Document("", "x"), Document("a", "x\ud800")])
+def test_a_document_that_cannot_be_stored_is_refused(
+    document: Document, tmp_path: Path, encoder: HashingEncoder
+) -> None:
+    with pytest.raises(CorpusError, match="empty id|lone surrogate"):
+        build([document], tmp_path / "i", encoder)
+
+
+def test_metadata_of_any_type_is_kept(tmp_path: Path, encoder: HashingEncoder) -> None:
+    meta = {"when": datetime.date(2020, 1, 2), "odd": "\ud800", "n": [1, {"a": None}]}
+    build([Document("a", "gold", "en", meta=meta)], tmp_path / "i", encoder)
+    reader = IndexReader.open(tmp_path / "i")
+    assert reader.documents(["a"])[0].meta == {**meta, "when": "2020-01-02"}
+    reader.close()
+    assert find_faults(tmp_path / "i") == []
 
 
 def test_two_writers_are_refused(tmp_path: Path, encoder: HashingEncoder) -> None:

@@ -28,9 +28,11 @@ def test_every_spelling_of_a_language_is_one_code(spelling: str, code: str) -> N
     assert language_code(code) == code
 
 
-@pytest.mark.parametrize("spelling", ["xx", "no such language", "12", "fr fr fr", "q"])
+@pytest.mark.parametrize(
+    "spelling", ["xx", "no such language", "12", "fr fr fr", "q", "f\0r", "\x01"]
+)
 def test_what_is_no_language_is_refused(spelling: str) -> None:
-    with pytest.raises(LanguageError, match="no language code or name"):
+    with pytest.raises(LanguageError, match="no language code or name|control characters"):
         language_code(spelling)
 
 
