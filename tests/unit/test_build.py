@@ -143,7 +143,7 @@ def test_a_missing_language_is_identified_and_said_so(
 def test_a_document_that_cannot_be_stored_is_refused(
     document: Document, tmp_path: Path, encoder: HashingEncoder
 ) -> None:
-    with pytest.raises(CorpusError, match="empty id|lone surrogate"):
+    with pytest.raises(CorpusError, match=r"empty id|lone surrogate"):
         build([document], tmp_path / "i", encoder)
 
 

@@ -32,7 +32,7 @@ def test_every_spelling_of_a_language_is_one_code(spelling: str, code: str) -> N
     "spelling", ["xx", "no such language", "12", "fr fr fr", "q", "f\0r", "\x01"]
 )
 def test_what_is_no_language_is_refused(spelling: str) -> None:
-    with pytest.raises(LanguageError, match="no language code or name|control characters"):
+    with pytest.raises(LanguageError, match=r"no language code or name|control characters"):
         language_code(spelling)
 
 
