@@ -23,10 +23,21 @@ def train() -> None:
 def train_static(
     data: Annotated[Path, typer.Option("--data", help="Folder with train/ and lexicon/.")],
     output: Annotated[Path, typer.Option("--output", help="Folder for the encoder.")],
+    teacher: Annotated[
+        Path | None,
+        typer.Option("--teacher", help="Folder of a small English sentence encoder to learn from."),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="What everything random follows from.")] = 0,
 ) -> None:
     """Train a static multilingual encoder on parallel text; run again to go on."""
-    from xret.retriever.training.static import StaticTraining
-    from xret.retriever.training.static import train_static as run
+    from xret.errors import MissingLibraryError
 
-    show_progress(run(data, output, settings=StaticTraining()))
-    message(f"trained: {output}; try it with --encoder {output}")
+    try:
+        from xret.retriever.training.settings import StaticTraining
+        from xret.retriever.training.static import train_static as run
+    except ModuleNotFoundError as error:
+        raise MissingLibraryError(
+            f"training needs {error.name}; install it with: pip install torch transformers"
+        ) from error
+    show_progress(run(data, output, settings=StaticTraining(seed=seed, teacher=teacher)))
+    message(f"trained: {output}; try it with: xret index --corpus demo --encoder {output}")
