@@ -34,6 +34,7 @@ MORE = [
     "tel_Telu", "tha_Thai", "zho_Hant",
 ]  # fmt: skip
 ENGLISH = "eng_Latn"
+BLOCK = 2048
 PRETRAINED = Path(__file__).parents[1] / "retriever" / "pretrained" / "xret-static"
 
 
@@ -106,12 +107,26 @@ def flores_success(
 
 
 def maxsim(queries: Embeddings, documents: Embeddings) -> FloatArray:
-    """(n, m) exact scores; no document is empty."""
+    """(n, m) exact scores; no document is empty.
+
+    The j-th vectors of all documents that have so many are multiplied at once, the longest
+    documents first: no padding, and maxima that run along memory.
+    """
+    sizes = np.diff(documents.offsets)
+    order = np.argsort(-sizes, kind="stable")
+    starts = documents.offsets[:-1][order]
+    nth = [
+        documents.values[starts[: np.count_nonzero(sizes > step)] + step].T
+        for step in range(int(sizes.max()))
+    ]
+    best = np.full((len(queries.values), len(documents)), -np.inf, np.float32)
+    for start in range(0, len(best), BLOCK):
+        block = queries.values[start : start + BLOCK]
+        for vectors in nth:
+            part = best[start : start + BLOCK, : vectors.shape[1]]
+            np.maximum(part, block @ vectors, out=part)
     scores = np.empty((len(queries), len(documents)), np.float32)
-    for position, query in enumerate(queries):
-        products = query @ documents.values.T
-        best = np.maximum.reduceat(products, documents.offsets[:-1], axis=1)
-        scores[position] = best.sum(axis=0)
+    scores[:, order] = np.add.reduceat(best, queries.offsets[:-1], axis=0)
     return scores
 
 

@@ -18,6 +18,9 @@ from xret.types import UNDETERMINED
 __all__ = ["autonym", "direction", "language_code", "language_name"]
 
 RIGHT_TO_LEFT = frozenset({"Adlm", "Arab", "Hebr", "Mand", "Nkoo", "Rohg", "Syrc", "Thaa"})
+PART_OF = {"Hang": "Kore", "Hira": "Jpan", "Kana": "Jpan", "Hrkt": "Jpan"}
+"""Scripts that FLORES and others name for a writing system of several."""
+
 _UNKNOWN = frozenset({"", UNDETERMINED, "unknown", "mul", "zxx", "none", "null"})
 
 
@@ -39,15 +42,18 @@ def language_code(spelling: str) -> str:
         return UNDETERMINED
     tag = cleaned.replace("_", "-").removesuffix("-XX").removesuffix("-xx")
     try:
-        language = langcodes.Language.get(tag)
+        found = langcodes.Language.get(tag)
+        # A region that does not exist (eo_EO) says nothing, and must not hide the language.
+        language = found if found.is_valid() else found.update_dict({"territory": None})
     except LanguageTagError:
         language = _by_name(cleaned)
     if not language.is_valid() or language.language is None:
         language = _by_name(cleaned)
     full = language.prefer_macrolanguage().maximize()
     base = str(full.language)
+    script = PART_OF.get(str(full.script), full.script)
     usual = langcodes.Language.get(base).maximize().script
-    return base if full.script in (None, usual) else f"{base}-{full.script}"
+    return base if script in (None, usual) else f"{base}-{script}"
 
 
 @lru_cache(maxsize=4096)

@@ -15,6 +15,9 @@ SPELLINGS = {
     "fa": ["fa", "fas", "pes_Arab", "Persian"],
     "sr": ["sr", "srp_Cyrl"],
     "sr-Latn": ["sr-Latn", "srp_Latn"],
+    "ko": ["ko", "kor_Hang", "ko_KR"],
+    "ja": ["ja", "jpn_Jpan", "ja_XX"],
+    "eo": ["eo", "eo_EO"],
     "he": ["he", "iw", "heb_Hebr"],
     "und": ["", "und", "unknown"],
 }
