@@ -39,7 +39,7 @@ def passages(n: int, *, seed: int = 0) -> list[Document]:
     words: dict[str, list[str]] = {}
     per_word: dict[str, float] = {}
     encoder = load_encoder("xret-static")
-    for document in open_corpus("demo").documents(on_reject=lambda record: None):
+    for document in open_corpus("demo").documents(on_reject=print):
         pieces = list(document.text) if document.lang == "zh" else document.text.split()
         words.setdefault(document.lang, []).extend(pieces)
     for lang, found in words.items():
@@ -93,7 +93,8 @@ def indexing(documents: list[Document]) -> None:
         text_bytes = corpus.stat().st_size / len(documents)
         print(f"\nindex of {report['documents']:,} passages, `xret index`")
         print(f"build         {report['seconds']:10,.1f} s, {report['documents_per_s']:,.0f}/s")
-        print(f"size          {report['bytes_per_document']:10,} bytes/document, {text_bytes:.0f} of them text")
+        size = report["bytes_per_document"]
+        print(f"size          {size:10,} bytes/document, {text_bytes:.0f} of them text")
         print(f"peak memory   {report['peak_memory_bytes'] / 2**20:10,.0f} MiB")
         start = time.perf_counter()
         searcher = Searcher.open(index)

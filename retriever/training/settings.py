@@ -49,7 +49,7 @@ class StaticTraining:
     pooled_steps: int = 800
     pooled_batch: int = 2_048
     pooled_rate: float = 0.01
-    maxsim_steps: int = 3_000
+    maxsim_steps: int = 2_400
     maxsim_batch: int = 192
     review_share: float = 0.3
     maxsim_rate: float = 0.003
