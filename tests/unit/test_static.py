@@ -11,12 +11,12 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from xret.errors import ModelError
-from xret.retriever.encoder import PRETRAINED
+from xret.retriever.encoder import ENCODERS
 from xret.retriever.static import StaticEncoder, WordTable
 from xret.retriever.wordpieces import WordPieces, normalize, split_words
 from xret.types import Document, Query
 
-FOLDER = PRETRAINED / "xret-static"
+FOLDER = ENCODERS["xret-static"].folder
 TEXTS = [
     "The Dunlap broadsides were printed on the night of July 4, 1776.",
     "Die Flugblätter wurden in der Nacht des 4. Juli gedruckt.",
