@@ -52,7 +52,8 @@ def language_code(spelling: str) -> str:
     full = language.prefer_macrolanguage().maximize()
     base = str(full.language)
     script = PART_OF.get(str(full.script), full.script)
-    usual = langcodes.Language.get(base).maximize().script
+    likely = langcodes.Language.get(base).maximize().script
+    usual = PART_OF.get(str(likely), likely)
     return base if script in (None, usual) else f"{base}-{script}"
 
 
