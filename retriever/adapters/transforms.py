@@ -1,0 +1,232 @@
+"""Static transforms of output vectors by language: centring and whitening.
+
+Multilingual encoders put each language around a mean of its own, so that a cosine compares
+languages before meanings. Subtracting the language's mean removes most of that (Libovický,
+Rosa and Fraser 2020); whitening makes the directions equally long as well (Su et al. 2021).
+Here whitening is symmetric (ZCA): of all whitenings it turns the vectors least, so that
+those of two languages stay comparable. Its covariance is shrunk towards a multiple of the
+identity (Ledoit and Wolf 2004), without which directions that a sample hardly has would be
+blown up to noise.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import xxhash
+from safetensors.numpy import load_file, save_file
+
+from xret.errors import LanguageError, ModelError, TrainingError
+from xret.retriever.languages import language_code
+from xret.types import UNDETERMINED, Document, FloatArray
+
+if TYPE_CHECKING:
+    from xret.retriever.encoder import Encoder
+
+__all__ = ["StaticTransforms", "TransformSettings", "fit_transforms"]
+
+FORMAT = 1
+CONFIG_FILE, WEIGHTS_FILE = "transforms.json", "transforms.safetensors"
+BATCH = 256
+_SMALLEST = np.float32(1e-12)
+
+
+@dataclass(frozen=True, slots=True)
+class TransformSettings:
+    """How transforms are fitted.
+
+    whiten: beyond centring. shrinkage: the share of the identity in the covariance, 0 none
+    to 1 (centring alone, but for scale). strength: the share of the mean that is taken
+    away. min_vectors: fewer of a language are no sample, and the fit is refused.
+    """
+
+    whiten: bool = False
+    shrinkage: float = 0.1
+    strength: float = 1.0
+    min_vectors: int = 100
+
+
+class StaticTransforms:
+    """One affine map of unit vectors per language; a `LanguageModules`.
+
+    adapters: the languages, in the order of the rows. means: (l, d) float32. matrices:
+    (l, d, d) float32, None for centring alone. base: fingerprint of the encoder whose
+    vectors these are; the vectors of another one would be moved at random.
+    """
+
+    def __init__(
+        self, adapters: Sequence[str], means: FloatArray, matrices: FloatArray | None = None, *,
+        base: str,
+    ) -> None:  # fmt: skip
+        self.adapters = tuple(adapters)
+        self.base = base
+        self._means = means
+        self._matrices = matrices
+        self._rows = {adapter: row for row, adapter in enumerate(self.adapters)}
+
+    @property
+    def dim(self) -> int:
+        return int(self._means.shape[1])
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of everything that shapes a vector here, for the encoder's own."""
+        digest = xxhash.xxh3_128("\n".join((self.base, *self.adapters)).encode())
+        digest.update(np.ascontiguousarray(self._means).data)
+        if self._matrices is not None:
+            digest.update(np.ascontiguousarray(self._matrices).data)
+        return digest.hexdigest()
+
+    def select(self, adapter: str) -> None:
+        """Nothing to prepare; raises LanguageError for a language that was not fitted."""
+        self._row(adapter)
+
+    def transform(self, vectors: FloatArray, adapter: str) -> FloatArray:
+        """(t, d) vectors of texts in one language to (t, d), each at unit length again.
+
+        A row of zeros stays one. The rows of late-interaction encoders are taken as they
+        are, one a token.
+        """
+        row = self._row(adapter)
+        if vectors.shape[1] != self.dim:
+            raise ModelError(
+                f"the transforms are of {self.dim} dimensions, the vectors of {vectors.shape[1]}"
+            )
+        moved = vectors - self._means[row]
+        moved[~vectors.any(axis=1)] = 0
+        if self._matrices is not None:
+            moved = moved @ self._matrices[row]
+        lengths = np.sqrt(np.einsum("ij,ij->i", moved, moved))
+        moved /= np.maximum(lengths, _SMALLEST)[:, None]
+        unit: FloatArray = moved.astype(np.float32, copy=False)
+        return unit
+
+    def save(self, folder: Path) -> None:
+        """Write transforms.json and transforms.safetensors into a folder."""
+        folder.mkdir(parents=True, exist_ok=True)
+        tensors = {"means": np.ascontiguousarray(self._means)}
+        if self._matrices is not None:
+            tensors["matrices"] = np.ascontiguousarray(self._matrices)
+        save_file(tensors, folder / WEIGHTS_FILE)
+        config = {"format": FORMAT, "base": self.base, "dim": self.dim, "languages": self.adapters}
+        text = json.dumps(config, indent=2) + "\n"
+        (folder / CONFIG_FILE).write_text(text, encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path, *, base: str | None = None) -> StaticTransforms:
+        """Read what `save` wrote. base: the fingerprint of the encoder it is to serve.
+
+        Raises ModelError for a file that is missing or does not fit, and for transforms of
+        another encoder.
+        """
+        config, tensors = _files(folder)
+        langs, dim = [language_code(str(lang)) for lang in config["languages"]], config["dim"]
+        shapes = {"means": (len(langs), dim), "matrices": (len(langs), dim, dim)}
+        for name, tensor in tensors.items():
+            if tensor.shape != shapes.get(name) or tensor.dtype != np.float32:
+                raise ModelError(
+                    f"{folder / WEIGHTS_FILE}: tensor {name!r} is {tensor.dtype} {tensor.shape}, "
+                    f"which does not fit {len(langs)} languages of {dim} dimensions"
+                )
+        if base is not None and config["base"] != base:
+            raise ModelError(
+                f"{folder} has transforms of another encoder (base {config['base']}); "
+                f"this one is {base}; fit them again"
+            )
+        return cls(langs, tensors["means"], tensors.get("matrices"), base=config["base"])
+
+    def _row(self, adapter: str) -> int:
+        row = self._rows.get(adapter)
+        if row is None:
+            raise LanguageError(
+                f"there is no transform {adapter!r}; there are {', '.join(self.adapters)}"
+            )
+        return row
+
+
+class _Moments:
+    """Running sums of the vectors of one language, in double precision."""
+
+    def __init__(self, dim: int, *, second: bool) -> None:
+        self.n = 0
+        self.total = np.zeros(dim)
+        self.products = np.zeros((dim, dim) if second else (0, 0))
+
+    def add(self, vectors: FloatArray) -> None:
+        wide = vectors.astype(np.float64)
+        self.n += len(wide)
+        self.total += wide.sum(axis=0)
+        if self.products.size:
+            self.products += wide.T @ wide
+
+    @property
+    def mean(self) -> npt.NDArray[np.float64]:
+        return self.total / self.n
+
+
+def fit_transforms(
+    encoder: Encoder, documents: Iterable[Document], *,
+    settings: TransformSettings = TransformSettings(),
+) -> StaticTransforms:  # fmt: skip
+    """Transforms of an encoder's vectors from a sample of documents in each language.
+
+    A few thousand vectors a language are a good sample; documents of unknown language are
+    left out. Memory is bounded by a batch and d * d numbers a language.
+    Raises TrainingError where a language has fewer than `settings.min_vectors` vectors, or
+    there is none.
+    """
+    moments: dict[str, _Moments] = {}
+    stream = (document for document in documents if document.lang != UNDETERMINED)
+    while batch := list(islice(stream, BATCH)):
+        for document, vectors in zip(batch, encoder.encode_documents(batch), strict=True):
+            lang = language_code(document.lang)
+            if lang not in moments:
+                moments[lang] = _Moments(encoder.spec.dim, second=settings.whiten)
+            moments[lang].add(vectors)
+    few = [f"{lang} ({m.n})" for lang, m in sorted(moments.items()) if m.n < settings.min_vectors]
+    if few or not moments:
+        raise TrainingError(
+            f"too few vectors to fit a transform: {', '.join(few) or 'none at all'}; "
+            f"at least {settings.min_vectors} of every language are needed"
+        )
+    langs = sorted(moments)
+    means = np.stack([moments[lang].mean * settings.strength for lang in langs])
+    matrices = None
+    if settings.whiten:
+        matrices = np.stack([_whitening(moments[lang], settings.shrinkage) for lang in langs])
+    return StaticTransforms(
+        langs, means.astype(np.float32), matrices, base=encoder.spec.fingerprint
+    )
+
+
+def _whitening(moments: _Moments, shrinkage: float) -> FloatArray:
+    """(d, d): the inverse square root of the shrunk covariance, scaled to leave its trace."""
+    mean = moments.mean
+    covariance = moments.products / moments.n - np.outer(mean, mean)
+    spread = max(float(np.trace(covariance)) / len(covariance), float(_SMALLEST))
+    shrunk = (1 - shrinkage) * covariance + shrinkage * spread * np.eye(len(covariance))
+    values, axes = np.linalg.eigh(shrunk)
+    scales = np.sqrt(spread / np.maximum(values, spread * 1e-6))
+    return np.asarray((axes * scales) @ axes.T, np.float32)
+
+
+def _files(folder: Path) -> tuple[dict[str, Any], Mapping[str, FloatArray]]:
+    """The two files, with every field and tensor that must be there."""
+    try:
+        config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+        tensors = load_file(folder / WEIGHTS_FILE)
+    except Exception as error:  # safetensors raises its own, besides OSError and ValueError
+        raise ModelError(f"{folder} has no readable transforms: {error}") from error
+    fields = {"format", "base", "dim", "languages"}
+    if not isinstance(config, dict) or not fields <= config.keys() or config["format"] != FORMAT:
+        raise ModelError(f"{folder / CONFIG_FILE} is no configuration of transforms, format 1")
+    if "means" not in tensors:
+        raise ModelError(f"{folder / WEIGHTS_FILE} has no tensor 'means'")
+    return config, tensors
