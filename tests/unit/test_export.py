@@ -1,0 +1,231 @@
+"""Exported graphs, compared with transformers alone."""
+
+import dataclasses
+import json
+import shutil
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from safetensors.torch import load_file
+from tiny_models import LANGUAGES, TEXTS, random_xmod, randomise, tiny_colbert_xm, tiny_tokenizer
+from torch import nn
+from transformers import AutoTokenizer, BertConfig, BertModel, XmodModel
+
+from xret.errors import LanguageError, ModelError
+from xret.retriever import export
+from xret.retriever.export import (
+    GraphReport,
+    PooledGraph,
+    TokenGraph,
+    base_fingerprint,
+    export_graph,
+    export_languages,
+    fold,
+)
+from xret.retriever.onnx import OnnxCard, OnnxSession, find_graphs
+from xret.retriever.xmod import XMOD_ADAPTERS, prepare_xmod
+from xret.retriever.xmod_checkpoint import load_xmod
+from xret.types import FloatArray
+
+MIXED = [*TEXTS.values(), "", "a\ud800b", "the coral " * 30]
+
+
+@pytest.fixture(scope="module")
+def colbert_xm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """colbert-xm with its French and its Swahili graph."""
+    folder = tiny_colbert_xm(tmp_path_factory.mktemp("models") / "colbert-xm", layers=1)
+    model = load_xmod(folder)
+    projection = nn.Linear(32, 16, bias=False)
+    weight = load_file(folder / "model.safetensors")["linear.weight"]
+    projection.weight = nn.Parameter(weight)
+    card = OnnxCard(
+        kind="tokens", base=base_fingerprint(model), dim=16, max_length=24, pad_id=1,
+        vocab_size=model.config.vocab_size, projection=True,
+    )  # fmt: skip
+    reports = export_languages(
+        model, folder, adapters=["fr", "sw"], card=card, tokenizer=folder / "tokenizer.json",
+        head=partial(TokenGraph, projection=projection),
+    )  # fmt: skip
+    assert [report.card.adapter for report in reports] == ["fr", "sw"]
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> tuple[BertModel, GraphReport]:
+    """A transformer without adapters as a bi-encoder in int8, weights beside the graph."""
+    folder = tmp_path_factory.mktemp("bert")
+    size = tiny_tokenizer(folder)
+    config = BertConfig(
+        vocab_size=size, hidden_size=64, num_hidden_layers=1, num_attention_heads=4,
+        intermediate_size=128, pad_token_id=1,
+    )  # fmt: skip
+    model = BertModel(config, add_pooling_layer=False).train(False)
+    randomise(model)
+    card = OnnxCard(
+        kind="pooled", base=base_fingerprint(model), dim=64, max_length=64, pad_id=1,
+        vocab_size=size, pooling="mean",
+    )  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(export, "ONE_FILE_BYTES", 0)
+        report = export_graph(
+            PooledGraph(model, pooling="mean"), folder / "onnx" / "model", card=card,
+            tokenizer=folder / "tokenizer.json", int8=True,
+        )  # fmt: skip
+    return model, report
+
+
+def colbert_vectors(folder: Path, text: str, language: str, *, length: int = 24) -> FloatArray:
+    """(t, 16): by transformers and the projection alone, through the adapter of a language."""
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    clean = text.encode("utf-8", "replace").decode("utf-8")
+    features = tokenizer([clean], truncation=True, max_length=length, return_tensors="pt")
+    lang_ids = torch.tensor([LANGUAGES.index(XMOD_ADAPTERS[language])])
+    model = XmodModel.from_pretrained(folder).train(False)
+    weight = load_file(folder / "model.safetensors")["linear.weight"]
+    with torch.inference_mode():
+        hidden = model(**features, lang_ids=lang_ids).last_hidden_state[0]
+        vectors: FloatArray = nn.functional.normalize(hidden @ weight.T, dim=-1).numpy()
+    return vectors
+
+
+def test_a_folded_copy_gives_what_its_language_gave_in_the_whole_model() -> None:
+    model = random_xmod(97)
+    adapters = prepare_xmod(model)
+    folded = fold(model, "zh")
+    features = {"input_ids": torch.randint(5, 97, (2, 6)), "attention_mask": torch.ones(2, 6)}
+    with torch.inference_mode():
+        wanted = model(**features, lang_ids=adapters.ids(["zh", "zh"])).last_hidden_state
+        found = folded(**features).last_hidden_state
+        folded.encoder.layer[0].output.adapter_modules["zh_CN"].dense1.weight.zero_()
+        again = model(**features, lang_ids=adapters.ids(["zh", "zh"])).last_hidden_state
+    assert torch.equal(found, wanted)
+    assert torch.equal(again, wanted), "the copy must not share its weights"
+    assert base_fingerprint(folded) == base_fingerprint(model)
+    assert base_fingerprint(random_xmod(97, seed=1)) != base_fingerprint(model)
+    with pytest.raises(LanguageError, match="no adapter 'gl'"):
+        fold(model, "gl")
+
+
+@pytest.mark.parametrize("language", ["fr", "sw"])
+def test_each_language_has_a_graph_of_its_own_with_its_adapter_folded_in(
+    colbert_xm: Path, language: str
+) -> None:
+    graphs = find_graphs(colbert_xm)
+    assert graphs == {code: colbert_xm / "onnx" / code for code in ("fr", "sw")}
+    session = OnnxSession.open(graphs[language], base=base_fingerprint(load_xmod(colbert_xm)))
+    found = session.encode_tokens(MIXED)
+    assert len(found) == len(MIXED) and found.values.dtype == np.float32
+    for vectors, text in zip(found, MIXED, strict=True):
+        wanted = colbert_vectors(colbert_xm, text, language)
+        np.testing.assert_allclose(vectors, wanted, atol=1e-5)
+    assert session.truncated == 1
+    assert session.card.max_error < 1e-5
+
+
+def test_a_graph_carries_neither_other_adapters_nor_paths_of_the_exporting_machine(
+    colbert_xm: Path,
+) -> None:
+    graph = (colbert_xm / "onnx" / "fr" / "model.onnx").read_bytes()
+    assert b"en_XX" not in graph and b"sw_KE" not in graph
+    assert b".py" not in graph
+
+
+def test_int8_is_per_channel_close_to_float32_and_a_quarter_of_its_size(
+    bert: tuple[BertModel, GraphReport],
+) -> None:
+    model, report = bert
+    assert sorted(path.name for path in report.folder.iterdir()) == [
+        "model.onnx", "tokenizer.json", "xret_onnx.json",
+    ]  # fmt: skip
+    assert report.card.precision == "int8" and report.card.max_error < 1e-5
+    assert 0.995 < report.card.cosine < 1
+    parts = {part.name: part for part in onnx.load(report.folder / "model.onnx").graph.initializer}
+    codes = [part for part in parts.values() if part.data_type == onnx.TensorProto.INT8]
+    tables = [part for part in codes if part.name.endswith(".codes")]
+    products = [part for part in codes if part.name.endswith("_quantized")]
+    assert len(tables) >= 1 and len(products) == 6
+    for part in products:
+        scales = parts[part.name.removesuffix("_quantized") + "_scale"]
+        assert list(scales.dims) == [part.dims[1]], "one scale an output channel"
+    for part in tables:
+        scales = parts[part.name.removesuffix(".codes") + ".scales"]
+        assert list(scales.dims) == [part.dims[0], 1], "one scale a token"
+    weights = sum(parameter.numel() for parameter in model.parameters())
+    assert (report.folder / "model.onnx").stat().st_size < 0.5 * 4 * weights
+    session = OnnxSession.open(report.folder)
+    found = session.encode_pooled(MIXED[:6])
+    tokenizer = AutoTokenizer.from_pretrained(report.folder.parents[1])
+    for row, text in zip(found, MIXED, strict=False):
+        features = tokenizer([text], return_tensors="pt")
+        with torch.inference_mode():
+            wanted = model(**features).last_hidden_state[0].mean(0).numpy()
+        assert row @ wanted / np.linalg.norm(wanted) > 0.995
+    assert np.array_equal(found[3], session.encode_pooled(MIXED[3:4])[0]), "alone and in a batch"
+
+
+def test_a_graph_that_differs_from_torch_is_refused_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bert: tuple[BertModel, GraphReport]
+) -> None:
+    model, report = bert
+
+    def other_graph(_: nn.Module, path: Path) -> None:
+        shutil.copyfile(report.folder / "model.onnx", path)
+
+    monkeypatch.setattr(export, "_write_graph", other_graph)
+    tokenizer = report.folder / "tokenizer.json"
+    card = dataclasses.replace(report.card, precision="float32", cosine=1.0)
+    with pytest.raises(ModelError, match="differs from torch"):
+        graph = PooledGraph(model, pooling="cls")
+        export_graph(graph, tmp_path / "onnx" / "model", card=card, tokenizer=tokenizer)
+    assert list((tmp_path / "onnx").iterdir()) == []
+    with pytest.raises(ModelError, match="from float32"):
+        half = PooledGraph(BertModel(model.config).half(), pooling="cls")
+        export_graph(half, tmp_path / "onnx" / "model", card=card, tokenizer=tokenizer)
+
+
+def test_a_changed_or_foreign_graph_is_refused(colbert_xm: Path, tmp_path: Path) -> None:
+    def changed(file: str, content: bytes) -> Path:
+        folder = tmp_path / file.replace(".", "-")
+        shutil.copytree(colbert_xm / "onnx" / "fr", folder)
+        (folder / file).write_bytes(content)
+        return folder
+
+    card = json.loads((colbert_xm / "onnx" / "fr" / "xret_onnx.json").read_text())
+    for folder, reason in (
+        (changed("model.onnx", b"no graph"), "not the graph"),
+        (changed("tokenizer.json", b"{}"), "not the tokenizer"),
+        (changed("xret_onnx.json", json.dumps(card | {"format": 9}).encode()), "another version"),
+        (tmp_path / "nothing", "holds no exported model"),
+    ):
+        with pytest.raises(ModelError, match=reason):
+            OnnxSession.open(folder)
+    with pytest.raises(ModelError, match="another base model"):
+        OnnxSession.open(colbert_xm / "onnx" / "fr", base="0" * 32)
+
+
+def test_token_ids_of_another_tokenizer_are_refused(colbert_xm: Path) -> None:
+    session = OnnxSession.open(colbert_xm / "onnx" / "fr")
+    ids = np.full((1, 4), session.card.vocab_size)
+    with pytest.raises(ModelError, match="tokenizer is that of another model"):
+        session.forward(ids, np.ones_like(ids))
+    with pytest.raises(ModelError, match="kind 'tokens'"):
+        session.encode_pooled(["text"])
+
+
+def test_a_graph_runs_without_torch(colbert_xm: Path) -> None:
+    program = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from xret.retriever.onnx import OnnxSession\n"
+        f"session = OnnxSession.open(Path({str(colbert_xm / 'onnx' / 'sw')!r}))\n"
+        "assert session.encode_tokens(['samaki']).values.shape == (3, 16)\n"
+        "print(sorted({'torch', 'transformers', 'onnx'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr
