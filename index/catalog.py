@@ -22,7 +22,7 @@ from xret.errors import DamagedIndexError, IndexLockedError, IndexNotFoundError
 from xret.index.segment import SegmentFile
 from xret.types import Document
 
-__all__ = ["Catalog", "IndexInfo", "content_hash"]
+__all__ = ["Catalog", "IndexInfo", "StoredRoute", "content_hash"]
 
 FORMAT = 1
 NAME = "catalog.sqlite"
@@ -39,12 +39,28 @@ CREATE TABLE documents (
     title TEXT NOT NULL, text TEXT NOT NULL, url TEXT, date TEXT, meta TEXT NOT NULL,
     hash TEXT NOT NULL, UNIQUE (segment, position));
 CREATE INDEX documents_lang ON documents (lang);
+CREATE TABLE routes (
+    lang TEXT PRIMARY KEY, adapter TEXT NOT NULL, how TEXT NOT NULL, reason TEXT NOT NULL)
+    WITHOUT ROWID;
 """
 
 
 @dataclass(frozen=True, slots=True)
+class StoredRoute:
+    """Which language adapter the documents of a language went through, how chosen, and why."""
+
+    lang: str
+    adapter: str
+    how: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class IndexInfo:
-    """What an index says of itself; `settings` as they were when it was created."""
+    """What an index says of itself; `settings` as they were when it was created.
+
+    routes: by language, where the encoder has language adapters.
+    """
 
     documents: int
     languages: dict[str, int]
@@ -52,6 +68,7 @@ class IndexInfo:
     vectors_bytes: int
     version: int
     settings: dict[str, str]
+    routes: dict[str, StoredRoute]
 
 
 class Catalog:
@@ -156,6 +173,22 @@ class Catalog:
             "UPDATE settings SET value = CAST(value AS INTEGER) + 1 WHERE name = 'commits'"
         )
 
+    def record_setting(self, name: str, value: str) -> None:
+        """Write down a setting that the index is read with, where it has none of that name."""
+        self._connection.execute("INSERT OR IGNORE INTO settings VALUES (?, ?)", (name, value))
+
+    def record_routes(self, routes: Iterable[StoredRoute]) -> None:
+        """Write down through which adapters documents of these languages go."""
+        self._connection.executemany(
+            "INSERT OR REPLACE INTO routes VALUES (?, ?, ?, ?)",
+            [(route.lang, route.adapter, route.how, route.reason) for route in routes],
+        )
+
+    def routes(self) -> dict[str, StoredRoute]:
+        """The recorded routes by language; empty for an encoder without adapters."""
+        rows = self._rows("SELECT lang, adapter, how, reason FROM routes ORDER BY lang")
+        return {row[0]: StoredRoute(*row) for row in rows}
+
     def segments(self) -> dict[int, list[SegmentFile]]:
         """Every committed segment's files, in the order of the commits."""
         found: dict[int, list[SegmentFile]] = {}
@@ -233,6 +266,7 @@ class Catalog:
             vectors_bytes=int(size_bytes),
             version=self.version(),
             settings=self.settings(),
+            routes=self.routes(),
         )
 
     def _rows(self, query: str, values: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xret.errors import DamagedIndexError, DimensionMismatchError, IndexNotFoundError
-from xret.index.catalog import Catalog, IndexInfo
+from xret.index.catalog import Catalog, IndexInfo, StoredRoute
 from xret.index.exact import segment_scores
 from xret.index.segment import Segment, read_segment, segment_folder
 from xret.types import Document, Embeddings, FloatArray, Hit
@@ -64,6 +64,11 @@ class IndexReader:
         """How many commits the index has seen."""
         with self._turn:
             return self._catalog.version()
+
+    def routes(self) -> dict[str, StoredRoute]:
+        """Which adapter the documents of each language went through; empty without adapters."""
+        with self._turn:
+            return self._catalog.routes()
 
     def size_bytes(self) -> int:
         """Bytes of all the index's files."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -12,15 +13,18 @@ from pathlib import Path
 from typing import Literal
 
 from xret.errors import CorpusError, DuplicateIdError
-from xret.index.catalog import content_hash
+from xret.index.catalog import StoredRoute, content_hash
 from xret.index.writer import IndexWriter
-from xret.retriever.encoder import Encoder
+from xret.retriever.encoder import Encoder, EncoderOptions
 from xret.retriever.identify import identify_language
 from xret.types import UNDETERMINED, Document, Progress
 
-__all__ = ["BuildSummary", "Duplicates", "IndexBuild"]
+__all__ = ["OPTIONS_SETTING", "BuildSummary", "Duplicates", "IndexBuild"]
 
 BATCH = 256
+
+OPTIONS_SETTING = "encoder_options"
+"""Name of the catalog's setting with the options, as JSON, that the encoder was opened with."""
 
 Duplicates = Literal["error", "skip", "replace"]
 """What to do with an id that is already there with other content."""
@@ -58,6 +62,7 @@ class IndexBuild:
         self._documents = documents
         self._encoder = encoder
         self._duplicates = duplicates
+        self._routed: set[str] = set()
         self.stopped = False
 
     def stop(self) -> None:
@@ -75,6 +80,7 @@ class IndexBuild:
         documents = iter(self._documents)
         with IndexWriter.open(self.folder, self._encoder.spec) as writer:
             before = writer.catalog.last_document()
+            self._record_encoder(writer)
             while not self.stopped and (batch := list(islice(documents, BATCH))):
                 new = self._unseen(writer, batch, before)
                 self._encode(writer, new)
@@ -110,11 +116,34 @@ class IndexBuild:
                 raise DuplicateIdError(_duplicate_message(document, this_run))
         return list(new.values())
 
+    def _record_encoder(self, writer: IndexWriter) -> None:
+        """How to open the encoder again, where its name alone does not say it."""
+        options = getattr(self._encoder, "options", None)
+        if isinstance(options, EncoderOptions) and (recorded := options.recorded()):
+            with writer.catalog.transaction():
+                writer.catalog.record_setting(OPTIONS_SETTING, json.dumps(recorded, sort_keys=True))
+
+    def _record_routes(self, writer: IndexWriter, langs: set[str]) -> None:
+        """Write down every adapter in use before the vectors made through it are committed."""
+        if not self._encoder.spec.language_adapters:
+            return
+        found = {lang: self._encoder.route(lang) for lang in sorted(langs - self._routed)}
+        self._routed |= langs
+        routes = [
+            StoredRoute(lang, route.adapter, route.how, route.reason)
+            for lang, route in found.items()
+            if route is not None
+        ]
+        if routes:
+            with writer.catalog.transaction():
+                writer.catalog.record_routes(routes)
+
     def _encode(self, writer: IndexWriter, documents: list[Document]) -> None:
         if not documents:
             return
         labelled = [with_language(document) for document in documents]
         embeddings = self._encoder.encode_documents(labelled)
+        self._record_routes(writer, {document.lang for document in labelled})
         writer.add(labelled, embeddings)
         self.summary.added += len(labelled)
         self.summary.vectors += len(embeddings.values)

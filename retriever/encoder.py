@@ -1,22 +1,39 @@
-"""What an encoder is, and the table of encoders by name."""
+"""What an encoder is, and how one is had by its name or its folder."""
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import importlib
-import json
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from xret.errors import UnknownModelError
+from xret.errors import ConfigError, ModelError, UnknownModelError
+from xret.retriever.models import DEFAULT_ENCODER, ENCODERS, RegisteredEncoder, languages_of
 from xret.types import Document, Embeddings, EncoderSpec, Query
 
-__all__ = ["ENCODERS", "Encoder", "RegisteredEncoder", "languages_of", "load_encoder"]
+if TYPE_CHECKING:
+    from xret.retriever.router import Route
 
-PRETRAINED = Path(__file__).parent / "pretrained"
-DEFAULT_ENCODER = "xret-static"
+__all__ = [
+    "DEFAULT_ENCODER",
+    "ENCODERS",
+    "Encoder",
+    "EncoderOptions",
+    "RegisteredEncoder",
+    "languages_of",
+    "load_encoder",
+    "model_location",
+]
+
+_CLASSES = {
+    "static": "xret.retriever.static:StaticEncoder",
+    "bi-encoder": "xret.retriever.bi_encoder:BiEncoder",
+    "late interaction": "xret.retriever.late_interaction:LateInteractionEncoder",
+}
 
 
 class Encoder(Protocol):
@@ -34,53 +51,142 @@ class Encoder(Protocol):
 
     def encode_documents(self, documents: Sequence[Document]) -> Embeddings: ...
 
+    def route(self, lang: str) -> Route | None:
+        """The adapter that texts in a language go through; None: the encoder does not route."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
-class RegisteredEncoder:
-    """A row of the registry: where the class and its files are, and what people ask first."""
+class EncoderOptions:
+    """How an encoder is used, beyond what its files say.
 
-    target: str
-    kind: str
-    licence: str
-    revision: str
-    folder: Path
+    dim: keep the first numbers of every vector, at unit length again (Matryoshka). pool_factor:
+    keep one in so many of a document's token vectors. prompts: by task, "query" and
+    "document". max_tokens: of a document. lang_policy, default_lang, adapters: routing by
+    language; adapters names those to load, None all. These shape vectors and are recorded
+    in the index.
 
-    @property
-    def shipped(self) -> bool:
-        return self.folder.is_dir()
+    code_switching: a query whose language nobody gave is read token by token, each through
+    the adapter of the language that its part of the query is in (X-MOD only).
+
+    backend: "onnx" answers with an exported graph, "torch" never does, "auto" does so for
+    queries where there is one. precision: "auto", "fp32", "bf16", "int8". device: as torch
+    names it, None for a GPU where there is one. batch_tokens: tokens of a batch. These
+    change speed only.
+    """
+
+    dim: int | None = None
+    pool_factor: float = 1.0
+    prompts: Mapping[str, str] | None = None
+    max_tokens: int | None = None
+    lang_policy: Literal["strict", "nearest", "default"] = "nearest"
+    default_lang: str | None = None
+    adapters: tuple[str, ...] | None = None
+    code_switching: bool = False
+    backend: Literal["auto", "torch", "onnx"] = "auto"
+    precision: Literal["auto", "fp32", "bf16", "int8"] = "fp32"
+    device: str | None = None
+    batch_tokens: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.dim is not None and self.dim < 1:
+            raise ConfigError(f"a vector cannot have {self.dim} dimensions")
+        if not 1 <= self.pool_factor < 1000:
+            raise ConfigError(f"pool_factor is {self.pool_factor}; 1 keeps every token, 2 half")
+
+    def recorded(self) -> dict[str, Any]:
+        """Those that shape vectors and are not the defaults, as JSON values."""
+        shaping = ("dim", "pool_factor", "prompts", "max_tokens", "lang_policy", "default_lang",
+                   "adapters")  # fmt: skip
+        plain = EncoderOptions()
+        found = {name: getattr(self, name) for name in shaping}
+        return {name: value for name, value in found.items() if value != getattr(plain, name)}
+
+    def with_recorded(self, recorded: Mapping[str, Any]) -> EncoderOptions:
+        """These options with the recorded ones of an index in their place."""
+        known = {field.name for field in dataclasses.fields(self)}
+        changes = {name: value for name, value in recorded.items() if name in known}
+        if changes.get("adapters") is not None:
+            changes["adapters"] = tuple(changes["adapters"])
+        return dataclasses.replace(self, **changes)
 
 
-ENCODERS: dict[str, RegisteredEncoder] = {
-    "xret-static": RegisteredEncoder(
-        target="xret.retriever.static:StaticEncoder",
-        kind="late interaction over static token vectors",
-        licence="CC-BY-SA-4.0",
-        revision="0.1.0",
-        folder=PRETRAINED / "xret-static",
-    ),
-}
+def load_encoder(
+    name: str, *, options: EncoderOptions | None = None, revision: str | None = None
+) -> Encoder:
+    """The encoder of that registered name or hub id, or the one saved in that folder.
 
-
-def languages_of(registered: RegisteredEncoder) -> list[str]:
-    """BCP 47 codes from the encoder's configuration, without loading its weights."""
-    config = json.loads((registered.folder / "config.json").read_text(encoding="utf-8"))
-    return [str(code) for code in config["languages"]]
-
-
-def load_encoder(name: str) -> Encoder:
-    """The encoder of that registered name, or the one saved in that folder.
-
-    Raises UnknownModelError for a name that is neither, ModelError for a folder that
-    holds no model.
+    Nothing is downloaded: `xret model pull` does that. revision: a commit of a model that
+    was pulled, None for the one that is pinned. Raises UnknownModelError for a name that is
+    neither, ModelError for a folder that holds no model, for weights that are missing or
+    pickled, and for a model that needs foreign code.
     """
     registered = ENCODERS.get(name)
-    folder = registered.folder if registered else Path(name)
-    if registered is None and not folder.is_dir():
+    wanted = options or EncoderOptions()
+    folder = _folder(name, registered, revision)
+    if registered is not None:
+        _warn_of_licence(name, registered)
+        if wanted.prompts is None and registered.prompts:
+            wanted = dataclasses.replace(wanted, prompts=dict(registered.prompts))
+    kind = _kind(folder, registered)
+    if registered is not None and kind != "static" and kind != registered.kind:
+        raise ModelError(
+            f"{name} is a model of {registered.kind}, and {folder} holds a {kind}"
+            + (f"; {registered.note}" if registered.note else "")
+        )
+    module, _, attribute = _CLASSES[kind].partition(":")
+    loader = getattr(importlib.import_module(module), attribute)
+    encoder: Encoder
+    if kind == "static":
+        shaping = set((options or EncoderOptions()).recorded()) - {"lang_policy"}
+        if shaping:
+            raise ConfigError(f"{name} is a table of words; it has no {', '.join(sorted(shaping))}")
+        encoder = loader.load(folder)
+    else:
+        encoder = loader.load(folder, name=name, options=wanted)
+    return encoder
+
+
+def model_location(name: str, *, revision: str | None = None) -> Path:
+    """The folder of a registered name, a hub id that was pulled, or a folder itself.
+
+    Raises UnknownModelError and ModelError as `load_encoder` does.
+    """
+    return _folder(name, ENCODERS.get(name), revision)
+
+
+def _folder(name: str, registered: RegisteredEncoder | None, revision: str | None) -> Path:
+    if registered is not None and registered.folder is not None:
+        return registered.folder
+    if registered is None and Path(name).is_dir():
+        return Path(name)
+    if registered is None and not _is_hub_id(name):
         close = difflib.get_close_matches(name, ENCODERS, n=3, cutoff=0.4) or list(ENCODERS)
         raise UnknownModelError(
             f"no encoder is called {name!r} and there is no such folder; known: {', '.join(close)}"
         )
-    target = registered.target if registered else ENCODERS[DEFAULT_ENCODER].target
-    module, _, attribute = target.partition(":")
-    encoder: Encoder = getattr(importlib.import_module(module), attribute).load(folder)
-    return encoder
+    from xret.retriever.hub import find_model
+
+    return find_model(name, revision=revision)
+
+
+def _kind(folder: Path, registered: RegisteredEncoder | None) -> str:
+    if registered is not None and registered.folder is not None:
+        return "static"
+    from xret.retriever.layout import model_kind
+
+    return model_kind(folder)
+
+
+def _is_hub_id(name: str) -> bool:
+    owner, _, model = name.partition("/")
+    return bool(owner and model) and not any(c in name for c in "\\ ") and name.count("/") == 1
+
+
+def _warn_of_licence(name: str, registered: RegisteredEncoder) -> None:
+    if not registered.commercial:
+        warnings.warn(
+            f"{name} is under {registered.licence}: for non-commercial use only",
+            UserWarning,
+            stacklevel=3,
+        )

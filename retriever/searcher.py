@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import re
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from xret.config import find_index
 from xret.errors import QueryError
+from xret.index.catalog import StoredRoute
 from xret.index.reader import IndexReader
 from xret.index.writer import check_encoder
-from xret.retriever.build import IndexBuild
-from xret.retriever.encoder import Encoder, load_encoder
-from xret.retriever.identify import identify_language
+from xret.retriever.build import OPTIONS_SETTING, IndexBuild
+from xret.retriever.encoder import Encoder, EncoderOptions, load_encoder
+from xret.retriever.identify import identify_language, load_identifier
 from xret.retriever.languages import direction, language_code
 from xret.types import UNDETERMINED, Document, Hit, LangSource, Query
 
@@ -37,7 +40,11 @@ class Snippet:
 
 @dataclass(frozen=True, slots=True)
 class SearchHit:
-    """One result. `lang_source` says how the language is known; higher scores are better."""
+    """One result. `lang_source` says how the language is known; higher scores are better.
+
+    adapter: "Galician through the Portuguese adapter", empty where a text's language has its
+    own adapter or the encoder has none.
+    """
 
     id: str
     rank: int
@@ -50,6 +57,7 @@ class SearchHit:
     url: str | None
     snippets: list[Snippet]
     fields: dict[str, Any]
+    adapter: str = ""
 
     @property
     def doc_id(self) -> str:
@@ -61,6 +69,7 @@ class QueryInfo:
     text: str
     lang: str
     lang_source: LangSource
+    adapter: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +103,23 @@ class Searcher:
         self.encoder = encoder
 
     @classmethod
-    def open(cls, index: str | Path, *, encoder: str | None = None) -> Searcher:
+    def open(
+        cls, index: str | Path, *, encoder: str | None = None, options: EncoderOptions | None = None
+    ) -> Searcher:  # fmt: skip
         """Open an index by name or path, with its own encoder or the one named.
 
-        Raises IndexNotFoundError, DamagedIndexError, UnknownModelError, and
-        EncoderMismatchError where the encoder's content is not what built the index.
+        options: how to run the encoder; what shapes vectors is taken from the index, except
+        for a language policy that is named. Raises IndexNotFoundError, DamagedIndexError,
+        UnknownModelError, ModelError, and EncoderMismatchError where the encoder's content
+        is not what built the index.
         """
         folder = find_index(index)
         reader = IndexReader.open(folder)
-        loaded = load_encoder(encoder or reader.settings["encoder"])
-        check_encoder(reader.settings, loaded.spec, folder)
+        settings = reader.settings
+        loaded = load_encoder(encoder or settings["encoder"], options=_options(settings, options))
+        check_encoder(settings, loaded.spec, folder)
+        if loaded.spec.language_adapters:
+            load_identifier()
         return cls(folder.name, reader, loaded)
 
     def close(self) -> None:
@@ -151,7 +167,7 @@ class Searcher:
             index=self.name,
             index_version=self.reader.version(),
             model=self.encoder.spec.name,
-            query=QueryInfo(query.text, query.lang, query.lang_source),
+            query=QueryInfo(query.text, query.lang, query.lang_source, self._through(query.lang)),
             took_ms=_ms(start, fetched),
             timings=Timings(_ms(start, encoded), _ms(encoded, searched), _ms(searched, fetched)),
             hits=hits,
@@ -180,18 +196,47 @@ class Searcher:
         found = identify_language(text)[0] if identify else UNDETERMINED
         return Query("", text, found, "unknown" if found == UNDETERMINED else "identified")
 
+    def _through(self, lang: str) -> str:
+        route = self.encoder.route(lang) if self.encoder.spec.language_adapters else None
+        return "" if route is None else route.describe()
+
     def _hits(self, ranked: Sequence[Hit], offset: int) -> list[SearchHit]:
+        routes = self.reader.routes() if self.encoder.spec.language_adapters else {}
         scores = {hit.doc_id: (offset + i + 1, hit.score) for i, hit in enumerate(ranked)}
         documents = self.reader.documents([hit.doc_id for hit in ranked])
-        return [_hit(document, *scores[document.doc_id]) for document in documents]
+        return [
+            _hit(document, *scores[document.doc_id], adapter=_described(routes.get(document.lang)))
+            for document in documents
+        ]
 
 
-def open(index: str | Path, *, encoder: str | None = None) -> Searcher:
+def open(
+    index: str | Path, *, encoder: str | None = None, options: EncoderOptions | None = None
+) -> Searcher:  # fmt: skip
     """Open an index by name or path; see `Searcher.open`."""
-    return Searcher.open(index, encoder=encoder)
+    return Searcher.open(index, encoder=encoder, options=options)
 
 
-def _hit(document: Document, rank: int, score: float) -> SearchHit:
+def _options(settings: Mapping[str, str], given: EncoderOptions | None) -> EncoderOptions:
+    """The options that the index was built with; how to run and a named policy are the user's."""
+    recorded = json.loads(settings.get(OPTIONS_SETTING, "{}"))
+    wanted = (given or EncoderOptions()).with_recorded(recorded)
+    if given is not None and given.lang_policy != EncoderOptions().lang_policy:
+        wanted = dataclasses.replace(wanted, lang_policy=given.lang_policy)
+    return wanted
+
+
+def _described(stored: StoredRoute | None) -> str:
+    """The route that a document took when it was indexed, for people."""
+    if stored is None or stored.how == "own":
+        return ""
+    from xret.retriever.router import Route
+
+    how: Any = stored.how
+    return Route(stored.lang, stored.adapter, how, stored.reason).describe()
+
+
+def _hit(document: Document, rank: int, score: float, *, adapter: str) -> SearchHit:
     return SearchHit(
         id=document.doc_id,
         rank=rank,
@@ -204,6 +249,7 @@ def _hit(document: Document, rank: int, score: float) -> SearchHit:
         url=document.url,
         snippets=[Snippet(_opening(document.text))],
         fields={**document.meta, **({"date": document.date} if document.date else {})},
+        adapter=adapter,
     )
 
 

@@ -216,6 +216,9 @@ class StaticEncoder:
             _mixed(words, self.config.document_token, self.config.document_text), words.offsets
         )
 
+    def route(self, lang: str) -> None:
+        """None: one table of words serves every language."""
+
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Pieces of each text before any cut; beyond `config.max_tokens` they are not read."""
         with self._turn:

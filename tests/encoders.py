@@ -41,6 +41,9 @@ class HashingEncoder:
     def encode_queries(self, queries: Sequence[Query]) -> Embeddings:
         return _encode([query.text for query in queries])
 
+    def route(self, lang: str) -> None:
+        """It has no adapters."""
+
     def encode_documents(self, documents: Sequence[Document]) -> Embeddings:
         return _encode([f"{document.title} {document.text}" for document in documents])
 

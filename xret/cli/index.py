@@ -15,12 +15,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from xret.cli.options import AsJson, EncoderOption
+from xret.cli.options import (
+    AsJson,
+    EncoderOption,
+    LangPolicyOption,
+    PrecisionOption,
+    encoder_name,
+)
 from xret.cli.output import message, print_json, print_table, show_progress
 
 if TYPE_CHECKING:
     from xret.eval.corpora.records import BadRecord
     from xret.retriever.build import IndexBuild
+    from xret.retriever.encoder import EncoderOptions
 
 __all__ = ["build_index", "index"]
 
@@ -39,6 +46,8 @@ def index(
     lang: Annotated[
         str | None, typer.Option("--lang", help="Language of documents that name none.")
     ] = None,
+    lang_policy: LangPolicyOption = "nearest",
+    precision: PrecisionOption = "fp32",
     duplicates: Annotated[
         Literal["error", "skip", "replace"],
         typer.Option("--duplicates", help="What to do with a document id met twice."),
@@ -50,9 +59,12 @@ def index(
     as_json: AsJson = False,
 ) -> None:
     """Build an index, or add what is new to one; run it again to go on after a break."""
+    from xret.retriever.encoder import EncoderOptions
+
     summary = build_index(
-        corpus, output, encoder=encoder, lang=lang, duplicates=duplicates, on_error=on_error
-    )
+        corpus, output, encoder=encoder, lang=lang, duplicates=duplicates, on_error=on_error,
+        options=EncoderOptions(lang_policy=lang_policy, precision=precision),
+    )  # fmt: skip
     if as_json:
         print_json(summary)
     else:
@@ -67,6 +79,7 @@ def build_index(
     lang: str | None = None,
     duplicates: Literal["error", "skip", "replace"] = "error",
     on_error: Literal["reject", "stop"] = "reject",
+    options: EncoderOptions | None = None,
 ) -> dict[str, Any]:
     """Build with progress on stderr; returns what the build did, for printing."""
     from xret.config import index_folder
@@ -84,8 +97,9 @@ def build_index(
     if first is None:
         raise CorpusError(f"{corpus} holds no document that can be indexed{rejects.why()}")
     build = IndexBuild(
-        chain([first], documents), folder, load_encoder(encoder), duplicates=duplicates
-    )
+        chain([first], documents), folder, load_encoder(encoder_name(encoder), options=options),
+        duplicates=duplicates,
+    )  # fmt: skip
     with _stoppable(build):
         show_progress(build.run(total=source.count_records()))
     rejects.write(folder)

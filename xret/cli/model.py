@@ -1,20 +1,29 @@
-"""`xret model`: the encoders known by name."""
+"""`xret model`: the encoders known by name, and the folders that were pulled."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from xret.cli.options import AsJson
-from xret.cli.output import print_json, print_table
+from xret.cli.output import message, print_json, print_table
 
 if TYPE_CHECKING:
-    from xret.retriever.encoder import RegisteredEncoder
+    from xret.retriever.models import RegisteredEncoder
 
 __all__ = ["app"]
 
 app = typer.Typer(help="Encoders known by name.", no_args_is_help=True)
+
+UNPINNED = "unpinned: pinned on first use and recorded"
+
+NameArgument = Annotated[
+    str, typer.Argument(metavar="MODEL", help="Name of an encoder, or its id on the hub.")
+]
+FolderArgument = Annotated[
+    str, typer.Argument(metavar="MODEL", help="Name of an encoder, or the folder of one.")
+]
 
 
 @app.callback()
@@ -25,35 +34,137 @@ def model() -> None:
 @app.command("list")
 def list_models(as_json: AsJson = False) -> None:
     """Name, kind, languages, licence and revision of every encoder."""
-    from xret.retriever.encoder import ENCODERS, languages_of
+    from xret.retriever.models import ENCODERS, languages_of
 
     if as_json:
-        rows = [{"name": name, **_described(known)} for name, known in ENCODERS.items()]
+        rows = [{"name": name, **_described(name, known)} for name, known in ENCODERS.items()]
         print_json({"models": rows})
         return
     print_table(
-        ("name", "kind", "languages", "licence", "revision", "shipped"),
+        ("name", "kind", "languages", "licence", "revision", "here", "note"),
         [
             (
-                name,
-                known.kind,
-                " ".join(languages_of(known)),
-                known.licence,
-                known.revision,
-                "yes" if known.shipped else "no",
+                name, known.kind, _count(languages_of(known)), _licence(known),
+                _revision(name, known) or UNPINNED, _here(name, known), known.note,
             )
             for name, known in ENCODERS.items()
         ],
-    )
+    )  # fmt: skip
 
 
-def _described(known: RegisteredEncoder) -> dict[str, object]:
-    from xret.retriever.encoder import languages_of
+@app.command("pull")
+def pull_model(
+    name: NameArgument,
+    revision: Annotated[
+        str | None, typer.Option("--revision", help="A commit, branch or tag of the model.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Download a model's data files from the hub and record the commit; run it again to go on."""
+    from xret.retriever.hub import model_folder, pull
+    from xret.retriever.models import ENCODERS
+
+    known = ENCODERS.get(name)
+    if known is not None and not known.commercial:
+        message(f"{name} is under {known.licence}: for non-commercial use only")
+    if known is not None and known.note:
+        message(f"{name}: {known.note}")
+    pin = pull(name, revision=revision)
+    if as_json:
+        print_json(pin)
+        return
+    print_table(
+        ("", "value"),
+        [("model", pin.name), ("repository", pin.repo), ("revision", pin.revision),
+         ("folder", str(model_folder(name)))],
+    )  # fmt: skip
+
+
+@app.command("check")
+def check_model(model: FolderArgument, as_json: AsJson = False) -> None:
+    """Load a model and encode a text in each of its languages, each through its own adapter."""
+    from xret.retriever.check import check_encoder
+    from xret.retriever.encoder import load_encoder
+
+    encoder = load_encoder(model)
+    checked = list(check_encoder(encoder))
+    if as_json:
+        print_json({"model": model, "fingerprint": encoder.spec.fingerprint,
+                    "dim": encoder.spec.dim, "languages": checked})  # fmt: skip
+    else:
+        print_table(
+            ("language", "vectors", "ms", "adapter"),
+            [(row.lang, str(row.vectors), f"{row.ms:.1f}", row.adapter) for row in checked],
+        )
+        message(f"{model} is sound: {len(checked)} texts, fingerprint {encoder.spec.fingerprint}")
+
+
+@app.command("export")
+def export_model(
+    model: FolderArgument,
+    lang: Annotated[
+        list[str] | None,
+        typer.Option("--lang", help="A language whose adapter is folded in; repeatable."),
+    ] = None,
+    int8: Annotated[bool, typer.Option("--int8", help="Weights in int8, per channel.")] = False,
+) -> None:
+    """Write a model's ONNX graphs beside it: one, or one a language; queries then need no torch."""
+    from xret.retriever.encoder import model_location
+    from xret.retriever.languages import language_code
+
+    folder = model_location(model)
+    adapters = [language_code(code) for code in lang] if lang else None
+    from xret.retriever.encoder_export import export_encoder  # heavy: after the words are checked
+
+    rows = [
+        (report.card.adapter or "", f"{report.n_bytes:,}", f"{report.card.max_error:.1e}",
+         f"{report.card.cosine:.4f}", str(report.folder))
+        for report in export_encoder(folder, adapters=adapters, int8=int8)
+    ]  # fmt: skip
+    print_table(("language", "bytes", "largest error", "cosine", "folder"), rows)
+
+
+def _described(name: str, known: RegisteredEncoder) -> dict[str, object]:
+    from xret.retriever.models import languages_of
 
     return {
         "kind": known.kind,
         "languages": languages_of(known),
         "licence": known.licence,
-        "revision": known.revision,
+        "revision": _revision(name, known),
         "shipped": known.shipped,
+        "commercial": known.commercial,
+        "repo": known.repo,
+        "folder": _folder(name, known),
+        "note": known.note,
     }
+
+
+def _revision(name: str, known: RegisteredEncoder) -> str | None:
+    """The commit that was pulled, else the registered one, None where neither is known."""
+    from xret.retriever.hub import pinned
+
+    pin = None if known.folder else pinned(name)
+    return pin.revision if pin else known.revision
+
+
+def _folder(name: str, known: RegisteredEncoder) -> str | None:
+    from xret.retriever.hub import model_folder, pinned
+
+    if known.folder is not None:
+        return str(known.folder) if known.shipped else None
+    return str(model_folder(name)) if pinned(name) else None
+
+
+def _here(name: str, known: RegisteredEncoder) -> str:
+    if known.shipped:
+        return "shipped"
+    return "pulled" if _folder(name, known) else "no"
+
+
+def _licence(known: RegisteredEncoder) -> str:
+    return known.licence if known.commercial else f"{known.licence} (non-commercial)"
+
+
+def _count(languages: list[str]) -> str:
+    return " ".join(languages) if len(languages) <= 12 else f"{len(languages)} languages"

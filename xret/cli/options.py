@@ -1,6 +1,7 @@
 """Options that several commands share, so that each is spelt and explained in one place."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 
@@ -9,3 +10,18 @@ IndexArgument = Annotated[str, typer.Argument(metavar="INDEX", help="Name or fol
 EncoderOption = Annotated[
     str, typer.Option("--encoder", help="Name of an encoder, or the folder of one.")
 ]
+LangPolicyOption = Annotated[
+    Literal["strict", "nearest", "default"],
+    typer.Option("--lang-policy", help="For a language that the encoder has no adapter for."),
+]
+PrecisionOption = Annotated[
+    Literal["auto", "fp32", "bf16", "int8"],
+    typer.Option("--precision", help="Arithmetic of a transformer; auto: what is fastest here."),
+]
+
+
+def encoder_name(given: str) -> str:
+    """What an index records of `--encoder`: a folder by its whole path, a name as it is."""
+    from xret.retriever.models import ENCODERS
+
+    return str(Path(given).resolve()) if given not in ENCODERS and Path(given).is_dir() else given

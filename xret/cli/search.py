@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from xret.cli.options import AsJson, IndexArgument
-from xret.cli.output import print_json, print_table
+from xret.cli.options import AsJson, IndexArgument, LangPolicyOption, encoder_name
+from xret.cli.output import message, print_json, print_table
 
 __all__ = ["search"]
 
@@ -23,12 +23,24 @@ def search(
         list[str] | None,
         typer.Option("--doc-lang", help="Only documents in this language; may be repeated."),
     ] = None,
+    encoder: Annotated[
+        str | None,
+        typer.Option("--encoder", help="Where the index's own encoder lies now: name or folder."),
+    ] = None,
+    lang_policy: LangPolicyOption = "nearest",
+    code_switching: Annotated[
+        bool,
+        typer.Option("--code-switching", help="The question may mix languages; --lang overrides."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Search an index; the hits may be in any of its languages."""
+    from xret.retriever.encoder import EncoderOptions
     from xret.retriever.searcher import Searcher
 
-    searcher = Searcher.open(index)
+    options = EncoderOptions(lang_policy=lang_policy, code_switching=code_switching)
+    named = None if encoder is None else encoder_name(encoder)
+    searcher = Searcher.open(index, encoder=named, options=options)
     answer = searcher.answer(query, lang=lang, k=k, doc_langs=doc_lang, identify=False)
     if as_json:
         print_json(answer)
@@ -39,6 +51,9 @@ def search(
         for hit in answer.hits
     ]  # fmt: skip
     print_table(("rank", "score", "lang", "id", "title", "text"), rows)
+    through = [answer.query.adapter, *(hit.adapter for hit in answer.hits)]
+    for adapter in dict.fromkeys(filter(None, through)):
+        message(adapter)
 
 
 def _lang(lang: str, source: str) -> str:

@@ -1,0 +1,150 @@
+"""Which kind of model lies in a folder, told by its files alone and before any is loaded.
+
+xret-static             config.json with `format` and `vocabulary_size`
+sentence-transformers   modules.json; the kind stands in config_sentence_transformers.json
+PyLate                  modules.json with a pylate module, or `model_type` ColBERT
+Stanford ColBERT        config.json of class HF_ColBERT, artifact.metadata
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from xret.errors import ModelError
+
+__all__ = ["Kind", "check_loadable", "is_stanford", "model_kind", "read_json"]
+
+Kind = Literal["static", "bi-encoder", "late interaction"]
+
+_MODEL_TYPES: dict[str, Kind] = {
+    "SentenceTransformer": "bi-encoder",
+    "MultiVectorEncoder": "late interaction",
+    "ColBERT": "late interaction",
+}
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+# Modules with weights of their own, beside the transformer in the root.
+_WITH_WEIGHTS = ("Dense", "LayerNorm", "WeightedLayerPooling", "StaticEmbedding", "Transformer")
+_CONVERT = (
+    'convert them where you trust their source: python -c "import torch; from '
+    "safetensors.torch import save_file; save_file({{k: v.contiguous() for k, v in torch.load("
+    "'{name}', weights_only=True, map_location='cpu').items()}}, 'model.safetensors')\""
+)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object, {} where there is no such file; ModelError for anything else."""
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} cannot be read as JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise ModelError(f"{path} holds no JSON object")
+    return content
+
+
+def is_stanford(folder: Path) -> bool:
+    """Whether the folder has the layout in which Stanford's ColBERT saves a checkpoint."""
+    return "HF_ColBERT" in (read_json(folder / "config.json").get("architectures") or [])
+
+
+def model_kind(folder: Path) -> Kind:
+    """The kind of the model in a folder.
+
+    Raises ModelError for a folder that holds none, or one of a kind that does not encode.
+    """
+    config = read_json(folder / "config.json")
+    if {"format", "vocabulary_size"} <= config.keys():
+        return "static"
+    if (folder / "modules.json").is_file():
+        return _sentence_kind(folder)
+    if is_stanford(folder):
+        return "late interaction"
+    if "model_type" in config:
+        raise ModelError(
+            f"{folder} holds a bare {config['model_type']} transformer, which says nothing of "
+            "how its token vectors become a text's; save it with sentence-transformers, with a "
+            "pooling or a projection"
+        )
+    raise ModelError(
+        f"{folder} is no model: it has neither modules.json (sentence-transformers, PyLate) "
+        "nor a config.json of ColBERT or of xret-static"
+    )
+
+
+def check_loadable(folder: Path) -> None:
+    """Refuse what cannot be loaded safely: pickled weights, foreign code, no weights at all.
+
+    Raises ModelError naming the file and the way out.
+    """
+    for module, path in _modules(folder):
+        if not module.startswith(("sentence_transformers.", "pylate.")):
+            raise ModelError(
+                f"{folder} needs the Python class {module}, which is not part of "
+                "sentence-transformers; xret never runs code that comes with a model"
+            )
+        if module.rsplit(".", 1)[-1] in _WITH_WEIGHTS:
+            _check_weights(folder / path)
+        _check_code(folder / path)
+        function = read_json(folder / path / "config.json").get("activation_function", "torch.nn")
+        if not str(function).startswith("torch."):
+            raise ModelError(
+                f"{folder / path} needs the activation {function}, which is not torch's; without "
+                "it the model's vectors would be other ones"
+            )
+    if not _modules(folder):
+        _check_weights(folder)
+        _check_code(folder)
+
+
+def _sentence_kind(folder: Path) -> Kind:
+    said = read_json(folder / "config_sentence_transformers.json").get("model_type")
+    modules = [name for name, _ in _modules(folder)]
+    if said is None:
+        late = any(name.startswith("pylate.") or "MultiVectorMask" in name for name in modules)
+        return "late interaction" if late else "bi-encoder"
+    if said not in _MODEL_TYPES:
+        known = ", ".join(_MODEL_TYPES)
+        raise ModelError(f"{folder} is a {said}; an index is built with one of: {known}")
+    return _MODEL_TYPES[said]
+
+
+def _modules(folder: Path) -> list[tuple[str, str]]:
+    """(class, sub-folder) of every module in modules.json."""
+    path = folder / "modules.json"
+    if not path.is_file():
+        return []
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+        found = [(str(row["type"]), str(row.get("path", ""))) for row in rows]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ModelError(f"{path} cannot be read as a list of modules: {error!r}") from error
+    root = folder.resolve()
+    for _, inside in found:
+        if not (folder / inside).resolve().is_relative_to(root):
+            raise ModelError(f"{path} names a folder outside of the model: {inside!r}")
+    return found
+
+
+def _check_weights(folder: Path) -> None:
+    if any(folder.glob("*.safetensors")):
+        return
+    pickles = sorted(path for pattern in _PICKLES for path in folder.glob(pattern))
+    if pickles:
+        raise ModelError(
+            f"{pickles[0]} is a pickle, which can run code when it is opened, and is never "
+            f"read; {_CONVERT.format(name=pickles[0].name)}"
+        )
+    raise ModelError(f"{folder} has no weights: no model.safetensors is there")
+
+
+def _check_code(folder: Path) -> None:
+    foreign = read_json(folder / "config.json").get("auto_map")
+    if foreign:
+        raise ModelError(
+            f"{folder / 'config.json'} asks for Python code from the hub (auto_map), which xret "
+            "never runs; use a copy converted to a class of transformers"
+        )
