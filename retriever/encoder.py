@@ -141,7 +141,7 @@ def load_encoder(
         shaping = set((options or EncoderOptions()).recorded()) - {"lang_policy"}
         if shaping:
             raise ConfigError(f"{name} is a table of words; it has no {', '.join(sorted(shaping))}")
-        encoder = loader.load(folder)
+        encoder = loader.load(folder, name=name)
     else:
         encoder = loader.load(folder, name=name, options=wanted)
     return encoder

@@ -161,9 +161,10 @@ class StaticEncoder:
         self._turn = threading.Lock()  # numbers of words are given out and forgotten inside
 
     @classmethod
-    def load(cls, folder: Path) -> StaticEncoder:
+    def load(cls, folder: Path, *, name: str | None = None) -> StaticEncoder:
         """Open a model folder: config.json, model.safetensors, tokenizer.json.
 
+        name: by which an index finds the encoder again, the configuration's where None.
         Raises ModelError naming what is missing or does not fit together.
         """
         missing = [
@@ -183,7 +184,7 @@ class StaticEncoder:
             folder / WEIGHTS_FILE, rows=config.vocabulary_size, dim=config.dim
         )  # fmt: skip
         spec = EncoderSpec(
-            name=config.name, fingerprint=_fingerprint(folder), dim=config.dim,
+            name=name or config.name, fingerprint=_fingerprint(folder), dim=config.dim,
             languages=config.languages,
         )  # fmt: skip
         return cls(config, table, pieces, spec)

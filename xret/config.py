@@ -20,6 +20,8 @@ from xret.errors import ConfigError, IndexNotFoundError
 __all__ = ["find_index", "home", "index_folder", "read_settings"]
 
 SETTINGS_FILE = "xret.toml"
+CATALOG_FILE = "catalog.sqlite"
+"""What makes a folder an index; a folder of that name without one hides no index at home."""
 
 
 def home() -> Path:
@@ -39,11 +41,13 @@ def find_index(index: str | Path) -> Path:
     Raises IndexNotFoundError with the nearest names.
     """
     path = Path(index)
-    if path.is_dir():
-        return path
     named = index_folder(str(index))
+    if (path / CATALOG_FILE).is_file():
+        return path
     if named.is_dir():
         return named
+    if path.is_dir():
+        return path
     kept = sorted(p.name for p in (home() / "indexes").glob("*") if p.is_dir())
     close = difflib.get_close_matches(str(index), kept, n=3, cutoff=0.5)
     if close:

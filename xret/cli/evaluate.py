@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from xret.cli.options import AsJson, EncoderOption
+from xret.cli.options import AsJson, encoder_name
 from xret.cli.output import message, print_json, print_table
 
 if TYPE_CHECKING:
@@ -33,7 +33,12 @@ def evaluate(
     output: Annotated[
         Path | None, typer.Option("--output", help="Write the mixed run here, in TREC format.")
     ] = None,
-    encoder: EncoderOption = "xret-static",
+    index: Annotated[
+        str | None, typer.Option("--index", help="The index; a registered corpus has its own.")
+    ] = None,
+    encoder: Annotated[
+        str | None, typer.Option("--encoder", help="Name or folder of the index's encoder.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Evaluate a corpus (indexed first where it is not yet), or an index with --topics."""
@@ -49,7 +54,7 @@ def evaluate(
     source = None if topics else open_corpus(corpus)
     queries = read_queries(topics) if topics else source.queries()  # type: ignore[union-attr]
     judgements = read_qrels(qrels) if qrels else source.qrels()  # type: ignore[union-attr]
-    searcher = _searcher(corpus if source is None else source.name, corpus, encoder)
+    searcher = _searcher(index or (corpus if topics else None), corpus, encoder)
     chosen = measures or list(DEFAULT_MEASURES)
     evaluation = PairEvaluation(searcher, queries, judgements, measures=chosen)
     results = list(evaluation.results())
@@ -62,22 +67,24 @@ def evaluate(
         _print(report, results)
 
 
-def _searcher(name: str, corpus: str, encoder: str) -> Searcher:
+def _searcher(index: str | None, corpus: str, encoder: str | None) -> Searcher:
+    """The index named, or the registered corpus's own, built where it is not there yet."""
     from xret.cli.index import build_index
-    from xret.config import find_index
-    from xret.errors import IndexNotFoundError
+    from xret.config import find_index, index_folder
+    from xret.errors import ConfigError
     from xret.eval.corpora.registry import CORPORA
+    from xret.retriever.encoder import DEFAULT_ENCODER
     from xret.retriever.searcher import Searcher
 
-    try:
-        folder = find_index(name)
-    except IndexNotFoundError:
-        if corpus not in CORPORA:
-            raise
+    named = None if encoder is None else encoder_name(encoder)
+    if index is not None:
+        return Searcher.open(find_index(index), encoder=named)
+    if corpus not in CORPORA:
+        raise ConfigError(f"{corpus} is no registered corpus; name its index with --index")
+    if not index_folder(corpus).is_dir():
         message(f"{corpus} is not indexed yet; indexing it")
-        build_index(corpus, None, encoder=encoder)
-        folder = find_index(name)
-    return Searcher.open(folder)
+        build_index(corpus, None, encoder=encoder or DEFAULT_ENCODER)
+    return Searcher.open(index_folder(corpus), encoder=named)
 
 
 def _report(searcher: Searcher, results: list[PairResult]) -> dict[str, Any]:

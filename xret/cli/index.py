@@ -40,7 +40,8 @@ def index(
         ),
     ],
     output: Annotated[
-        Path | None, typer.Option("--output", help="Folder of the index; kept at home by default.")
+        Path | None,
+        typer.Option("--output", help="Folder of the index; named corpora have their own."),
     ] = None,
     encoder: EncoderOption = "xret-static",
     lang: Annotated[
@@ -82,7 +83,6 @@ def build_index(
     options: EncoderOptions | None = None,
 ) -> dict[str, Any]:
     """Build with progress on stderr; returns what the build did, for printing."""
-    from xret.config import index_folder
     from xret.errors import CorpusError
     from xret.eval.corpora.registry import open_corpus
     from xret.retriever.build import IndexBuild
@@ -90,7 +90,7 @@ def build_index(
     from xret.retriever.languages import language_code
 
     source = open_corpus(corpus)
-    folder = output or index_folder(source.name)
+    folder = output or _own_folder(corpus)
     rejects = _Rejects(stop=on_error == "stop")
     documents = source.documents(on_reject=rejects.add, lang=language_code(lang) if lang else None)
     first = next(documents, None)
@@ -107,6 +107,17 @@ def build_index(
         message(f"stopped and committed; to go on, run: {_command_line()}")
         raise typer.Exit(130)
     return _summary(build, folder, output, rejects)
+
+
+def _own_folder(corpus: str) -> Path:
+    """Where a registered corpus is kept; two files of one name must not share an index."""
+    from xret.config import index_folder
+    from xret.errors import ConfigError
+    from xret.eval.corpora.registry import CORPORA
+
+    if corpus not in CORPORA:
+        raise ConfigError(f"{corpus} is no registered corpus; name a folder with --output")
+    return index_folder(corpus)
 
 
 class _Rejects:
