@@ -70,7 +70,7 @@ def model_card(settings: StaticTraining, notes: Mapping[str, object]) -> str:
         f" {settings.pooled_batch:,} pairs, {settings.maxsim_steps:,} late-interaction steps of"
         f" {settings.maxsim_batch:,} pairs; {settings.threads} threads",
         f"- Teacher for English: {settings.teacher.name if settings.teacher else 'none'}",
-        f"- Last mean loss: {notes.get('loss', 'not reached')}",
+        *([f"- Mean loss of the last 100 steps: {notes['loss']}"] if "loss" in notes else []),
         "",
         "## Training text",
         "",

@@ -81,11 +81,14 @@ class WorkFolder:
         return int(tensors.pop("step")), tensors
 
     def note(self, name: str, value: object) -> None:
-        """Remember a fact about the run for its card; a number is added to the one there."""
-        notes = self.notes()
-        if isinstance(value, float) and isinstance(before := notes.get(name), float):
-            value = before + value
-        self.write_text(_NOTES, json.dumps({**notes, name: value}, ensure_ascii=False, indent=1))
+        """Remember a fact about the run for its card, in place of an earlier one."""
+        facts = {**self.notes(), name: value}
+        self.write_text(_NOTES, json.dumps(facts, ensure_ascii=False, indent=1))
+
+    def add_seconds(self, name: str, seconds: float) -> None:
+        """Add to the time noted for a stage, which may have been cut and resumed."""
+        before = self.notes().get(name)
+        self.note(name, seconds + (before if isinstance(before, float) else 0.0))
 
     def notes(self) -> dict[str, object]:
         """All facts noted so far, over every part of the run."""

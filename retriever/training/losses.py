@@ -48,11 +48,12 @@ def mix(
 
 def maxsim_scores(
     queries: torch.Tensor, shares: torch.Tensor, owner: torch.Tensor, documents: torch.Tensor,
-    offsets: torch.Tensor, *, longest: int,
+    offsets: torch.Tensor, *, n_queries: int, longest: int,
 ) -> torch.Tensor:  # fmt: skip
     """(n, m) scores of every query with every document, of which `longest` vectors are read.
 
-    queries: (q, d); shares, owner: (q,); documents: (t, d); offsets: (m + 1,). A document is
+    queries: (q, d), the vectors of n queries; shares, owner: (q,); documents: (t, d);
+    offsets: (m + 1,). A query without vectors scores 0 everywhere. A document is
     filled up with its own first vector, which changes no maximum.
     """
     sizes = offsets[1:] - offsets[:-1]
@@ -62,5 +63,5 @@ def maxsim_scores(
     places = places.clamp(max=len(documents) - 1)
     products = queries.bfloat16() @ documents.bfloat16()[places.reshape(-1)].T
     best = products.view(len(queries), len(sizes), width).amax(-1).float()
-    scores = torch.zeros(int(owner[-1]) + 1 if len(owner) else 0, len(sizes))
+    scores = torch.zeros(n_queries, len(sizes))
     return scores.index_add(0, owner, best * shares[:, None])

@@ -113,19 +113,19 @@ def _prepare(data: Path, work: WorkFolder, settings: StaticTraining) -> Iterator
     """Read the text, train the vocabulary, cut the text, ask the teacher."""
     start = time.perf_counter()
     text = yield from _read(data, settings)
-    work.note("read_s", time.perf_counter() - start)
+    work.add_seconds("read_s", time.perf_counter() - start)
     if not work.has(_TOKENIZER):
         start = time.perf_counter()
         yield Progress("vocabulary", 0, None, "pieces")
         train_tokenizer(text, work.path / f"{_TOKENIZER}.part", settings=settings)
         (work.path / f"{_TOKENIZER}.part").replace(work.path / _TOKENIZER)
-        work.note("vocabulary_s", time.perf_counter() - start)
+        work.add_seconds("vocabulary_s", time.perf_counter() - start)
     if settings.teacher is not None:
         start = time.perf_counter()
         teacher = SentenceTeacher.load(settings.teacher)
         for done in encode_english(text.english, teacher, work.path):
             yield Progress("teacher", done, len(text.english), "texts")
-        work.note("teacher_s", time.perf_counter() - start)
+        work.add_seconds("teacher_s", time.perf_counter() - start)
         work.note("teacher_dim", teacher.dim)
     start = time.perf_counter()
     pieces = WordPieces.load(work.path / _TOKENIZER)
@@ -135,7 +135,7 @@ def _prepare(data: Path, work: WorkFolder, settings: StaticTraining) -> Iterator
     yield Progress("pieces", len(text.others), len(text.others), "texts")
     rows = text.rows()
     counts = Counter(text.sources[source] for source in rows[:, 0].tolist())
-    work.note("pieces_s", time.perf_counter() - start)
+    work.add_seconds("pieces_s", time.perf_counter() - start)
     work.note("source_names", text.sources)
     work.note("sources", {name: counts[name] for name in text.sources})
     work.note("sentences", text.sentences)
@@ -192,7 +192,7 @@ def _train(student: Student, work: WorkFolder, settings: StaticTraining) -> Iter
         step += 1
         if step % settings.checkpoint_steps == 0 or step == total:
             work.save_state(step, student.state())
-            work.note("training_s", time.perf_counter() - start)
+            work.add_seconds("training_s", time.perf_counter() - start)
             work.note("loss", round(sum(losses) / len(losses), 3))
             start = time.perf_counter()
         if step % _REPORT_STEPS == 0 or step == total:

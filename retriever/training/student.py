@@ -139,7 +139,9 @@ class Student:
         shares = self._shares(queries, lengths, owner, len(english))
         words, offsets = touched.words(1)
         targets, _, _, _ = mix(words, offsets, **DOCUMENT_MIX)
-        scores = maxsim_scores(vectors, shares, owner, targets, offsets, longest=_PASSAGE_WORDS)
+        scores = maxsim_scores(
+            vectors, shares, owner, targets, offsets, n_queries=len(english), longest=_PASSAGE_WORDS
+        )
         same = torch.from_numpy(english[:, None] == english[None, :]).fill_diagonal_(False)
         scales = self._log_scales.exp()
         loss = ranking(scores * scales[2], same) * 2

@@ -10,12 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from xret.errors import CorpusError, ModelError, TrainingError
 from xret.retriever.static import StaticEncoder
+from xret.retriever.training.checkpoint import WorkFolder
 from xret.retriever.training.held_out import HeldOut
+from xret.retriever.training.losses import maxsim_scores
 from xret.retriever.training.parallel import PairReader
 from xret.retriever.training.pieces import WORD_START, Pieces
 from xret.retriever.training.quantize import principal_axes, quantize
@@ -229,6 +232,30 @@ def test_held_out_languages_are_known_with_and_without_their_script(tmp_path: Pa
     record = {"_id": "1", "text": "이 전단지는 밤에 인쇄되었다", "lang": "kor_Hang"}
     (tmp_path / "corpus.jsonl").write_text(json.dumps(record), encoding="utf-8")
     assert HeldOut.read(tmp_path, ("en", "ko")).overlaps(str(record["text"]), "ko")
+
+
+def test_times_of_a_resumed_stage_add_up_and_other_facts_are_replaced(tmp_path: Path) -> None:
+    work = WorkFolder.open(tmp_path / "work", "run", resume=True)
+    for loss in (5.0, 3.0):
+        work.add_seconds("training_s", 2.5)
+        work.note("loss", loss)
+    assert work.notes() == {"training_s": 5.0, "loss": 3.0}
+
+
+def test_maxsim_scores_follow_a_plain_loop_and_an_empty_query_scores_zero() -> None:
+    generator = torch.Generator().manual_seed(0)
+    queries, documents = (
+        torch.randn(3, 8, generator=generator),
+        torch.randn(6, 8, generator=generator),
+    )
+    owner, shares = torch.tensor([0, 0, 1]), torch.tensor([0.25, 0.75, 1.0])
+    offsets = torch.tensor([0, 1, 4, 6])
+    scores = maxsim_scores(queries, shares, owner, documents, offsets, n_queries=3, longest=10)
+    for document, (start, end) in enumerate(pairwise(offsets.tolist())):
+        best = (queries @ documents[start:end].T).max(dim=1).values * shares
+        expected = [best[0] + best[1], best[2], torch.tensor(0.0)]
+        # Products are made in bfloat16, with eight bits of precision.
+        assert torch.allclose(scores[:, document], torch.stack(expected), atol=0.1)
 
 
 def test_without_words_keeps_whole_words_and_no_text_empty() -> None:
