@@ -4,8 +4,9 @@ The score is MaxSim (Khattab and Zaharia 2020, equation 3): the sum over query v
 the largest dot product with any document vector. A bi-encoder is the case of one vector a
 text. Documents are their stored int8 codes; a query is rounded to integers so coarse that
 no sum of products leaves the integers that its float type holds exactly. So a dot product
-has no rounding at all: scores do not depend on the machine, the number of threads, or
-where a document lies, and equal documents tie.
+has no rounding at all, and the sum over query vectors has one order: scores do not
+depend on the machine, the number of threads, or where a document lies, and equal
+documents tie.
 """
 
 from __future__ import annotations
@@ -41,9 +42,7 @@ def maxsim_scores(query: FloatArray, values: FloatArray, offsets: IntArray) -> F
         raise DimensionMismatchError(
             f"the query has {query.shape[1]} dimensions, the documents {values.shape[1]}"
         )
-    best: FloatArray = np.maximum.reduceat(query @ values.T, offsets[:-1], axis=1)
-    total: FloatArray = best.sum(axis=0, dtype=np.float32)
-    return total
+    return _sum(np.maximum.reduceat(query @ values.T, offsets[:-1], axis=1))
 
 
 def query_codes(query: FloatArray) -> tuple[npt.NDArray[np.floating], FloatArray]:
@@ -84,8 +83,20 @@ def segment_scores(
         for position, (codes, scales) in enumerate(coded):
             similarities = (codes @ values).astype(np.float32) * row_scales
             best = np.maximum.reduceat(similarities, starts, axis=1)
-            scores[position, documents] = (best * scales).sum(axis=0, dtype=np.float32)
+            scores[position, documents] = _sum(best * scales)
     return scores
+
+
+def _sum(best: FloatArray) -> FloatArray:
+    """(q, n) float32 → (n,), every column added from its first row to its last.
+
+    numpy's own sum picks its order by the shape and layout of the array, so that one
+    document's score would hang on how many others are scored beside it.
+    """
+    total = np.zeros(best.shape[1], dtype=np.float32)
+    for row in best:
+        total += row
+    return total
 
 
 def _blocks(offsets: IntArray, keep: npt.NDArray[np.bool_] | None) -> Iterator[IntArray]:

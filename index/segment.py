@@ -88,22 +88,30 @@ def read_segment(folder: Path, segment: int, files: list[SegmentFile], *, dim: i
 
     Raises DamagedIndexError naming the file that is missing, cut or changed.
     """
-    arrays: dict[str, npt.NDArray[Any]] = {}
-    for file in files:
-        path = folder / file.name
-        _check(path, file)
-        dtype = np.dtype(DTYPES[file.name])
-        arrays[file.name] = (
-            np.memmap(path, dtype=dtype, mode="r") if file.size_bytes else np.empty(0, dtype)
-        )
-    if set(arrays) != set(DTYPES):
-        raise DamagedIndexError(f"{folder}: the catalog names {sorted(arrays)}, not all arrays")
-    rows = len(arrays["scales.f32"])
-    if arrays["codes.i8"].size != rows * dim or arrays["offsets.i64"][-1] != rows:
+    names = sorted(file.name for file in files)
+    if names != sorted(DTYPES):
+        raise DamagedIndexError(f"{folder}: the catalog names {names}, not {sorted(DTYPES)}")
+    arrays = {file.name: _mapped(folder / file.name, file) for file in files}
+    codes, scales, offsets = (arrays[name] for name in DTYPES)
+    rows = len(scales)
+    if codes.size != rows * dim or not _partition(offsets, rows):
         raise DamagedIndexError(f"{folder}: its arrays do not belong together")
-    return Segment(
-        segment, arrays["codes.i8"].reshape(rows, dim), arrays["scales.f32"], arrays["offsets.i64"]
-    )
+    return Segment(segment, codes.reshape(rows, dim), scales, offsets)
+
+
+def _mapped(path: Path, file: SegmentFile) -> npt.NDArray[Any]:
+    _check(path, file)
+    dtype = np.dtype(DTYPES[file.name])
+    if file.size_bytes % dtype.itemsize:
+        raise DamagedIndexError(f"{path} has {file.size_bytes} bytes, no whole number of values")
+    return np.memmap(path, dtype=dtype, mode="r") if file.size_bytes else np.empty(0, dtype)
+
+
+def _partition(offsets: IntArray, rows: int) -> bool:
+    """Whether offsets go from 0 to that many rows without falling."""
+    if not len(offsets) or offsets[0] != 0 or offsets[-1] != rows:
+        return False
+    return bool((offsets[1:] >= offsets[:-1]).all())
 
 
 def _check(path: Path, file: SegmentFile) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -12,15 +13,26 @@ import numpy as np
 import numpy.typing as npt
 
 from xret.errors import EncoderMismatchError, IndexLockedError, UnusableIndexError
-from xret.index.catalog import NAME, Catalog, content_hash
+from xret.index.catalog import NAME, Catalog
 from xret.index.files import sync_folder
 from xret.index.segment import SegmentFile, quantize, segment_folder, write_segment
+from xret.index.stored import content_hash
 from xret.types import Document, Embeddings, EncoderSpec, FloatArray
 
 __all__ = ["IndexWriter", "check_encoder"]
 
 SEGMENT_ROWS = 1 << 18
 """Vectors in a full segment: 64 MiB of codes at 256 dimensions."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A segment on disk that waits for its commit; superseded: see `Catalog.add_segment`."""
+
+    segment: int
+    files: list[SegmentFile]
+    documents: list[Document]
+    superseded: list[tuple[str, str]]
 
 
 class IndexWriter:
@@ -41,7 +53,9 @@ class IndexWriter:
         self._codes: list[npt.NDArray[np.int8]] = []
         self._scales: list[FloatArray] = []
         self._rows = 0
-        self._written: list[tuple[int, list[SegmentFile], list[Document]]] = []
+        self._superseded: list[tuple[str, str]] = []
+        self._pending_superseded: set[tuple[str, str]] = set()
+        self._written: list[_Written] = []
         self._pending: dict[str, str] = {}
 
     @classmethod
@@ -76,14 +90,15 @@ class IndexWriter:
         cls, folder: Path, spec: EncoderSpec, lock: filelock.BaseFileLock
     ) -> IndexWriter:
         (folder / "segments").mkdir(exist_ok=True)
-        if (folder / NAME).exists() and (folder / NAME).stat().st_size:
-            catalog = Catalog.open(folder)
-            check_encoder(catalog.settings(), spec, folder)
-        else:
-            catalog = Catalog.create(folder, _settings(spec))
+        catalog = Catalog.open_or_create(folder, _settings(spec))
+        try:
             sync_folder(folder)
-        writer = cls(folder, catalog, lock)
-        writer._sweep()
+            check_encoder(catalog.settings(), spec, folder)
+            writer = cls(folder, catalog, lock)
+            writer._sweep()
+        except BaseException:
+            catalog.close()
+            raise
         return writer
 
     def close(self) -> None:
@@ -109,6 +124,11 @@ class IndexWriter:
         """Content hash of a document that was added and is not yet committed."""
         return self._pending.get(doc_id)
 
+    def was_superseded(self, doc_id: str, content: str) -> bool:
+        """Whether a document of that id and content hash was added once and was replaced."""
+        pending = (doc_id, content) in self._pending_superseded
+        return pending or self.catalog.was_superseded(doc_id, content)
+
     @property
     def full_segments(self) -> int:
         """Segments written and waiting for their commit."""
@@ -123,7 +143,7 @@ class IndexWriter:
         first = 0
         for position, document in enumerate(documents):
             self._documents.append(document)
-            self._pending[document.doc_id] = content_hash(document)
+            self._supersede(document.doc_id, content_hash(document))
             start, end = embeddings.offsets[position : position + 2].tolist()
             self._lengths.append(end - start)
             self._rows += end - start
@@ -134,7 +154,11 @@ class IndexWriter:
         self._take(codes[first:], scales[first:])
 
     def commit(self) -> None:
-        """Make everything so far durable and visible, in one transaction."""
+        """Make everything so far durable and visible, in one transaction.
+
+        Raises IndexLockedError when a reader held the catalog for too long, OSError when
+        the disk refuses; what was added stays in hand, and a later commit may succeed.
+        """
         if self._documents:
             self._write_segment()
         self.commit_full()
@@ -144,13 +168,24 @@ class IndexWriter:
         if not self._written:
             return
         with self.catalog.transaction():
-            for segment, files, documents in self._written:
-                self.catalog.add_segment(segment, files, documents)
+            for one in self._written:
+                self.catalog.add_segment(
+                    one.segment, one.files, one.documents, superseded=one.superseded
+                )
             self.catalog.count_commit()
-        for _, _, documents in self._written:
-            for document in documents:
-                self._pending.pop(document.doc_id, None)
         self._written.clear()
+        waiting = {document.doc_id for document in self._documents}
+        self._pending = {doc: hash_ for doc, hash_ in self._pending.items() if doc in waiting}
+        self._pending_superseded = set(self._superseded)
+
+    def _supersede(self, doc_id: str, content: str) -> None:
+        """Note a document's content, and the content that it takes the place of."""
+        stored = self.catalog.stored(doc_id)
+        earlier = self._pending.get(doc_id, stored[1] if stored else None)
+        if earlier is not None and earlier != content:
+            self._superseded.append((doc_id, earlier))
+            self._pending_superseded.add((doc_id, earlier))
+        self._pending[doc_id] = content
 
     def _take(self, codes: npt.NDArray[np.int8], scales: FloatArray) -> None:
         self._codes.append(codes)
@@ -164,13 +199,13 @@ class IndexWriter:
             np.concatenate(self._scales),
             np.cumsum([0, *self._lengths], dtype=np.int64),
         )
-        self._written.append((segment, files, self._documents))
-        self._documents, self._lengths, self._rows = [], [], 0
+        self._written.append(_Written(segment, files, self._documents, self._superseded))
+        self._documents, self._superseded, self._lengths, self._rows = [], [], [], 0
         self._codes, self._scales = [], []
 
     def _next_segment(self) -> int:
         if self._written:
-            return self._written[-1][0] + 1
+            return self._written[-1].segment + 1
         return max(self.catalog.segments(), default=0) + 1
 
     def _sweep(self) -> None:
@@ -201,6 +236,5 @@ def _settings(spec: EncoderSpec) -> dict[str, str]:
 
 def _foreign(folder: Path) -> bool:
     """Whether a folder holds anything but what an interrupted first commit leaves."""
-    return any(
-        path.name not in {"write.lock", "segments", "rejects.jsonl"} for path in folder.iterdir()
-    )
+    own = {"write.lock", "segments", "rejects.jsonl", "rejects.jsonl.part", f"{NAME}-journal"}
+    return any(path.name not in own for path in folder.iterdir())

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from xret.errors import CorpusError, DuplicateIdError
-from xret.index.catalog import StoredRoute, content_hash
+from xret.index.stored import StoredRoute, content_hash
 from xret.index.writer import IndexWriter
 from xret.retriever.encoder import Encoder, EncoderOptions
 from xret.retriever.identify import identify_language
@@ -22,17 +22,27 @@ from xret.types import UNDETERMINED, Document, Progress
 __all__ = ["OPTIONS_SETTING", "BuildSummary", "Duplicates", "IndexBuild"]
 
 BATCH = 256
+MAX_DEFERRED = 8 * BATCH
+"""Documents kept in memory until the corpus ends; those beyond are indexed at once."""
 
 OPTIONS_SETTING = "encoder_options"
 """Name of the catalog's setting with the options, as JSON, that the encoder was opened with."""
 
 Duplicates = Literal["error", "skip", "replace"]
-"""What to do with an id that is already there with other content."""
+"""What to do with an id that is already there with other content.
+
+An identical repeat is never an error and never indexed again. Under "replace" the last
+version in the corpus is the one that stays.
+"""
 
 
 @dataclass(slots=True)
 class BuildSummary:
-    """What a build did. Counts are of documents; times are wall-clock seconds."""
+    """What a build did. Counts are of documents; times are wall-clock seconds.
+
+    replaced: documents, counted in `added` too, that took the place of an earlier one. A
+    version that a later one in the same corpus overtakes unindexed is counted nowhere.
+    """
 
     added: int = 0
     unchanged: int = 0
@@ -49,8 +59,8 @@ class IndexBuild:
 
     `run` yields Progress and commits a segment at a time: killed at any moment and run
     again over the same documents it goes on after the last commit, and ends with the same
-    index as an unbroken run. Memory is bounded by one segment. `stop` ends a run early
-    after committing what was read.
+    index as an unbroken run. A second run over the same documents changes nothing. Memory
+    is bounded by one segment. `stop` ends a run early after committing what was read.
     """
 
     def __init__(
@@ -63,6 +73,7 @@ class IndexBuild:
         self._encoder = encoder
         self._duplicates = duplicates
         self._routed: set[str] = set()
+        self._deferred: dict[str, Document] = {}
         self.stopped = False
 
     def stop(self) -> None:
@@ -72,8 +83,8 @@ class IndexBuild:
     def run(self, *, total: int | None = None) -> Iterator[Progress]:
         """Build; one Progress a batch, counted in documents read.
 
-        Raises DuplicateIdError on an id met twice (unless told to skip or replace); what
-        was committed before stays.
+        Raises DuplicateIdError on an id met again with other content (unless told to skip
+        or replace); what was committed before stays.
         """
         start = time.perf_counter()
         done = 0
@@ -82,39 +93,74 @@ class IndexBuild:
             before = writer.catalog.last_document()
             self._record_encoder(writer)
             while not self.stopped and (batch := list(islice(documents, BATCH))):
-                new = self._unseen(writer, batch, before)
-                self._encode(writer, new)
-                if writer.full_segments:
-                    writer.commit_full()
+                self._add(writer, self._unseen(writer, batch, before))
+                if len(self._deferred) > MAX_DEFERRED:
+                    self._add_deferred(writer)
                 done += len(batch)
                 self.summary.seconds = time.perf_counter() - start
                 yield Progress("index", done, total, "documents")
+            self._add_deferred(writer)
         self.summary.seconds = time.perf_counter() - start
         self.summary.truncated = self._encoder.truncated
 
     def _unseen(self, writer: IndexWriter, batch: list[Document], before: int) -> list[Document]:
-        """The documents of a batch that must be encoded, in order."""
+        """The documents of a batch that must be encoded now, in order."""
         new: dict[str, Document] = {}
         for document in batch:
             _check(document)
-            if document.doc_id in new:
-                earlier: tuple[str, bool] | None = (content_hash(new[document.doc_id]), True)
+            doc_id, content = document.doc_id, content_hash(document)
+            if doc_id in new:
+                earlier: tuple[str, bool] | None = (content_hash(new[doc_id]), True)
+            elif doc_id in self._deferred:
+                earlier = (content_hash(self._deferred[doc_id]), True)
             else:
-                earlier = _earlier(writer, document.doc_id, before)
+                earlier = _earlier(writer, doc_id, before)
             if earlier is None:
-                new[document.doc_id] = document
-                continue
-            hash_, this_run = earlier
-            if hash_ == content_hash(document) and not (this_run and self._duplicates == "error"):
+                new[doc_id] = document
+            elif earlier[0] == content:
                 self.summary.unchanged += 1
             elif self._duplicates == "skip":
                 self.summary.skipped += 1
             elif self._duplicates == "replace":
-                new[document.doc_id] = document
-                self.summary.replaced += 1
+                new[doc_id] = document
             else:
-                raise DuplicateIdError(_duplicate_message(document, this_run))
+                raise DuplicateIdError(_duplicate_message(document, earlier[1]))
+        if self._duplicates == "replace":
+            return self._changed(writer, list(new.values()))
         return list(new.values())
+
+    def _changed(self, writer: IndexWriter, last: list[Document]) -> list[Document]:
+        """Those of a batch's last versions that differ from what the index has.
+
+        A version that was replaced once before waits for the end of the corpus: where the
+        same corpus is run again its successor follows, and neither is indexed anew.
+        """
+        changed = []
+        for document in last:
+            doc_id, content = document.doc_id, content_hash(document)
+            self._deferred.pop(doc_id, None)
+            earlier = _earlier(writer, doc_id, 0)
+            if earlier is not None and earlier[0] == content:
+                self.summary.unchanged += 1
+            elif earlier is not None and writer.was_superseded(doc_id, content):
+                self._deferred[doc_id] = document
+            else:
+                self.summary.replaced += earlier is not None
+                changed.append(document)
+        return changed
+
+    def _add_deferred(self, writer: IndexWriter) -> None:
+        """Index the documents that went back to an earlier version, and to no later one."""
+        documents = list(self._deferred.values())
+        self._deferred.clear()
+        self.summary.replaced += len(documents)
+        for first in range(0, len(documents), BATCH):
+            self._add(writer, documents[first : first + BATCH])
+
+    def _add(self, writer: IndexWriter, documents: list[Document]) -> None:
+        self._encode(writer, documents)
+        if writer.full_segments:
+            writer.commit_full()
 
     def _record_encoder(self, writer: IndexWriter) -> None:
         """How to open the encoder again, where its name alone does not say it."""

@@ -14,8 +14,8 @@ from typing import Any
 
 from xret.config import find_index
 from xret.errors import QueryError
-from xret.index.catalog import StoredRoute
-from xret.index.reader import IndexReader
+from xret.index.reader import Found, IndexReader
+from xret.index.stored import StoredRoute
 from xret.index.writer import check_encoder
 from xret.retriever.build import OPTIONS_SETTING, IndexBuild
 from xret.retriever.encoder import Encoder, EncoderOptions, load_encoder
@@ -115,11 +115,16 @@ class Searcher:
         """
         folder = find_index(index)
         reader = IndexReader.open(folder)
-        settings = reader.settings
-        loaded = load_encoder(encoder or settings["encoder"], options=_options(settings, options))
-        check_encoder(settings, loaded.spec, folder)
-        if loaded.spec.language_adapters:
-            load_identifier()
+        try:
+            settings = reader.settings
+            wanted = _options(settings, options)
+            loaded = load_encoder(encoder or settings["encoder"], options=wanted)
+            check_encoder(settings, loaded.spec, folder)
+            if loaded.spec.language_adapters:
+                load_identifier()
+        except BaseException:
+            reader.close()
+            raise
         return cls(folder.name, reader, loaded)
 
     def close(self) -> None:
@@ -158,19 +163,18 @@ class Searcher:
         query = self._query(text, lang, identify or self.encoder.spec.language_adapters)
         embeddings = self.encoder.encode_queries([query])
         encoded = time.perf_counter()
-        ranked = self.reader.search(embeddings, k + offset, langs=langs)[0][offset:]
-        searched = time.perf_counter()
-        hits = self._hits(ranked, offset)
+        found = self.reader.find(embeddings, k, langs=langs, offset=offset)
         fetched = time.perf_counter()
+        searched = fetched - found.fetch_s
         return SearchAnswer(
             request_id=uuid.uuid4().hex,
             index=self.name,
-            index_version=self.reader.version(),
+            index_version=found.version,
             model=self.encoder.spec.name,
             query=QueryInfo(query.text, query.lang, query.lang_source, self._through(query.lang)),
             took_ms=_ms(start, fetched),
             timings=Timings(_ms(start, encoded), _ms(encoded, searched), _ms(searched, fetched)),
-            hits=hits,
+            hits=self._hits(found, offset),
             warnings=[],
         )
 
@@ -200,14 +204,14 @@ class Searcher:
         route = self.encoder.route(lang) if self.encoder.spec.language_adapters else None
         return "" if route is None else route.describe()
 
-    def _hits(self, ranked: Sequence[Hit], offset: int) -> list[SearchHit]:
-        routes = self.reader.routes() if self.encoder.spec.language_adapters else {}
-        scores = {hit.doc_id: (offset + i + 1, hit.score) for i, hit in enumerate(ranked)}
-        documents = self.reader.documents([hit.doc_id for hit in ranked])
-        return [
-            _hit(document, *scores[document.doc_id], adapter=_described(routes.get(document.lang)))
-            for document in documents
-        ]
+    def _hits(self, found: Found, offset: int) -> list[SearchHit]:
+        routes = found.routes if self.encoder.spec.language_adapters else {}
+        hits = []
+        for rank, hit in enumerate(found.rankings[0], offset + 1):
+            document = found.documents[hit.doc_id]
+            adapter = _described(routes.get(document.lang))
+            hits.append(_hit(document, rank, hit.score, adapter=adapter))
+        return hits
 
 
 def open(

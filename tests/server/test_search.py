@@ -39,7 +39,12 @@ def test_link_and_body_give_the_same_answer(client: httpx.Client) -> None:
 
 def test_answer_has_the_documented_shape(client: httpx.Client) -> None:
     answer = client.post(SEARCH, json={"query": "mavuno", "query_lang": "Swahili"}).json()
-    assert answer["query"] == {"text": "mavuno", "lang": "sw", "lang_source": "given"}
+    assert answer["query"] == {
+        "text": "mavuno",
+        "lang": "sw",
+        "lang_source": "given",
+        "adapter": "",
+    }
     assert answer["index"] == "demo"
     assert answer["model"] == "hashing"
     assert answer["index_version"] == 1
@@ -57,6 +62,7 @@ def test_answer_has_the_documented_shape(client: httpx.Client) -> None:
         "url": None,
         "snippets": [{"text": "Nyuki wachache, mavuno madogo ya matunda.", "spans": []}],
         "fields": {"pages": 3},
+        "adapter": "",
     }
 
 

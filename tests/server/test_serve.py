@@ -28,7 +28,7 @@ sys.path.insert(0, sys.argv[1])
 from encoders import HashingEncoder
 from xret.retriever import searcher
 from xret.server.serve import serve
-searcher.load_encoder = lambda name: HashingEncoder()
+searcher.load_encoder = lambda name, **options: HashingEncoder()
 serve(sys.argv[2:], port=0, announce=lambda line: print(line, flush=True))
 """
 
@@ -36,7 +36,9 @@ serve(sys.argv[2:], port=0, announce=lambda line: print(line, flush=True))
 @pytest.fixture
 def hashing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every index is opened with the tests' encoder."""
-    monkeypatch.setattr("xret.retriever.searcher.load_encoder", lambda _: HashingEncoder())
+    monkeypatch.setattr(
+        "xret.retriever.searcher.load_encoder", lambda _, **options: HashingEncoder()
+    )
 
 
 @pytest.fixture

@@ -2,6 +2,10 @@
 
 import dataclasses
 import datetime
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,14 +15,18 @@ from encoders import HashingEncoder
 
 from xret.errors import (
     CorpusError,
+    DamagedIndexError,
     DuplicateIdError,
     EncoderMismatchError,
     IndexLockedError,
+    IndexNotFoundError,
+    UnknownModelError,
     UnusableIndexError,
 )
 from xret.index.reader import IndexReader, find_faults
 from xret.index.writer import IndexWriter
 from xret.retriever.build import IndexBuild
+from xret.retriever.searcher import Searcher
 from xret.types import Document, EncoderSpec
 
 
@@ -88,16 +96,103 @@ def test_stopping_commits_what_was_read(tmp_path: Path, encoder: HashingEncoder)
     reader.close()
 
 
-@pytest.mark.parametrize("second", ["word1", "other text"])
-def test_an_id_met_twice_is_an_error(second: str, tmp_path: Path, encoder: HashingEncoder) -> None:
-    twice = [Document("a", "word1", "en"), Document("a", second, "en")]
-    with pytest.raises(DuplicateIdError, match="'a' appears twice"):
-        build(twice, tmp_path / "i", encoder)
+def test_an_id_met_twice_is_an_error(tmp_path: Path, encoder: HashingEncoder) -> None:
+    twice = [Document("a", "word1", "en"), Document("a", "other text", "en")]
+    for _ in range(2):
+        with pytest.raises(DuplicateIdError, match="'a' appears twice"):
+            build(twice, tmp_path / "i", encoder)
 
 
 def test_an_id_met_twice_far_apart_is_an_error(tmp_path: Path, encoder: HashingEncoder) -> None:
     with pytest.raises(DuplicateIdError, match="'d3' appears twice"):
-        build([*documents(600), documents(600)[3]], tmp_path / "i", encoder)
+        build([*documents(600), Document("d3", "other", "en")], tmp_path / "i", encoder)
+
+
+@pytest.mark.parametrize("duplicates", ["error", "skip", "replace"])
+@pytest.mark.parametrize("segment_rows", [9, 100, 10_000])
+def test_an_identical_repeat_is_unchanged_near_and_far_on_every_run(
+    duplicates: str, segment_rows: int, tmp_path: Path, encoder: HashingEncoder,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("xret.index.writer.SEGMENT_ROWS", segment_rows)
+    corpus = [*documents(260)[:3], *documents(260), documents(260)[3]]
+    first = build(corpus, tmp_path / "i", encoder, duplicates=duplicates)
+    assert (first.summary.added, first.summary.unchanged) == (260, 4)
+    before = files_of(tmp_path / "i")
+    again = build(corpus, tmp_path / "i", encoder, duplicates=duplicates)
+    assert (again.summary.added, again.summary.unchanged) == (0, 264)
+    assert files_of(tmp_path / "i") == before
+
+
+@pytest.mark.parametrize("apart", [0, 70])
+@pytest.mark.parametrize("segment_rows", [9, 100, 10_000])
+@pytest.mark.parametrize("versions", ["AB", "ABA", "ABCB"])
+def test_replacing_with_the_same_corpus_again_changes_nothing(
+    apart: int, segment_rows: int, versions: str, tmp_path: Path, encoder: HashingEncoder,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("xret.index.writer.SEGMENT_ROWS", segment_rows)
+    monkeypatch.setattr("xret.retriever.build.BATCH", 64)
+    between = documents(apart * len(versions))
+    corpus: list[Document] = []
+    for i, version in enumerate(versions):
+        corpus += [Document("x", f"gold {version}", "en"), *between[i * apart : (i + 1) * apart]]
+    build(corpus, tmp_path / "i", encoder, duplicates="replace")
+    before = files_of(tmp_path / "i")
+    for _ in range(2):
+        again = build(corpus, tmp_path / "i", encoder, duplicates="replace")
+        assert (again.summary.added, again.summary.replaced) == (0, 0)
+        assert files_of(tmp_path / "i") == before
+    reader = IndexReader.open(tmp_path / "i")
+    assert [d.text for d in reader.documents(["x"])] == [f"gold {versions[-1]}"]
+    reader.close()
+
+
+@pytest.mark.parametrize("cut", [1, 100, 301, 420, 650, 900])
+def test_an_interrupted_build_with_replacements_ends_like_an_unbroken_one(
+    cut: int, tmp_path: Path, encoder: HashingEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xret.index.writer.SEGMENT_ROWS", 150)
+    monkeypatch.setattr("xret.retriever.build.BATCH", 64)
+    corpus = documents(900)
+    for i, version in enumerate("ABCBA"):
+        corpus.insert(i * 200, Document("x", f"gold {version}", "en"))
+    build(corpus, tmp_path / "whole", encoder, duplicates="replace")
+    broken = IndexBuild(until(corpus, cut), tmp_path / "broken", encoder, duplicates="replace")
+    with pytest.raises(Killed):
+        list(broken.run())
+    build(corpus, tmp_path / "broken", encoder, duplicates="replace")
+    assert files_of(tmp_path / "broken") == files_of(tmp_path / "whole")
+
+
+def test_a_version_replaced_in_the_segment_in_hand_is_remembered_like_a_committed_one(
+    tmp_path: Path, encoder: HashingEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A segment ends between the last two versions, which two batches in turn bring."""
+    monkeypatch.setattr("xret.index.writer.SEGMENT_ROWS", 327)
+    monkeypatch.setattr("xret.retriever.build.BATCH", 64)
+    corpus = documents(500)
+    for position, version in ((0, "A"), (318, "B"), (335, "A")):
+        corpus.insert(position, Document("x", f"gold {version}", "en"))
+    build(corpus, tmp_path / "whole", encoder, duplicates="replace")
+    broken = IndexBuild(until(corpus, 400), tmp_path / "broken", encoder, duplicates="replace")
+    with pytest.raises(Killed):
+        list(broken.run())
+    build(corpus, tmp_path / "broken", encoder, duplicates="replace")
+    assert files_of(tmp_path / "broken") == files_of(tmp_path / "whole")
+
+
+def test_going_back_to_an_earlier_version_is_a_replacement(
+    tmp_path: Path, encoder: HashingEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xret.retriever.build.MAX_DEFERRED", 2)
+    for text in ("old", "new", "old"):
+        corpus = [Document(str(i), f"{text} {i}", "en") for i in range(5)]
+        done = build(corpus, tmp_path / "i", encoder, duplicates="replace")
+        assert done.summary.added == 5
+        reader = IndexReader.open(tmp_path / "i")
+        assert reader.documents([str(i) for i in range(5)]) == corpus
+        reader.close()
 
 
 def test_changed_content_is_an_error_unless_told(tmp_path: Path, encoder: HashingEncoder) -> None:
@@ -154,6 +249,61 @@ def test_metadata_of_any_type_is_kept(tmp_path: Path, encoder: HashingEncoder) -
     assert reader.documents(["a"])[0].meta == {**meta, "when": "2020-01-02"}
     reader.close()
     assert find_faults(tmp_path / "i") == []
+
+
+FIRST_COMMIT = """
+import resource, signal, sys
+from pathlib import Path
+from xret.index.writer import IndexWriter
+from xret.types import EncoderSpec
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
+signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+IndexWriter.open(Path(sys.argv[1]), EncoderSpec("hashing", "hashing-1", 32, ("en",))).close()
+"""
+"""Killed by the system at the first write beyond so many bytes of any file."""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no file size limit to be killed by")
+def test_a_first_commit_killed_at_any_page_is_made_by_the_next_run(
+    tmp_path: Path, encoder: HashingEncoder
+) -> None:
+    IndexWriter.open(tmp_path / "sound", encoder.spec).close()
+    size = (tmp_path / "sound" / "catalog.sqlite").stat().st_size
+    hot = 0
+    for limit in range(0, size, 4096):
+        folder = tmp_path / str(limit)
+        command = [sys.executable, "-c", FIRST_COMMIT, str(folder), str(limit)]
+        assert subprocess.run(command).returncode == -signal.SIGXFSZ
+        catalog = folder / "catalog.sqlite"
+        hot += catalog.stat().st_size > 0 and (folder / "catalog.sqlite-journal").exists()
+        with pytest.raises(IndexNotFoundError, match="holds no index"):
+            IndexReader.open(folder)
+        build(documents(3), folder, encoder)
+        assert find_faults(folder) == []
+    assert hot > 3
+
+
+def test_an_emptied_catalog_does_not_cost_the_segments(
+    tmp_path: Path, encoder: HashingEncoder
+) -> None:
+    build(documents(3), tmp_path / "i", encoder)
+    before = files_of(tmp_path / "i" / "segments")
+    (tmp_path / "i" / "catalog.sqlite").write_bytes(b"")
+    with pytest.raises(DamagedIndexError, match="is empty, but the index has segments"):
+        build(documents(3), tmp_path / "i", encoder)
+    assert files_of(tmp_path / "i" / "segments") == before
+
+
+def test_a_searcher_that_does_not_open_leaves_nothing_open(
+    tmp_path: Path, encoder: HashingEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(documents(3), tmp_path / "i", encoder)
+    closed = []
+    monkeypatch.setattr(IndexReader, "close", lambda reader: closed.append(reader.folder))
+    with pytest.raises(UnknownModelError):
+        Searcher.open(tmp_path / "i", encoder="no-such-model")
+    assert closed == [tmp_path / "i"]
 
 
 def test_two_writers_are_refused(tmp_path: Path, encoder: HashingEncoder) -> None:

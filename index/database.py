@@ -1,0 +1,137 @@
+"""One SQLite file: durable transactions, snapshots, and its errors told apart.
+
+A rollback journal with full synchronisation. What SQLite and Python's module raise on a
+damaged file becomes DamagedIndexError, a lock that did not go away IndexLockedError, and
+a disk that refuses OSError.
+"""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from xret.errors import DamagedIndexError, IndexLockedError
+
+__all__ = ["Database", "damage"]
+
+BUSY_S = 30.0
+"""How long a reader waits for a commit to end, and a commit for readers."""
+
+
+class Database:
+    """An open SQLite file. `transaction` is the only way to write."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._connection = connection
+
+    @classmethod
+    def connect(cls, path: Path) -> Database:
+        """Open a file, making an empty one where there is none; a broken commit is undone."""
+        with damage(path):
+            return cls(path, _connect(path))
+
+    def close(self) -> None:
+        self._connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Everything inside is one commit: all of it durable, or none of it there.
+
+        Raises OSError when the disk refuses, IndexLockedError when a reader held the file
+        for `BUSY_S` seconds; the last commit stays, and it may be tried again.
+        """
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException as error:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            if isinstance(error, sqlite3.OperationalError) and not _is_busy(error):
+                reason = f"cannot commit ({error}); what was committed before stays"
+                raise OSError(errno.EIO, reason, str(self.path)) from error
+            if isinstance(error, sqlite3.DatabaseError):
+                with damage(self.path):
+                    raise
+            raise
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Everything read inside belongs to one commit; inside another, to that one's.
+
+        A writer's commit waits until it ends, so nothing slow belongs in it.
+        """
+        if self._connection.in_transaction:
+            yield
+            return
+        self._connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._connection.execute("ROLLBACK")
+
+    @property
+    def changes(self) -> int:
+        """Rows written through this connection so far."""
+        return self._connection.total_changes
+
+    def rows(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a query."""
+        return list(self.each(query, values))
+
+    def each(self, query: str, values: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
+        """The rows of a query one by one; the file is held until the last is taken."""
+        with damage(self.path):
+            yield from self._connection.execute(query, tuple(values))
+
+    def write(self, statement: str, rows: Iterable[Sequence[object]] = ((),)) -> None:
+        """A statement once for each row of values, inside a transaction."""
+        self._connection.executemany(statement, rows)
+
+    def define(self, schema: str) -> None:
+        """Statements that define tables, inside a transaction."""
+        for statement in schema.split(";"):
+            self._connection.execute(statement)
+
+
+@contextmanager
+def damage(path: Path) -> Iterator[None]:
+    """Errors of a file that is no sound catalog, named. A lock is not damage.
+
+    Python's sqlite3 raises more than its own errors on a torn file: UnicodeDecodeError for
+    a message with foreign bytes in it, TypeError and ValueError for values of other types.
+    """
+    try:
+        yield
+    except (sqlite3.DatabaseError, OverflowError, TypeError, ValueError) as error:
+        if _is_busy(error):
+            raise IndexLockedError(
+                f"{path} is held by a reader or another process; try again"
+            ) from error
+        raise DamagedIndexError(
+            f"{path} cannot be read as a catalog ({error}); restore it from a copy or build "
+            "the index again"
+        ) from error
+
+
+def _is_busy(error: Exception) -> bool:
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path, isolation_level=None, timeout=BUSY_S, check_same_thread=False
+    )
+    try:
+        for pragma in ("journal_mode = DELETE", "synchronous = EXTRA", "trusted_schema = OFF"):
+            connection.execute(f"PRAGMA {pragma}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
