@@ -25,9 +25,17 @@ CATALOG_FILE = "catalog.sqlite"
 
 
 def home() -> Path:
-    """The folder of named indices: $XRET_HOME, else the user's data folder."""
+    """The folder of named indices: $XRET_HOME, else the user's data folder.
+
+    Raises ConfigError for an XRET_HOME in the home of a user that there is not.
+    """
     given = os.environ.get("XRET_HOME")
-    return Path(given).expanduser() if given else Path(platformdirs.user_data_dir("xret"))
+    if not given:
+        return Path(platformdirs.user_data_dir("xret"))
+    try:
+        return Path(given).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f"XRET_HOME is {given!r}, and there is no such user") from error
 
 
 def index_folder(name: str) -> Path:

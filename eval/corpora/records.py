@@ -6,24 +6,32 @@ folders of text files. What a record means is `shapes.py`'s business.
 
 from __future__ import annotations
 
-import gzip
-import importlib
-import io
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import orjson
 
-from xret.errors import CorpusError, MissingLibraryError
+from xret.errors import CorpusError
+from xret.eval.corpora.decompress import library, open_decompressed, uncompressed_name
 
-__all__ = ["BadRecord", "Record", "read_records"]
+__all__ = ["ID_FIELDS", "TEXT_FIELDS", "BadRecord", "Record", "kind_of", "read_records"]
 
 MAX_LINE_BYTES = 16 * 1024 * 1024
+ID_FIELDS = ("_id", "docid", "doc_id", "query_id", "qid", "id")
+TEXT_FIELDS = ("text", "contents", "query")
 TSV_FIELDS = {2: ("id", "text"), 3: ("id", "title", "text")}
-TSV_NAMES = {"id", "_id", "docid", "doc_id", "qid", "query_id", "text", "title", "contents", "lang"}
+KINDS = {
+    "jsonl": "jsonl",
+    "ndjson": "jsonl",
+    "json": "jsonl",
+    "tsv": "tsv",
+    "tab": "tsv",
+    "parquet": "parquet",
+    "txt": "txt",
+}
+"""What a file holds, by the ending of its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +50,26 @@ class BadRecord:
     reason: str
 
 
+def kind_of(path: Path) -> str | None:
+    """`jsonl`, `tsv`, `parquet` or `txt` by the uncompressed name; None for any other file."""
+    _, dot, ending = uncompressed_name(path).rpartition(".")
+    return KINDS.get(ending) if dot else None
+
+
 def read_records(path: Path) -> Iterator[Record | BadRecord]:
     """Every record of a file, good or bad, in bounded memory.
 
     Raises CorpusError for a file that is missing, of an unknown kind, or broken as a whole
     (a cut archive, UTF-16), MissingLibraryError where parquet or zstd is not installed.
     """
-    kind = path.name.removesuffix(".gz").removesuffix(".zst").rpartition(".")[2].lower()
     if not path.is_file():
         raise CorpusError(f"no such file: {path}")
+    kind = kind_of(path)
     if kind == "parquet":
         yield from _parquet(path)
-    elif kind in ("jsonl", "ndjson", "json"):
+    elif kind == "jsonl":
         yield from _json_lines(path)
-    elif kind in ("tsv", "tab"):
+    elif kind == "tsv":
         yield from _tab_separated(path)
     elif kind == "txt":
         yield _text_file(path)
@@ -92,8 +106,7 @@ def _tab_separated(path: Path) -> Iterator[Record | BadRecord]:
             yield line
             continue
         cells = line.decode("utf-8").rstrip("\r\n").split("\t")
-        if number == 1 and {cell.strip().lower() for cell in cells} <= TSV_NAMES:
-            names = tuple(cell.strip().lower() for cell in cells)
+        if number == 1 and (names := _heading(cells)):
             continue
         if cells == [""]:
             continue
@@ -105,8 +118,20 @@ def _tab_separated(path: Path) -> Iterator[Record | BadRecord]:
         yield Record(dict(zip(expected, cells, strict=True)), f"{path}:{number}")
 
 
+def _heading(cells: list[str]) -> tuple[str, ...] | None:
+    """The names of the columns where a first line is a heading, None where it is a record.
+
+    It is one when it names an id and a text; the other columns may be called anything.
+    """
+    names = [cell.strip() for cell in cells]
+    known = {*ID_FIELDS, *TEXT_FIELDS, "title", "lang", "language", "url", "date", "time"}
+    lowered = tuple(name.lower() if name.lower() in known else name for name in names)
+    found = set(lowered)
+    return lowered if found & set(ID_FIELDS) and found & {*TEXT_FIELDS, "title"} else None
+
+
 def _text_file(path: Path) -> Record | BadRecord:
-    with _open(path) as file:
+    with open_decompressed(path) as file:
         content = file.read(MAX_LINE_BYTES + 1)
     if len(content) > MAX_LINE_BYTES:
         return BadRecord(str(path), f"longer than {MAX_LINE_BYTES:,} bytes")
@@ -117,7 +142,7 @@ def _text_file(path: Path) -> Record | BadRecord:
 
 
 def _parquet(path: Path) -> Iterator[Record | BadRecord]:
-    parquet = _library("pyarrow.parquet", "parquet", "pyarrow")
+    parquet = library("pyarrow.parquet", "parquet", "pyarrow")
     try:
         number = 0
         for batch in parquet.ParquetFile(path).iter_batches(batch_size=1024):
@@ -131,8 +156,8 @@ def _parquet(path: Path) -> Iterator[Record | BadRecord]:
 def _lines(path: Path) -> Iterator[tuple[int, bytes | BadRecord]]:
     """Numbered lines, each checked to be UTF-8; an overlong line is skipped, not held."""
     number = 0
-    with _open(path) as file:
-        while line := _read(file, path):
+    with open_decompressed(path) as file:
+        while line := file.readline(MAX_LINE_BYTES + 1):
             number += 1
             if number == 1:
                 if line[:2] in (b"\xff\xfe", b"\xfe\xff"):
@@ -141,18 +166,11 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes | BadRecord]]:
             place = f"{path}:{number}"
             if len(line) > MAX_LINE_BYTES:
                 while line and not line.endswith(b"\n"):
-                    line = _read(file, path)
+                    line = file.readline(MAX_LINE_BYTES + 1)
                 yield number, BadRecord(place, f"a line longer than {MAX_LINE_BYTES:,} bytes")
                 continue
             fault = _encoding_fault(line)
             yield number, BadRecord(place, fault) if fault else line
-
-
-def _read(file: BinaryIO, path: Path) -> bytes:
-    try:
-        return file.readline(MAX_LINE_BYTES + 1)
-    except (EOFError, OSError, ValueError) as error:
-        raise CorpusError(f"{path} is cut or damaged: {error}") from error
 
 
 def _encoding_fault(content: bytes) -> str | None:
@@ -164,27 +182,3 @@ def _encoding_fault(content: bytes) -> str | None:
             "iconv -f latin1 -t utf-8"
         )
     return None
-
-
-@contextmanager
-def _open(path: Path) -> Iterator[BinaryIO]:
-    if path.suffix == ".zst":
-        zstandard = _library("zstandard", "zstd", "zstandard")
-        with path.open("rb") as raw:
-            reader = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
-            yield io.BufferedReader(reader)
-    elif path.suffix == ".gz":
-        with gzip.open(path, "rb") as file:
-            yield file  # type: ignore[misc]
-    else:
-        with path.open("rb") as file:
-            yield file
-
-
-def _library(module: str, extra: str, package: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise MissingLibraryError(
-            f"reading this file needs {package}; install it with: pip install 'xret[{extra}]'"
-        ) from error

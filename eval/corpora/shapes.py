@@ -11,17 +11,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from xret.errors import LanguageError
-from xret.eval.corpora.records import BadRecord, Record
+from xret.eval.corpora.records import ID_FIELDS, TEXT_FIELDS, BadRecord, Record
 from xret.retriever.languages import language_code
 from xret.types import UNDETERMINED, Document, Query
 
 __all__ = ["document_of", "query_of"]
 
-ID_FIELDS = ("_id", "docid", "doc_id", "query_id", "qid", "id")
-TEXT_FIELDS = ("text", "contents", "query")
 DATE_FIELDS = ("date", "time")
 LANG_FIELDS = ("lang", "language")
 KNOWN = frozenset({*ID_FIELDS, *TEXT_FIELDS, *DATE_FIELDS, *LANG_FIELDS, "title", "url"})
+MAX_META_DEPTH = 64
+"""Lists and objects inside one another; what goes deeper cannot be stored as JSON."""
 
 
 def document_of(record: Record, *, lang: str | None = None) -> Document | BadRecord:
@@ -39,7 +39,7 @@ def document_of(record: Record, *, lang: str | None = None) -> Document | BadRec
             title=title,
             url=_text(fields, ("url",)) or None,
             date=_text(fields, DATE_FIELDS) or None,
-            meta={name: value for name, value in fields.items() if name not in KNOWN},
+            meta=_meta(fields),
             lang_source="unknown" if code == UNDETERMINED else "given",
         )
     except (LanguageError, ValueError) as error:
@@ -63,8 +63,35 @@ def _id(fields: Mapping[str, Any]) -> str:
     for name in ID_FIELDS:
         value = fields.get(name)
         if isinstance(value, str | int) and not isinstance(value, bool) and str(value).strip():
-            return str(value)
+            return _unicode(str(value))
     raise ValueError(f"no id: one of {', '.join(ID_FIELDS)} is expected, found {_names(fields)}")
+
+
+def _unicode(doc_id: str) -> str:
+    """The id itself; that of a text file is its name, which need not be valid Unicode."""
+    if any("\ud800" <= character <= "\udfff" for character in doc_id):
+        raise ValueError(f"the id {doc_id!a} is not valid Unicode; rename it")
+    return doc_id
+
+
+def _meta(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that mean nothing here. Raises ValueError where they are nested too deep."""
+    meta = {name: value for name, value in fields.items() if name not in KNOWN}
+    level: list[Any] = [meta]
+    for _ in range(MAX_META_DEPTH):
+        level = [child for value in level for child in _children(value)]
+        if not level:
+            return meta
+    raise ValueError(f"metadata nested more than {MAX_META_DEPTH} deep")
+
+
+def _children(value: object) -> list[Any]:
+    """The lists and objects directly inside a value."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if not isinstance(value, list | tuple):
+        return []
+    return [child for child in value if isinstance(child, dict | list | tuple)]
 
 
 def _text(fields: Mapping[str, Any], names: tuple[str, ...]) -> str:

@@ -1,14 +1,22 @@
 """A user's mistake gets one message and exit status 2, never a traceback."""
 
 import json
+import os
 import shlex
 import socket
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
 from command_line import Xret, write_corpus
+from conftest import build
+from encoders import HashingEncoder
+
+from xret.cli.index import _Rejects
+from xret.eval.corpora.records import BadRecord
+from xret.types import Document
 
 
 def check(done: object, *words: str, status: int = 2) -> None:
@@ -35,6 +43,11 @@ def check(done: object, *words: str, status: int = 2) -> None:
         (["eval", "nothing"], ["no corpus is called 'nothing'"]),
         (["eval", "demo", "--topics", "t.jsonl"], ["go together"]),
         (["eval", "demo", "--measure", "nDGC@10"], ["unknown measure"]),
+        (
+            ["eval", "demo", "--measure", "INST"],
+            ["INST", "max_rel=nothing", "cannot be computed here"],
+        ),
+        (["eval", "demo", "--measure", "ERR@20"], ["ERR@20", "cannot be computed here"]),
         (["train", "static", "--data", "nowhere", "--output", "out"], ["nowhere"]),
         (["no-such-command"], ["No such command"]),
     ],
@@ -99,15 +112,12 @@ def test_a_damaged_segment_is_named_by_search_and_verify(xret: Xret, tmp_path: P
     check(xret("verify", "i"), "codes.i8", status=1)
 
 
-def test_an_index_of_another_encoder_is_refused(xret: Xret, tmp_path: Path) -> None:
-    import sqlite3
-
+def test_an_index_of_another_encoder_is_refused(
+    xret: Xret, tmp_path: Path, encoder: HashingEncoder
+) -> None:
+    build([Document("a", "river", "en")], tmp_path / "i", encoder)
     write_corpus(tmp_path / "c.jsonl")
-    xret("index", "--corpus", "c.jsonl", "--output", "i")
-    with sqlite3.connect(tmp_path / "i" / "catalog.sqlite") as catalog:
-        catalog.execute("UPDATE settings SET value = 'feed' WHERE name = 'encoder_fingerprint'")
-    catalog.close()
-    check(xret("search", "i", "river"), "built by encoder")
+    check(xret("search", "i", "river", "--encoder", "xret-static"), "built by encoder")
     check(xret("index", "--corpus", "c.jsonl", "--output", "i"), "built by encoder")
 
 
@@ -148,3 +158,106 @@ def test_json_errors_are_still_plain(xret: Xret) -> None:
     check(done, "no index")
     assert done.stdout == ""
     assert not done.stdout or json.loads(done.stdout)
+
+
+def test_a_home_of_nobody_is_said(xret: Xret) -> None:
+    check(xret("search", "demo", "tides", XRET_HOME="~nosuchuser/x"), "no such user")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("search = 1", "search is a table; write [search]"),
+        ("[search.k]\nx = 1", "search.k takes a value, and a table was found"),
+        ("[serve.port]\nx = 1", "serve.port takes a value, and a table was found"),
+        ('[serve]\nport = "x"', "serve.port cannot be 'x'"),
+        ("[serve]\nport = 70000", "serve.port cannot be 70000"),
+        ("[search]\nk = [1]", "search.k takes one value"),
+        ('[search]\ndoc-lang = "fr"', "search.doc-lang takes a list"),
+        ('[index]\nduplicates = "maybe"', "index.duplicates cannot be 'maybe'"),
+        ("[search]\nk = 1\nhits = 2", "set twice"),
+        ("[search]\nhit = 1", "no setting is called 'search.hit'; did you mean hits?"),
+        ("[serch]\nk = 1", "no setting is called 'serch'; did you mean search?"),
+    ],
+)
+@pytest.mark.parametrize("command", [["search", "demo", "tides"], ["config"]])
+def test_settings_that_mean_nothing_are_refused_by_every_command(
+    xret: Xret, tmp_path: Path, content: str, said: str, command: list[str]
+) -> None:
+    (tmp_path / "xret.toml").write_text(content, encoding="utf-8")
+    check(xret(*command), "xret.toml: ", said)
+
+
+@pytest.mark.parametrize("name", ["k", "hits"])
+def test_a_setting_has_the_names_of_its_flag(xret: Xret, tmp_path: Path, name: str) -> None:
+    (tmp_path / "xret.toml").write_text(
+        f'[search]\n{name} = 3\ndoc-lang = ["sw"]\njson = true\n', encoding="utf-8"
+    )
+    shown = xret("config").stdout
+    assert "search --hits\t3\txret.toml" in shown
+    assert "search --doc-lang\t['sw']\txret.toml" in shown
+    assert "search --json\tTrue\txret.toml" in shown
+    variable = f"XRET_SEARCH_{name.upper()}"
+    assert f"search --hits\t4\t{variable}" in xret("config", **{variable: "4"}).stdout
+
+
+def test_a_variable_named_for_the_flag_is_read(
+    xret: Xret, demo_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "xret.toml").write_text("[search]\nhits = 1\njson = true\n", encoding="utf-8")
+    words = ("search", str(demo_folder), "tides")
+    assert len(json.loads(xret(*words).stdout)["hits"]) == 1
+    assert len(json.loads(xret(*words, XRET_SEARCH_HITS="2").stdout)["hits"]) == 2
+
+
+def test_a_bad_file_with_a_name_that_is_not_unicode_is_listed(xret: Xret, tmp_path: Path) -> None:
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "good.txt").write_text("river", encoding="utf-8")
+    bad = os.fsdecode(os.fsencode(tmp_path / "texts") + b"/caf\xe9.txt")
+    Path(bad).write_bytes("\u00e9t\u00e9".encode("latin-1"))
+    done = xret("index", "--corpus", "texts", "--output", "i")
+    check(done, "1 records refused", status=0)
+    listed = json.loads((tmp_path / "i" / "rejects.jsonl").read_text(encoding="utf-8"))
+    assert listed["place"].startswith("texts/caf")
+    check(xret("index", "--corpus", "texts", "--output", "j", "--on-error", "stop"), "iconv")
+
+
+def test_metadata_nested_too_deep_is_a_reject(xret: Xret, tmp_path: Path) -> None:
+    deep = '{"id": "1", "text": "x", "m": ' + "[" * 1010 + "]" * 1010 + "}\n"
+    (tmp_path / "c.jsonl").write_text(deep + '{"id": "2", "text": "x"}\n', encoding="utf-8")
+    check(xret("index", "--corpus", "c.jsonl", "--output", "i"), "1 records refused", status=0)
+
+
+def test_a_cut_archive_does_not_become_an_index(xret: Xret, tmp_path: Path) -> None:
+    import gzip
+
+    (tmp_path / "c.txt.gz").write_bytes(gzip.compress(b"river " * 1000)[:-9])
+    check(xret("index", "--corpus", "c.txt.gz", "--output", "i"), "c.txt.gz is cut or damaged")
+
+
+def test_a_list_of_rejects_is_replaced_by_the_next_and_kept_by_a_clean_run(
+    xret: Xret, tmp_path: Path
+) -> None:
+    good = write_corpus(tmp_path / "good.jsonl", 3).read_text(encoding="utf-8")
+    (tmp_path / "bad.jsonl").write_text(good + "no\n" * 3, encoding="utf-8")
+    (tmp_path / "worse.jsonl").write_text(good + "no\n" * 5, encoding="utf-8")
+    counts = []
+    for corpus in ("bad", "worse", "good"):
+        check(xret("index", "--corpus", f"{corpus}.jsonl", "--output", "i"), status=0)
+        content = (tmp_path / "i" / "rejects.jsonl").read_text(encoding="utf-8")
+        counts.append(len(content.splitlines()))
+    assert counts == [3, 5, 5]
+    assert not (tmp_path / "i" / "rejects.jsonl.part").exists()
+
+
+def test_rejects_are_not_held_in_memory(tmp_path: Path) -> None:
+    tracemalloc.start()
+    rejects = _Rejects(stop=False)
+    for number in range(50_000):
+        rejects.add(BadRecord(f"c.jsonl:{number}", "not a JSON object"))
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    rejects.write(tmp_path)
+    assert rejects.count == 50_000
+    assert len((tmp_path / "rejects.jsonl").read_bytes().splitlines()) == 50_000
+    assert peak_bytes < 1 << 20

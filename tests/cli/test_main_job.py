@@ -2,13 +2,17 @@
 
 import json
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import pytest
 from command_line import Xret, write_corpus
+
+from xret.retriever.encoder import ENCODERS
 
 
 def test_a_question_in_english_finds_answers_in_other_languages(xret: Xret) -> None:
@@ -78,6 +82,46 @@ def test_bad_records_are_counted_and_listed(xret: Xret, tmp_path: Path) -> None:
     stopped = xret("index", "--corpus", "docs.jsonl", "--output", "j", "--on-error", "stop")
     assert stopped.returncode == 2
     assert "docs.jsonl:4" in stopped.stderr
+
+
+@pytest.fixture
+def own_encoder(tmp_path: Path) -> str:
+    """A folder with the shipped encoder's name and other vectors."""
+    folder = tmp_path / "mine"
+    shutil.copytree(str(ENCODERS["xret-static"].folder), folder)
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    changed = json.dumps({**config, "query_power": 1.0})
+    (folder / "config.json").write_text(changed, encoding="utf-8")
+    return "./mine"
+
+
+def test_an_index_finds_the_encoder_of_a_folder_again(
+    xret: Xret, tmp_path: Path, own_encoder: str
+) -> None:
+    write_corpus(tmp_path / "docs.jsonl")
+    xret("index", "--corpus", "docs.jsonl", "--output", "i", "--encoder", own_encoder)
+    found = xret("search", "i", "river 7", "-k", "1", "--json")
+    assert json.loads(found.stdout)["hits"][0]["id"] == "d7", found.stderr
+    other = xret("search", "i", "river 7", "--encoder", "xret-static")
+    assert (other.returncode, "built by encoder" in other.stderr) == (2, True)
+
+
+def test_evaluation_never_takes_another_encoder_silently(xret: Xret, own_encoder: str) -> None:
+    xret("index", "--corpus", "demo")
+    done = xret("eval", "demo", "--encoder", own_encoder)
+    assert (done.returncode, "built by encoder" in done.stderr) == (2, True)
+
+
+def test_a_folder_of_an_index_s_name_does_not_hide_it(xret: Xret, tmp_path: Path) -> None:
+    xret("index", "--corpus", "demo")
+    (tmp_path / "demo").mkdir()
+    assert xret("search", "demo", "tides", "-k", "1").returncode == 0
+
+
+def test_a_file_needs_a_folder_for_its_index(xret: Xret, tmp_path: Path) -> None:
+    write_corpus(tmp_path / "docs.jsonl")
+    done = xret("index", "--corpus", "docs.jsonl")
+    assert (done.returncode, "--output" in done.stderr) == (2, True)
 
 
 def test_evaluation_reports_every_language_pair(xret: Xret, tmp_path: Path) -> None:

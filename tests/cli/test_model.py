@@ -140,8 +140,11 @@ def test_a_repository_with_pickles_only_is_refused_before_the_download(
         (("model", "check", "no-such-model"), "no encoder is called"),
         (("model", "check", "colbert-xm"), "xret model pull colbert-xm"),
         (("model", "export", "colbert-xm"), "xret model pull colbert-xm"),
-        (("index", "--corpus", "c.jsonl", "--encoder", "colbert-xm"), "xret model pull colbert-xm"),
-        (("index", "--corpus", "c.jsonl", "--encoder", "."), "is no model"),
+        (
+            ("index", "--corpus", "c.jsonl", "--output", "i", "--encoder", "colbert-xm"),
+            "model pull",
+        ),
+        (("index", "--corpus", "c.jsonl", "--output", "i", "--encoder", "."), "is no model"),
         (("index", "--corpus", "c.jsonl", "--lang-policy", "maybe"), "--lang-policy"),
     ],
 )

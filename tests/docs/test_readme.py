@@ -10,11 +10,17 @@ import typer
 from xret.cli import app
 from xret.config import index_folder
 
-README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def test_no_placeholder_is_left() -> None:
+    pages = [README, *(p.read_text(encoding="utf-8") for p in (ROOT / "docs").glob("*.md"))]
+    assert not [found for page in pages for found in re.findall(r"@[A-Z]+@|TBD|\?\?\?", page)]
 
 
 def test_every_command_is_documented() -> None:

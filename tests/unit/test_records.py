@@ -1,7 +1,11 @@
 """Corpus files of every shape, and everything that can be wrong with them."""
 
+import contextlib
 import gzip
 import json
+import os
+import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -103,6 +107,7 @@ BAD_LINES = {
     '{"id": "1", "text": "x", "n": NaN}': "not a JSON object",
     '{"id": "1", "text": "x", "n": 1' + "0" * 5000 + "}": "not a JSON object",
     '{"a":' * 3000 + "1" + "}" * 3000: "not a JSON object",
+    '{"id": "1", "text": "x", "m": ' + "[" * 1010 + "]" * 1010 + "}": "nested more than 64",
 }
 
 
@@ -150,6 +155,109 @@ def test_files_broken_as_a_whole_are_errors(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(CorpusError, match="holds no corpus file"):
         read(tmp_path / "empty")
+
+
+ARCHIVED = "".join(f'{{"id": "{i}", "text": "text {i * 7919}"}}\n' for i in range(5000)).encode()
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "txt"])
+@pytest.mark.parametrize("end", [-1, -7, 5000, 20])
+@pytest.mark.parametrize("archive", [gzip.compress, zstandard.compress])
+def test_a_cut_archive_is_an_error_and_not_a_shorter_corpus(
+    kind: str, end: int, archive: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
+    ending = "gz" if archive is gzip.compress else "zst"
+    path = tmp_path / f"cut.{kind}.{ending}"
+    path.write_bytes(archive(ARCHIVED)[:end])
+    with pytest.raises(CorpusError, match="cut or damaged"):
+        read(path)
+
+
+@pytest.mark.parametrize("archive", [gzip.compress, zstandard.compress])
+def test_a_changed_byte_in_an_archive_is_never_a_traceback(
+    archive: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
+    ending = "gz" if archive is gzip.compress else "zst"
+    whole = archive(ARCHIVED[:4000])
+    for position in range(0, len(whole), 7):
+        damaged = bytearray(whole)
+        damaged[position] ^= 0xFF
+        (tmp_path / f"d.jsonl.{ending}").write_bytes(damaged)
+        with contextlib.suppress(CorpusError):
+            read(tmp_path / f"d.jsonl.{ending}")
+
+
+def test_an_archive_of_several_frames_is_read_to_its_end(tmp_path: Path) -> None:
+    lines = [f'{{"id": "{i}", "text": "x"}}\n'.encode() for i in range(3)]
+    skipped = (0x184D2A50).to_bytes(4, "little") + (4).to_bytes(4, "little") + b"note"
+    frames = [zstandard.compress(line) for line in lines]
+    (tmp_path / "c.jsonl.zst").write_bytes(frames[0] + skipped + frames[1] + frames[2])
+    (tmp_path / "c.jsonl.gz").write_bytes(b"".join(map(gzip.compress, lines)))
+    for ending in ("zst", "gz"):
+        documents, _ = read(tmp_path / f"c.jsonl.{ending}")
+        assert [d.doc_id for d in documents] == ["0", "1", "2"]
+
+
+def test_a_small_archive_of_much_is_read_in_bounded_memory(tmp_path: Path) -> None:
+    with (tmp_path / "bomb.jsonl.zst").open("wb") as file:
+        file.write(zstandard.compress(b"x" * (256 << 20)))
+    tracemalloc.start()
+    documents, rejects = read(tmp_path / "bomb.jsonl.zst")
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (len(documents), len(rejects)) == (0, 1)
+    assert peak_bytes < 160 << 20
+
+
+def test_a_heading_is_known_by_an_id_and_a_text_among_other_columns(tmp_path: Path) -> None:
+    headed = write(tmp_path / "c.tsv", "id\ttext\tSource url", "1\teau\tu")
+    documents, rejects = read(headed)
+    assert rejects == []
+    assert [(d.doc_id, d.text, d.meta) for d in documents] == [("1", "eau", {"Source url": "u"})]
+    topics = write(tmp_path / "q.tsv", "Query_ID\tquery", "1\toù")
+    assert [(q.query_id, q.text) for q in read_queries(topics)] == [("1", "où")]
+    bare = write(tmp_path / "bare.tsv", "id\tfirst", "text\tsecond")
+    assert [d.doc_id for d in read(bare)[0]] == ["id", "text"]
+
+
+def test_what_lies_beside_documents_is_no_document(tmp_path: Path) -> None:
+    write(tmp_path / "docs.jsonl", {"id": "1", "text": "x"})
+    write(tmp_path / "Queries.jsonl", {"id": "q", "text": "x"})
+    write(tmp_path / "topics-2022.tsv", "q\tx")
+    write(tmp_path / "qrels.tsv", "q\t1\t1")
+    write(tmp_path / "rejects.jsonl", {"place": "x"})
+    (tmp_path / "qrels").mkdir()
+    write(tmp_path / "qrels" / "test.tsv", "q\t1\t1")
+    write(tmp_path / "topics in history.txt", "a document all the same")
+    documents, rejects = read(tmp_path)
+    assert [d.doc_id for d in documents] == ["1", "topics in history.txt"]
+    assert rejects == []
+
+
+def test_compressed_texts_of_one_name_in_two_folders_are_two_documents(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "x.txt.gz").write_bytes(gzip.compress(b"a text"))
+    (tmp_path / "a" / "y.TXT").write_text("another", encoding="utf-8")
+    documents, _ = read(tmp_path)
+    assert [d.doc_id for d in documents] == ["a/x.txt.gz", "a/y.TXT", "b/x.txt.gz"]
+    assert LocalCorpus(tmp_path).count_records() == 3
+
+
+def test_what_cannot_be_opened_in_a_folder_is_one_reject(tmp_path: Path) -> None:
+    write(tmp_path / "b.txt", "good")
+    (tmp_path / "a.txt").symlink_to(tmp_path / "nowhere")
+    documents, rejects = read(tmp_path)
+    assert [d.doc_id for d in documents] == ["b.txt"]
+    assert [r.place for r in rejects] == [str(tmp_path / "a.txt")]
+    assert LocalCorpus(tmp_path).count_records() == 2
+
+
+def test_a_file_name_that_is_not_unicode_is_refused_and_not_indexed(tmp_path: Path) -> None:
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.txt")).write_text("x", encoding="utf-8")
+    documents, rejects = read(tmp_path)
+    assert documents == []
+    assert "not valid Unicode" in rejects[0].reason
 
 
 def test_an_unknown_corpus_offers_the_nearest_name() -> None:

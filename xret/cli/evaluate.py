@@ -60,7 +60,7 @@ def evaluate(
     results = list(evaluation.results())
     if output:
         write_run(output, evaluation.run(searcher.encoder.spec.name))
-    report = _report(searcher, results)
+    report = _report(searcher, results, evaluation.identified)
     if as_json:
         print_json(report)
     else:
@@ -87,15 +87,18 @@ def _searcher(index: str | None, corpus: str, encoder: str | None) -> Searcher:
     return Searcher.open(index_folder(corpus), encoder=named)
 
 
-def _report(searcher: Searcher, results: list[PairResult]) -> dict[str, Any]:
+def _report(searcher: Searcher, results: list[PairResult], identified: int) -> dict[str, Any]:
+    from xret.types import UNDETERMINED
+
     first = next(iter(results[-1].measures))
-    pairs = [r for r in results if r.doc_lang is not None]
+    pairs = [r for r in results if r.doc_lang is not None and r.query_lang != UNDETERMINED]
     cross = [r for r in pairs if r.query_lang != r.doc_lang]
     same = [r for r in pairs if r.query_lang == r.doc_lang]
     worst = min(cross, key=lambda r: r.measures[first], default=None)
     return {
         "index": searcher.name,
         "encoder": searcher.encoder.spec.name,
+        "queries_without_lang": identified,
         "mean_cross_language": _mean(cross),
         "mean_same_language": _mean(same),
         "worst_pair": worst,
@@ -118,6 +121,8 @@ def _print(report: dict[str, Any], results: list[PairResult]) -> None:
         for r in results
     ]  # fmt: skip
     print_table(("query", "documents", "queries", *names), rows)
+    if report["queries_without_lang"]:
+        message(f"{report['queries_without_lang']:,} queries name no language; it was identified")
     for title, key in (
         ("across languages", "mean_cross_language"),
         ("within one", "mean_same_language"),

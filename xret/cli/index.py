@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import resource
+import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import IO, TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -121,35 +123,47 @@ def _own_folder(corpus: str) -> Path:
 
 
 class _Rejects:
-    """Records that could not be read, for rejects.jsonl and the summary."""
+    """Records that could not be read, for rejects.jsonl and the summary.
+
+    They wait in a file without a name: there may be millions, and there is no folder to put
+    them in until the first document has been read.
+    """
 
     def __init__(self, *, stop: bool) -> None:
         self._stop = stop
-        self.records: list[BadRecord] = []
+        self._first: BadRecord | None = None
+        self._waiting: IO[bytes] | None = None
+        self.count = 0
 
     def add(self, record: BadRecord) -> None:
         from xret.errors import CorpusError
 
         if self._stop:
             raise CorpusError(f"{record.place}: {record.reason}")
-        self.records.append(record)
+        if self._waiting is None:
+            self._first = record
+            self._waiting = tempfile.TemporaryFile()  # noqa: SIM115
+        fields = {"place": record.place, "reason": record.reason}
+        # A file's name in another encoding is no valid Unicode, and is written as an escape.
+        line = json.dumps(fields, ensure_ascii=False).encode(errors="backslashreplace")
+        self._waiting.write(line + b"\n")
+        self.count += 1
 
     def why(self) -> str:
-        if not self.records:
+        first = self._first
+        if first is None:
             return ""
-        first = self.records[0]
-        return f"; {len(self.records):,} records refused, the first: {first.place}: {first.reason}"
+        return f"; {self.count:,} records refused, the first: {first.place}: {first.reason}"
 
     def write(self, folder: Path) -> None:
-        path = folder / "rejects.jsonl"
-        lines = [
-            json.dumps({"place": record.place, "reason": record.reason}, ensure_ascii=False)
-            for record in self.records
-        ]
-        if lines:
-            path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        else:
-            path.unlink(missing_ok=True)
+        """Put them in place, whole or not at all. A run without any leaves an earlier list."""
+        if self._waiting is None:
+            return
+        part = folder / "rejects.jsonl.part"
+        with self._waiting as waiting, part.open("wb") as file:
+            waiting.seek(0)
+            shutil.copyfileobj(waiting, file)
+        part.replace(folder / "rejects.jsonl")
 
 
 @contextmanager
@@ -186,7 +200,7 @@ def _summary(
         "unchanged": done.unchanged,
         "skipped": done.skipped,
         "replaced": done.replaced,
-        "rejected": len(rejects.records),
+        "rejected": rejects.count,
         "truncated": done.truncated,
         "seconds": round(done.seconds, 3),
         "documents_per_s": round(done.added / done.seconds, 1) if done.seconds else 0.0,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 import time
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -11,13 +14,55 @@ import typer
 
 from xret.types import Progress
 
-__all__ = ["message", "print_json", "print_table", "show_progress"]
+__all__ = [
+    "message",
+    "prepare_streams",
+    "print_json",
+    "print_table",
+    "printable",
+    "show_progress",
+]
 
 PLAIN_EVERY_S = 30.0
 
 
+def prepare_streams() -> None:
+    """Make the standard streams ones that anything can be printed to.
+
+    What an encoding cannot say is written as an escape. A stream that was closed (`>&-`)
+    becomes the null device: opened in the order of their numbers, each takes its own place,
+    so that no file of an index can be opened as number 1 and be printed into.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
+        elif mode == "w" and isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def printable(text: str, *, keep: str = "") -> str:
+    """A text without control characters: tabs and line ends become spaces, others U+FFFD.
+
+    A corpus may hold the sequences that move a terminal's cursor or retitle its window.
+    keep: control characters that stay.
+
+    >>> printable("a\\tb\\x1b[2J")
+    'a b\ufffd[2J'
+    """
+    return "".join(
+        character
+        if character in keep or unicodedata.category(character) != "Cc"
+        else " "
+        if character.isspace()
+        else "\ufffd"
+        for character in text
+    )
+
+
 def message(text: str) -> None:
-    typer.echo(text, err=True)
+    """A line, or several, for people on stderr."""
+    typer.echo(printable(text, keep="\n"), err=True)
 
 
 def print_json(value: Any) -> None:
@@ -33,7 +78,7 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """A table for people at a terminal, tab-separated lines anywhere else."""
     if not sys.stdout.isatty():
         for row in [headings, *rows]:
-            typer.echo("\t".join(cell.replace("\t", " ").replace("\n", " ") for cell in row))
+            typer.echo("\t".join(map(printable, row)))
         return
     from rich.console import Console
     from rich.table import Table
@@ -43,7 +88,7 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for heading in headings:
         table.add_column(heading, overflow="fold")
     for row in rows:
-        table.add_row(*[Text(cell) for cell in row])
+        table.add_row(*[Text(printable(cell)) for cell in row])
     Console().print(table)
 
 

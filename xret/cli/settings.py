@@ -18,12 +18,12 @@ __all__ = ["checked", "config"]
 
 def config(context: typer.Context) -> None:
     """Every setting with its value and its source: environment, xret.toml or default."""
-    file = read_settings(Path.cwd())
-    root = context.find_root()
+    root: Any = context.find_root().command
+    file = checked(read_settings(Path.cwd()), root)
     rows = []
-    for command, table, option in _options(root.command):
-        variable = "_".join(["XRET", *command.split(), option.name]).upper().replace("-", "_")
-        if variable in os.environ:
+    for command, table, option in _options(root):
+        variable = next(filter(os.environ.get, _variables(command, option)), None)
+        if variable is not None:
             value, source = os.environ[variable], variable
         elif option.name in _table(file, table):
             value, source = _table(file, table)[option.name], SETTINGS_FILE
@@ -34,33 +34,76 @@ def config(context: typer.Context) -> None:
     print_table(("setting", "value", "from"), rows)
 
 
-def checked(settings: dict[str, Any], app: typer.Typer) -> dict[str, Any]:
-    """The settings themselves, once every table and key is known to name a flag.
+def name_variables(command: Any) -> None:
+    """Let every option of a command line be set by the variables of all its names."""
+    for words, _, option in _options(command):
+        option.envvar = _variables(words, option)
 
-    Raises ConfigError with the nearest known name.
+
+def checked(settings: dict[str, Any], command: Any) -> dict[str, Any]:
+    """The settings as click's default map: tables by command, values by parameter.
+
+    A key is any name of a flag without its dashes (`hits`, `k`, `query-lang`). Raises
+    ConfigError for a name that is none, with the nearest, for a table where a value belongs
+    or the reverse, and for a value that the flag would not take.
     """
-    if settings:
-        known: dict[tuple[str, ...], set[str]] = {}
-        for _, table, option in _options(typer.main.get_command(app)):
-            known.setdefault(table, set()).add(option.name)
-        _check(settings, (), known)
-    return settings
+    known: dict[tuple[str, ...], dict[str, Any]] = {}
+    for _, table, option in _options(command) if settings else []:
+        known.setdefault(table, {}).update(dict.fromkeys(_names(option), option))
+    return _checked(settings, (), known)
 
 
-def _check(
-    table: dict[str, Any], path: tuple[str, ...], known: dict[tuple[str, ...], set[str]]
-) -> None:
+def _checked(
+    table: dict[str, Any], path: tuple[str, ...], known: dict[tuple[str, ...], dict[str, Any]]
+) -> dict[str, Any]:
     tables = {names[len(path)] for names in known if names[: len(path)] == path and names != path}
+    options = known.get(path, {})
+    found: dict[str, Any] = {}
     for name, value in table.items():
-        if name in tables and isinstance(value, dict):
-            _check(value, (*path, name), known)
-        elif name not in known.get(path, set()):
-            options = sorted(tables | known.get(path, set()))
-            close = difflib.get_close_matches(name, options, n=1) or options
-            raise ConfigError(
-                f"{SETTINGS_FILE}: no setting is called {'.'.join((*path, name))!r}; "
-                f"did you mean {' or '.join(close)}?"
-            )
+        where = ".".join((*path, name))
+        option = options.get(name.replace("-", "_"))
+        if name in tables:
+            if not isinstance(value, dict):
+                raise _wrong(f"{where} is a table; write [{where}] and the settings below it")
+            found[name] = _checked(value, (*path, name), known)
+        elif option is None:
+            names = sorted({*tables, *options})
+            close = difflib.get_close_matches(name, names, n=1) or names
+            raise _wrong(f"no setting is called {where!r}; did you mean {' or '.join(close)}?")
+        elif option.name in found:
+            raise _wrong(f"{where} is set twice, under two of its names")
+        else:
+            found[option.name] = _value(option, value, where)
+    return found
+
+
+def _value(option: Any, value: Any, where: str) -> Any:
+    """A value that the flag takes, as it was written."""
+    if isinstance(value, dict):
+        raise _wrong(f"{where} takes a value, and a table was found")
+    if isinstance(value, list) != bool(option.multiple):
+        wanted = "a list" if option.multiple else "one value"
+        raise _wrong(f"{where} takes {wanted}, found {value!r}")
+    try:
+        option.process_value(typer.Context(typer.core.TyperCommand("xret")), value)
+    except typer.BadParameter as error:
+        raise _wrong(f"{where} cannot be {value!r}: {error.message}") from error
+    return value
+
+
+def _wrong(text: str) -> ConfigError:
+    return ConfigError(f"{SETTINGS_FILE}: {text}")
+
+
+def _names(option: Any) -> list[str]:
+    """What an option may be called: by its flags, longest first, and as a parameter."""
+    flags = sorted((flag.lstrip("-") for flag in option.opts), key=len, reverse=True)
+    return list(dict.fromkeys(name.replace("-", "_") for name in (*flags, option.name)))
+
+
+def _variables(command: str, option: Any) -> list[str]:
+    words = command.replace("-", "_").split()
+    return ["_".join(["XRET", *words, name]).upper() for name in _names(option)]
 
 
 def _options(command: Any, path: tuple[str, ...] = ()) -> list[tuple[str, tuple[str, ...], Any]]:

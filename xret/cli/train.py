@@ -21,7 +21,12 @@ def train() -> None:
 
 @app.command("static")
 def train_static(
-    data: Annotated[Path, typer.Option("--data", help="Folder with train/ and lexicon/.")],
+    data: Annotated[
+        Path,
+        typer.Option(
+            "--data", exists=True, file_okay=False, help="Folder with train/ and lexicon/."
+        ),
+    ],
     output: Annotated[Path, typer.Option("--output", help="Folder for the encoder.")],
     teacher: Annotated[
         Path | None,

@@ -1,0 +1,58 @@
+"""The commands, put together: which there are, what they are called, how they are answered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from xret.cli import corpus, evaluate, index, inspect, model, search, serve, settings, train
+from xret.config import read_settings
+
+__all__ = ["Interrupted", "app", "run"]
+
+
+class Interrupted(BaseException):
+    """Ctrl-C inside a command. typer would make of it an exit status without a word."""
+
+
+class _Commands(TyperGroup):
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Interrupted from None
+
+
+app = typer.Typer(
+    name="xret",
+    cls=_Commands,
+    help="Search documents in one language with questions in another.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"auto_envvar_prefix": "XRET", "help_option_names": ["-h", "--help"]},
+)
+app.command("index")(index.index)
+app.command("search")(search.search)
+app.command("eval")(evaluate.evaluate)
+app.command("serve")(serve.serve)
+app.command("info")(inspect.info)
+app.command("verify")(inspect.verify)
+app.command("config")(settings.config)
+app.add_typer(corpus.app, name="corpus")
+app.add_typer(model.app, name="model")
+app.add_typer(train.app, name="train")
+
+
+def run() -> None:
+    """Answer the command line with the settings of the folder it was typed in.
+
+    Leaves by SystemExit; raises XretError, OSError and Interrupted.
+    """
+    command: Any = typer.main.get_command(app)
+    settings.name_variables(command)
+    command(default_map=settings.checked(read_settings(Path.cwd()), command), prog_name="xret")
