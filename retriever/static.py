@@ -33,6 +33,7 @@ __all__ = ["StaticConfig", "StaticEncoder", "WordTable"]
 FORMAT = 1
 CONFIG_FILE, WEIGHTS_FILE, TOKENIZER_FILE = "config.json", "model.safetensors", "tokenizer.json"
 _SMALLEST = np.float32(1e-12)
+_CHARACTERS_PER_TOKEN = 64
 _LARGEST_EMPHASIS = 4.0
 
 
@@ -226,16 +227,18 @@ class StaticEncoder:
             return self._pieces.count(texts)
 
     def _cut(self, text: str) -> tuple[list[int], bool]:
-        numbers = self._pieces.number(split_words(text))
+        """Numbers of the words that are read, and whether something was left out."""
         limit = self.config.max_tokens
+        read = text[: limit * _CHARACTERS_PER_TOKEN]  # a book is not split to read its first page
+        numbers = self._pieces.number(split_words(read))
         if len(numbers) * 40 <= limit:  # a word has at most 40 characters, so as many pieces
-            return numbers, False
+            return numbers, len(read) < len(text)
         used = 0
         for position, number in enumerate(numbers):
             used += len(self._pieces.pieces[number])
             if used > limit:
                 return numbers[:position], True
-        return numbers, False
+        return numbers, len(read) < len(text)
 
     def _words(self, texts: list[list[int]]) -> _Words:
         """Sum pieces to words and words to texts, each text in its own order."""
