@@ -89,6 +89,7 @@ class IndexBuild:
         start = time.perf_counter()
         done = 0
         documents = iter(self._documents)
+        cut_before = self._encoder.truncated
         with IndexWriter.open(self.folder, self._encoder.spec) as writer:
             before = writer.catalog.last_document()
             self._record_encoder(writer)
@@ -101,7 +102,7 @@ class IndexBuild:
                 yield Progress("index", done, total, "documents")
             self._add_deferred(writer)
         self.summary.seconds = time.perf_counter() - start
-        self.summary.truncated = self._encoder.truncated
+        self.summary.truncated = self._encoder.truncated - cut_before
 
     def _unseen(self, writer: IndexWriter, batch: list[Document], before: int) -> list[Document]:
         """The documents of a batch that must be encoded now, in order."""
