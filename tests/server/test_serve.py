@@ -37,7 +37,7 @@ serve(sys.argv[2:], port=0, announce=lambda line: print(line, flush=True))
 def hashing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every index is opened with the tests' encoder."""
     monkeypatch.setattr(
-        "xret.retriever.searcher.load_encoder", lambda _, **options: HashingEncoder()
+        "xret.retriever.searcher.load_encoder", lambda _, **_options: HashingEncoder()
     )
 
 
