@@ -61,18 +61,27 @@ def main() -> None:
     print(f"\n{encoder.spec.fingerprint}, {time.perf_counter() - start:.0f} s")
 
 
+def read_belebele(
+    data: Path, languages: list[str]
+) -> tuple[dict[str, str], dict[str, dict[str, str]], dict[str, set[str]]]:
+    """English questions by id, passages by language and name, names relevant to each question."""
+    folder = data / "belebele-flores204"
+    passages = texts_of(folder / "corpus.jsonl.gz", languages)
+    records = [json.loads(line) for line in lines_of(folder / "queries.jsonl")]
+    queries = {r["_id"]: r["text"] for r in records if r["lang"] == ENGLISH}
+    relevant: dict[str, set[str]] = defaultdict(set)
+    for line in lines_of(folder / "qrels.tsv.gz"):
+        query_id, _, doc_id, _ = line.split()
+        relevant[query_id].add(doc_id.split(":")[0])
+    return queries, passages, relevant
+
+
 def belebele_mrr(
     encoder: StaticEncoder, data: Path, languages: list[str], dim: int | None
 ) -> dict[str, float]:
     """Mean reciprocal rank, 0 beyond rank 10, in percent, by language; English too."""
-    folder = data / "belebele-flores204"
-    passages = texts_of(folder / "corpus.jsonl.gz", [*languages, ENGLISH])
-    records = [json.loads(line) for line in lines_of(folder / "queries.jsonl")]
-    queries = [Query(r["_id"], r["text"]) for r in records if r["lang"] == ENGLISH]
-    relevant = defaultdict(set)
-    for line in lines_of(folder / "qrels.tsv.gz"):
-        query_id, _, doc_id, _ = line.split()
-        relevant[query_id].add(doc_id.split(":")[0])
+    questions, passages, relevant = read_belebele(data, [*languages, ENGLISH])
+    queries = [Query(query_id, text) for query_id, text in questions.items()]
     asked = truncated(encoder.encode_queries(queries), dim)
     means = {}
     for language, texts in passages.items():
