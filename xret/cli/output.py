@@ -99,21 +99,28 @@ def show_progress(
     if sys.stderr.isatty():
         _show_bar(steps)
         return
-    started = last = clock()
+    last = began = clock()
+    first: Progress | None = None
     for step in steps:
         now = clock()
+        if first is None or step.stage != first.stage:
+            first, began = step, now
         if now - last >= PLAIN_EVERY_S:
             last = now
-            message(_plain(step, now - started))
+            message(_plain(step, now - began, done_before=first.done))
 
 
-def _plain(step: Progress, elapsed_s: float) -> str:
-    rate = step.done / elapsed_s if elapsed_s > 0 else 0.0
+def _plain(step: Progress, elapsed_s: float, *, done_before: int) -> str:
+    """One line of a stage; the rate is that of this run, whatever an earlier one had done."""
     line = f"{step.stage}: {step.done:,}"
-    if step.total is None:
-        return f"{line} {step.unit}, {rate:,.0f} {step.unit}/s"
-    left_s = (step.total - step.done) / rate if rate else 0.0
-    return f"{line} of {step.total:,} {step.unit}, {rate:,.1f} {step.unit}/s, {left_s:,.0f} s left"
+    if step.total is not None:
+        line += f" of {step.total:,}"
+    line += f" {step.unit}"
+    rate = (step.done - done_before) / elapsed_s if elapsed_s > 0 else 0.0
+    if rate == 0:
+        return line
+    line += f", {rate:,.1f} {step.unit}/s"
+    return line if step.total is None else f"{line}, {(step.total - step.done) / rate:,.0f} s left"
 
 
 def _show_bar(steps: Iterable[Progress]) -> None:
