@@ -91,6 +91,16 @@ class EncoderOptions:
     def __post_init__(self) -> None:
         if self.dim is not None and self.dim < 1:
             raise ConfigError(f"a vector cannot have {self.dim} dimensions")
+        if self.max_tokens is not None and self.max_tokens < 3:
+            raise ConfigError(
+                f"max_tokens is {self.max_tokens}; the marks alone need 2, so 3 or more"
+            )
+        if self.batch_tokens is not None and self.batch_tokens < 1:
+            raise ConfigError(f"a batch of {self.batch_tokens} tokens holds no text")
+        if self.lang_policy not in ("strict", "nearest", "default"):
+            raise ConfigError(
+                f"no language policy is called {self.lang_policy!r}; use strict, nearest or default"
+            )
         if not 1 <= self.pool_factor < 1000:
             raise ConfigError(f"pool_factor is {self.pool_factor}; 1 keeps every token, 2 half")
 
@@ -161,6 +171,10 @@ def _folder(name: str, registered: RegisteredEncoder | None, revision: str | Non
     if registered is None and Path(name).is_dir():
         return Path(name)
     if registered is None and not _is_hub_id(name):
+        if Path(name).is_absolute():
+            raise UnknownModelError(
+                f"there is no model at {name}; where it lies now is said with --encoder FOLDER"
+            )
         close = difflib.get_close_matches(name, ENCODERS, n=3, cutoff=0.4) or list(ENCODERS)
         raise UnknownModelError(
             f"no encoder is called {name!r} and there is no such folder; known: {', '.join(close)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -41,7 +42,10 @@ def export_encoder(
     adapters: languages to fold in, of a model that has adapters; None is all of them. Raises
     ModelError for a model whose head has no graph, and what `export_graph` raises.
     """
-    model = SentenceModel.load(folder, model_kind(folder), options=options or EncoderOptions())
+    kind = model_kind(folder)
+    if kind == "static":
+        raise ModelError(f"{folder} is a table of words; it has no transformer to export")
+    model = SentenceModel.load(folder, kind, options=options or EncoderOptions())
     backbone: Any = model.model.transformers_model
     if backbone is None:
         raise ModelError(f"{folder} has no transformer to export; it is fast as it is")
@@ -54,6 +58,8 @@ def export_encoder(
         pooling=None if model.late else _pooling(model), projection=_projection(model) is not None,
     )  # fmt: skip
     exported = _settings(folder, model)
+    if not _current(folder):  # graphs of earlier weights must not come back into use
+        shutil.rmtree(folder / "onnx", ignore_errors=True)
     with tempfile.TemporaryDirectory() as scratch:
         tokenizer = Path(scratch) / "tokenizer.json"
         _save_tokenizer(model, tokenizer)
@@ -67,6 +73,14 @@ def export_encoder(
                 int8=int8,
             )  # fmt: skip
     exported.write(folder)
+
+
+def _current(folder: Path) -> bool:
+    """Whether the graphs beside a model were made from the weights that it has now."""
+    try:
+        return ExportedEncoder.read(folder) is not None
+    except ModelError:
+        return False
 
 
 def _head(model: SentenceModel) -> Any:

@@ -48,7 +48,8 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def is_stanford(folder: Path) -> bool:
     """Whether the folder has the layout in which Stanford's ColBERT saves a checkpoint."""
-    return "HF_ColBERT" in (read_json(folder / "config.json").get("architectures") or [])
+    named = read_json(folder / "config.json").get("architectures")
+    return isinstance(named, list) and "HF_ColBERT" in named
 
 
 def model_kind(folder: Path) -> Kind:
@@ -80,6 +81,8 @@ def check_loadable(folder: Path) -> None:
 
     Raises ModelError naming the file and the way out.
     """
+    for pickled in sorted(folder.rglob("pytorch_model*.bin")):
+        _check_weights(pickled.parent)  # also those of modules inside of modules
     for module, path in _modules(folder):
         if not module.startswith(("sentence_transformers.", "pylate.")):
             raise ModelError(
@@ -106,7 +109,7 @@ def _sentence_kind(folder: Path) -> Kind:
     if said is None:
         late = any(name.startswith("pylate.") or "MultiVectorMask" in name for name in modules)
         return "late interaction" if late else "bi-encoder"
-    if said not in _MODEL_TYPES:
+    if not isinstance(said, str) or said not in _MODEL_TYPES:
         known = ", ".join(_MODEL_TYPES)
         raise ModelError(f"{folder} is a {said}; an index is built with one of: {known}")
     return _MODEL_TYPES[said]
@@ -120,17 +123,17 @@ def _modules(folder: Path) -> list[tuple[str, str]]:
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
         found = [(str(row["type"]), str(row.get("path", ""))) for row in rows]
+        resolved = [(folder / inside).resolve() for _, inside in found]
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ModelError(f"{path} cannot be read as a list of modules: {error!r}") from error
-    root = folder.resolve()
-    for _, inside in found:
-        if not (folder / inside).resolve().is_relative_to(root):
+    for (_, inside), place in zip(found, resolved, strict=True):
+        if not place.is_relative_to(folder.resolve()):
             raise ModelError(f"{path} names a folder outside of the model: {inside!r}")
     return found
 
 
 def _check_weights(folder: Path) -> None:
-    if any(folder.glob("*.safetensors")):
+    if any(folder.glob("model*.safetensors")):
         return
     pickles = sorted(path for pattern in _PICKLES for path in folder.glob(pattern))
     if pickles:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cache
+import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,6 +24,7 @@ __all__ = ["load_transformer"]
 
 LORA, TRANSFORMS = LANGUAGE_MODULES
 
+Model = TypeVar("Model")
 Loaded = TypeVar("Loaded", bound=TransformerEncoder)
 
 
@@ -72,8 +73,8 @@ def _with_graphs(
     adapters = own if modules is None else modules.adapters
     router = _router(adapters, options)
     spec = _spec(folder, kind, name or str(folder), options, dim=exported.dim, adapters=adapters)
-    graphs = cache(lambda: OnnxModel(folder, exported, options))
-    torch_model = cache(lambda: _torch_model(folder, kind, options))
+    graphs = _once(lambda: OnnxModel(folder, exported, options))
+    torch_model = _once(lambda: _torch_model(folder, kind, options))
 
     def documents() -> TextModel:
         return graphs() if options.backend == "onnx" else torch_model()
@@ -84,6 +85,20 @@ def _with_graphs(
         return graphs() if options.backend == "onnx" or one_each else torch_model()
 
     return cls(spec, options, documents=documents, queries=queries, router=router, modules=modules)
+
+
+def _once(load: Callable[[], Model]) -> Callable[[], Model]:
+    """The same model at every call; threads that ask at once wait for one load."""
+    lock = threading.Lock()
+    loaded: list[Model] = []
+
+    def get() -> Model:
+        with lock:
+            if not loaded:
+                loaded.append(load())
+            return loaded[0]
+
+    return get
 
 
 def _torch_model(folder: Path, kind: Kind, options: EncoderOptions) -> SentenceModel:

@@ -71,6 +71,8 @@ class ExportedEncoder:
             if content.pop("format") != FORMAT:
                 raise ModelError(f"{path} is of another version; export the model again")
             found = cls(**{**content, "adapters": tuple(content["adapters"])})
+            if not {"query", "document"} <= found.lengths.keys():
+                raise ValueError("a length is missing")
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise ModelError(f"{path} cannot be read: {error}; export the model again") from error
         return found if found.model == fingerprint(folder, {}, modules=False) else None

@@ -6,6 +6,7 @@ Local files only, and never code from them; what was loaded is checked before it
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,6 +34,7 @@ __all__ = ["SentenceModel"]
 # Where batches stop gaining: larger ones leave a CPU's caches; a GPU needs many to be busy.
 CPU_BATCH_TOKENS, INT8_BATCH_TOKENS, GPU_BATCH_TOKENS = 4_096, 512, 131_072
 STATIC_MAX_TOKENS = 8_192
+_LOADING = threading.Lock()
 _DOCUMENT_PROMPTS = ("document", "passage", "corpus")
 
 
@@ -163,6 +165,11 @@ def _languages(folder: Path, options: EncoderOptions) -> dict[str, Any]:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """The libraries' remarks on a load; what matters of them is checked and raised here."""
+    with _LOADING:  # levels and bars are the whole process's
+        yield from _silenced()
+
+
+def _silenced() -> Iterator[None]:
     loggers: list[Any] = [
         logging.getLogger(name) for name in ("transformers", "sentence_transformers")
     ]

@@ -232,7 +232,10 @@ def _update(
             f"{folder} is an adapter of another model: {module} is {tuple(b.shape)} by "
             f"{tuple(a.shape)}, the layer {tuple(weight.shape)}"
         )
-    alpha = _patterned(config.get("alpha_pattern") or {}, module, config.get("lora_alpha", 8))
+    try:
+        alpha = _patterned(config.get("alpha_pattern") or {}, module, config.get("lora_alpha", 8))
+    except (TypeError, ValueError, AttributeError, re.error) as error:
+        raise ModelError(f"{folder}: lora_alpha or alpha_pattern is unusable: {error}") from error
     rank = len(a)
     return _Update(a, b, alpha / (math.sqrt(rank) if config.get("use_rslora") else rank))
 

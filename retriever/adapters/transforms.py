@@ -127,6 +127,8 @@ class StaticTransforms:
         another encoder.
         """
         config, tensors = _files(folder)
+        if not isinstance(config["languages"], list):
+            raise ModelError(f"{folder / CONFIG_FILE}: languages is no list")
         langs, dim = [language_code(str(lang)) for lang in config["languages"]], config["dim"]
         shapes = {"means": (len(langs), dim), "matrices": (len(langs), dim, dim)}
         for name, tensor in tensors.items():
