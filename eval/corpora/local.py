@@ -32,7 +32,6 @@ class LocalCorpus:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.name = path.name.partition(".")[0] or "corpus"
 
     def documents(
         self, *, on_reject: Callable[[BadRecord], None], lang: str | None = None
