@@ -1,0 +1,57 @@
+"""Which way the late-interaction kernels run on this machine.
+
+The compiled kernels choose by processor; where they were not compiled, NumPy does the same
+work. Every path returns the same bits, so that the choice is one of speed alone.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Mapping
+
+from xret.errors import ConfigError
+
+try:
+    from xret.index import _kernels
+except ImportError:  # installed where no compiler was found
+    _COMPILED = False
+else:
+    _COMPILED = True
+
+__all__ = ["KERNEL_PATHS", "NUMPY", "kernel_path", "kernel_reasons"]
+
+NUMPY = "numpy"
+KERNEL_PATHS = ("amx", "vnni", "avx2", "neon", "portable", NUMPY)
+"""From the fastest to the slowest."""
+
+VARIABLE = "XRET_KERNEL"
+
+
+def kernel_path() -> str:
+    """The path that scores run on: $XRET_KERNEL, else the fastest that this machine has.
+
+    Raises ConfigError for a name that is none, or one that this machine cannot run.
+    """
+    wanted = os.environ.get(VARIABLE)
+    reasons = kernel_reasons()
+    if not wanted:
+        return next(path for path, reason in reasons.items() if not reason)
+    if wanted not in reasons:
+        raise ConfigError(f"{VARIABLE} is {wanted!r}; it can be {', '.join(KERNEL_PATHS)}")
+    if reasons[wanted]:
+        able = ", ".join(path for path, reason in reasons.items() if not reason)
+        raise ConfigError(f"{VARIABLE} is {wanted!r}, but {reasons[wanted]}; here: {able}")
+    return wanted
+
+
+@functools.cache
+def kernel_reasons() -> Mapping[str, str]:
+    """Why each path cannot run here, "" for those that can; from the fastest to the slowest."""
+    absent = "the kernels were not compiled at the install (no C++ compiler was found then)"
+    reasons = {
+        path: _kernels.lacks(path) if _COMPILED else absent
+        for path in KERNEL_PATHS
+        if path != NUMPY
+    }
+    return {**reasons, NUMPY: ""}

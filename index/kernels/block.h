@@ -1,0 +1,184 @@
+// A block of document vectors, decoded into the first-level cache for the inner products.
+//
+// Blocks cut across passages, so that passages of one vector cost no more a vector than long
+// ones. Included by each path's source inside an unnamed namespace of its own compiler target.
+#pragma once
+
+constexpr int kRows = 64;
+
+// Zeroed memory that starts on a cache line.
+class Scratch {
+ public:
+  explicit Scratch(size_t bytes) : memory_(bytes + 64) {
+    const auto address = reinterpret_cast<uintptr_t>(memory_.data());
+    start_ = memory_.data() + (64 - address % 64) % 64;
+  }
+  template <class T>
+  T* as() {
+    return reinterpret_cast<T*>(start_);
+  }
+
+ private:
+  std::vector<uint8_t> memory_;
+  uint8_t* start_;
+};
+
+inline int round_up(int value, int unit) { return (value + unit - 1) / unit * unit; }
+
+inline void prefetch_line(const void* address) {
+#if defined(__GNUC__)
+  __builtin_prefetch(address);
+#else
+  (void)address;
+#endif
+}
+
+// The rows of one passage in a block; a long passage runs through several blocks.
+struct Run {
+  int first;
+  int last;
+  int64_t column;
+  bool begins;
+  bool ends;
+};
+
+template <class Isa>
+class Block {
+ public:
+  using Element = typename Isa::Element;
+
+  explicit Block(int dim)
+      : dim_(dim),
+        stride_(round_up(dim, 64 / int(sizeof(Element)))),
+        memory_(size_t(kRows) * stride_ * sizeof(Element)),
+        plain_(size_t(round_up(dim, 64))) {}
+
+  const Element* rows() { return memory_.as<Element>(); }
+  int stride() const { return stride_; }
+
+  // n rows of int8 codes from `codes`, to the block's rows from `row` on.
+  void stage(const int8_t* codes, int row, int n) {
+    Element* out = memory_.as<Element>() + size_t(row) * stride_;
+    if (dim_ == stride_) {
+      Isa::stage(codes, out, n * dim_);
+      return;
+    }
+    for (int i = 0; i < n; i++) Isa::stage(codes + size_t(i) * dim_, out + size_t(i) * stride_, dim_);
+  }
+
+  // n rows of narrow codes: plane p of a row holds dimensions p * width onwards. The levels
+  // bear the flip of this path already, so that elements of a byte need no second step.
+  template <int kBits>
+  void decode(const uint8_t* codes, const int8_t* levels, int row, int n) {
+    const int width = dim_ * kBits / 8;
+    for (int i = 0; i < n; i++, row++) {
+      Element* out = memory_.as<Element>() + size_t(row) * stride_;
+      if (sizeof(Element) == 1) {
+        Isa::template decode<kBits>(codes + size_t(i) * width, levels, width,
+                                    reinterpret_cast<int8_t*>(out));
+      } else {
+        Isa::template decode<kBits>(codes + size_t(i) * width, levels, width, plain_.as<int8_t>());
+        Isa::stage(plain_.as<int8_t>(), out, dim_);
+      }
+    }
+  }
+
+ private:
+  int dim_;
+  int stride_;
+  Scratch memory_;
+  Scratch plain_;
+};
+
+// Walks the passages of an answer's columns and fills block after block with their vectors.
+template <class Isa>
+class Reader {
+ public:
+  Reader(const Passages& passages, const Centroids& centroids, const Columns& columns)
+      : block(passages.dim), passages_(passages), columns_(columns), n_centroids_(centroids.n),
+        column_(columns.first) {
+    // 16 of them whatever the bits, as table lookups by shuffle read that many.
+    for (int i = 0; passages.levels && i < 16; i++)
+      levels_[i] = int8_t(passages.levels[i & ((1 << passages.bits) - 1)] ^ Isa::kFlip);
+  }
+
+  Block<Isa> block;
+  alignas(64) float scales[kRows] = {};
+  uint16_t centroids[kRows] = {};
+  Run runs[kRows];
+  int n_runs = 0;
+  int n_rows = 0;
+
+  // False at the end, or at a passage that reaches outside the arrays: `bad` is its number.
+  bool next() {
+    n_runs = n_rows = 0;
+    while (n_rows < kRows && column_ < columns_.last) {
+      const int64_t passage = columns_.which ? at<int64_t>(columns_.which, column_) : column_;
+      if (passage < 0 || passage >= passages_.n) return refuse(passage);
+      const int64_t begin = at<int64_t>(passages_.offsets, passage);
+      const int64_t end = at<int64_t>(passages_.offsets, passage + 1);
+      if (begin < 0 || begin >= end || end > passages_.rows) return refuse(passage);
+      const int64_t row = begin + done_;
+      const int n = int(end - row < kRows - n_rows ? end - row : kRows - n_rows);
+      if (!read(row, n)) return refuse(passage);
+      runs[n_runs++] = Run{n_rows, n_rows + n, column_, done_ == 0, row + n == end};
+      n_rows += n;
+      done_ += n;
+      if (row + n == end) {
+        column_++;
+        done_ = 0;
+      }
+    }
+    prefetch();
+    return n_rows > 0;
+  }
+
+  int64_t bad = kSound;
+
+ private:
+  // Asks for the codes of the next block, which come while this one is being scored.
+  void prefetch() {
+    if (column_ >= columns_.last) return;
+    const int64_t passage = columns_.which ? at<int64_t>(columns_.which, column_) : column_;
+    if (passage < 0 || passage >= passages_.n) return;
+    const int64_t row = at<int64_t>(passages_.offsets, passage) + done_;
+    int64_t end = columns_.which ? at<int64_t>(passages_.offsets, passage + 1) : row + kRows;
+    if (end > row + kRows) end = row + kRows;
+    if (row < 0 || row >= end || end > passages_.rows) return;
+    const int64_t width = int64_t(passages_.dim) * passages_.bits / 8;
+    for (int64_t byte = row * width; byte < end * width; byte += 64)
+      prefetch_line(passages_.codes + byte);
+  }
+
+  bool refuse(int64_t passage) {
+    bad = passage;
+    return false;
+  }
+
+  bool read(int64_t row, int n) {
+    const uint8_t* codes = passages_.codes + row * (int64_t(passages_.dim) * passages_.bits / 8);
+    switch (passages_.bits) {
+      case 8: block.stage(reinterpret_cast<const int8_t*>(codes), n_rows, n); break;
+      case 4: block.template decode<4>(codes, levels_, n_rows, n); break;
+      case 2: block.template decode<2>(codes, levels_, n_rows, n); break;
+      default: block.template decode<1>(codes, levels_, n_rows, n);
+    }
+    for (int i = 0; i < n; i++)
+      scales[n_rows + i] = from_bfloat16(at<uint16_t>(passages_.scales, row + i));
+    if (!passages_.centroids) return true;
+    int largest = 0;
+    for (int i = 0; i < n; i++) {
+      const uint16_t centroid = at<uint16_t>(passages_.centroids, row + i);
+      centroids[n_rows + i] = centroid;
+      largest = centroid > largest ? centroid : largest;
+    }
+    return largest < n_centroids_;
+  }
+
+  const Passages& passages_;
+  Columns columns_;
+  int64_t n_centroids_;
+  int64_t column_;
+  int64_t done_ = 0;  // rows of the current passage that earlier blocks held
+  alignas(16) int8_t levels_[16] = {};
+};

@@ -1,0 +1,243 @@
+// Every kernel path of this machine against the plain loops, on random shapes.
+//
+// Built with the address and undefined-behaviour sanitizers by .ci/run: arrays have exactly
+// their size on the heap, and lie at odd addresses where the kernels must bear that.
+#include <cstdio>
+#include <cstdlib>
+#include <limits>
+#include <random>
+#include <vector>
+
+#include "../../index/kernels/kernels.h"
+
+using namespace xret;
+
+namespace {
+
+std::mt19937 generator(1);
+int faults = 0;
+
+int between(int low, int high) { return std::uniform_int_distribution<int>(low, high)(generator); }
+
+// Bytes of n values behind one odd byte, on the heap so that a read past the end is seen.
+template <class T>
+struct Odd {
+  explicit Odd(size_t n) : bytes(n * sizeof(T) + 1) {}
+  void set(size_t i, T value) { std::memcpy(bytes.data() + 1 + i * sizeof(T), &value, sizeof(T)); }
+  T get(size_t i) const { return at<T>(bytes.data() + 1, int64_t(i)); }
+  const void* data() const { return bytes.data() + 1; }
+  std::vector<uint8_t> bytes;
+};
+
+std::vector<int8_t> random_codes(size_t n) {
+  std::vector<int8_t> codes(n);
+  for (auto& code : codes) code = int8_t(between(-127, 127));
+  return codes;
+}
+
+Odd<uint16_t> random_scales(size_t n) {
+  Odd<uint16_t> scales(n);
+  for (size_t i = 0; i < n; i++) scales.set(i, uint16_t(between(0x3b00, 0x3c80)));
+  return scales;
+}
+
+int32_t product(const int8_t* a, const int8_t* b, int dim) {
+  int32_t sum = 0;
+  for (int i = 0; i < dim; i++) sum += a[i] * b[i];
+  return sum;
+}
+
+void expect(bool equal, const char* path, const char* what, int trial) {
+  if (equal) return;
+  std::printf("%s: %s differs in trial %d\n", path, what, trial);
+  faults++;
+}
+
+// A small index and its queries, of random shape.
+struct Case {
+  int bits = 1 << between(0, 3);
+  int dim = between(1, 20) * (bits == 8 ? 4 : 8);
+  int n = between(1, 12), n_queries = between(1, 5), n_centroids = between(1, 90);
+  std::vector<int64_t> query_offsets{0};
+  std::vector<int8_t> query, low, levels, centroid_codes = random_codes(size_t(n_centroids) * dim);
+  std::vector<float> query_scales, biases = std::vector<float>(size_t(n_centroids));
+  Odd<int64_t> offsets{size_t(n) + 1};
+  std::vector<uint8_t> codes;
+  Odd<uint16_t> scales{0}, centroids{0}, centroid_scales = random_scales(size_t(n_centroids));
+  int rows = 0;
+
+  Case() {
+    for (int i = 0; i < n_queries; i++) query_offsets.push_back(query_offsets.back() + 16 * between(1, 4));
+    const size_t lanes = size_t(query_offsets.back());
+    query = random_codes(lanes * size_t(dim));
+    low = random_codes(lanes * size_t(dim));
+    for (auto& code : low) code = int8_t(code / 2);
+    for (size_t i = 0; i < lanes; i++) query_scales.push_back(float(between(0, 9)) / 700);
+    for (int i = 0; i < n; i++) {
+      offsets.set(size_t(i), rows);
+      rows += between(0, 3) ? between(1, 20) : between(60, 140);
+    }
+    offsets.set(size_t(n), rows);
+    codes.resize(size_t(rows) * size_t(dim * bits / 8));
+    for (auto& code : codes) code = uint8_t(between(0, 255));
+    scales = random_scales(size_t(rows));
+    centroids = Odd<uint16_t>(size_t(rows));
+    for (int i = 0; i < rows; i++) centroids.set(size_t(i), uint16_t(between(0, n_centroids - 1)));
+    if (bits < 8) levels = random_codes(size_t(1) << bits);
+    for (auto& bias : biases) bias = float(between(0, 99)) / 8;
+  }
+
+  int64_t lanes() const { return query_offsets.back(); }
+  Queries queries(bool fine) const {
+    return {query.data(), fine ? low.data() : nullptr, query_scales.data(), query_offsets.data(),
+            n_queries, lanes()};
+  }
+  Passages passages(bool coded) const {
+    return {codes.data(), scales.data(), coded ? centroids.data() : nullptr, offsets.data(),
+            bits == 8 ? nullptr : levels.data(), n, rows, dim, bits};
+  }
+  Centroids table(const float* values) const {
+    return {values, centroid_codes.data(), centroid_scales.data(), biases.data(), n_centroids};
+  }
+  int8_t code(int row, int i) const {
+    if (bits == 8) return int8_t(codes[size_t(row) * dim + i]);
+    const int width = dim * bits / 8;
+    const int byte = codes[size_t(row) * width + i % width];
+    return levels[size_t(byte >> (i / width * bits) & ((1 << bits) - 1))];
+  }
+  float similarity(int row, int lane, bool fine, bool coded) const {
+    std::vector<int8_t> decoded(static_cast<size_t>(dim));
+    for (int i = 0; i < dim; i++) decoded[size_t(i)] = code(row, i);
+    const float scaled = dot(decoded.data(), lane, fine) * from_bfloat16(scales.get(size_t(row)));
+    return coded ? entry(centroids.get(size_t(row)), lane, fine) + scaled : scaled;
+  }
+  float entry(int centroid, int lane, bool fine) const {
+    const float dots = dot(centroid_codes.data() + size_t(centroid) * dim, lane, fine);
+    return dots * from_bfloat16(centroid_scales.get(size_t(centroid)));
+  }
+  float dot(const int8_t* codes_of, int lane, bool fine) const {
+    const int64_t high = product(query.data() + size_t(lane) * dim, codes_of, dim);
+    if (!fine) return float(high);
+    return float(high * 128 + product(low.data() + size_t(lane) * dim, codes_of, dim));
+  }
+  float score(int number, int passage, bool fine, bool coded) const {
+    float sums[16] = {};
+    for (int64_t lane = query_offsets[size_t(number)]; lane < query_offsets[size_t(number) + 1]; lane++) {
+      float best = -std::numeric_limits<float>::infinity();
+      for (int64_t row = offsets.get(size_t(passage)); row < offsets.get(size_t(passage) + 1); row++)
+        best = std::max(best, similarity(int(row), int(lane), fine, coded));
+      sums[lane % 16] += best * query_scales[size_t(lane)];
+    }
+    for (int half = 8; half; half /= 2)
+      for (int i = 0; i < half; i++) sums[i] += sums[half + i];
+    return sums[0];
+  }
+};
+
+void check_scores(const Path& path, const Case& c, const std::vector<float>& table, int trial) {
+  std::vector<int64_t> which;
+  for (int i = between(0, 9); i > 0; i--) which.push_back(between(0, c.n - 1));
+  for (int kind = 0; kind < 8; kind++) {
+    const bool fine = kind & 1, coded = kind & 2, some = kind & 4;
+    const int64_t columns = some ? int64_t(which.size()) : c.n;
+    std::vector<float> out(size_t(c.n_queries * columns));
+    const int64_t bad =
+        path.score(c.queries(fine), c.passages(coded), c.table(fine ? nullptr : coded ? table.data() : nullptr),
+                   Columns{some ? which.data() : nullptr, 0, columns}, out.data(), columns);
+    bool equal = bad == kSound;
+    for (int query = 0; query < c.n_queries; query++)
+      for (int64_t i = 0; i < columns; i++)
+        equal &= out[size_t(query * columns + i)] ==
+                 c.score(query, int(some ? which[size_t(i)] : i), fine, coded);
+    expect(equal, path.name, "score", trial);
+  }
+}
+
+void check_nearest(const Path& path, const Case& c, int trial) {
+  const int n = between(1, 300);
+  const auto codes = random_codes(size_t(n) * c.dim);
+  std::vector<float> inverses;
+  for (int i = 0; i < n; i++) inverses.push_back(float(between(1, 50)));
+  std::vector<uint16_t> out(static_cast<size_t>(n));
+  path.nearest(Vectors{codes.data(), inverses.data(), 0, n}, c.table(nullptr), c.dim, out.data());
+  bool equal = true;
+  for (int i = 0; i < n; i++) {
+    float best = -std::numeric_limits<float>::infinity();
+    int found = 0;
+    for (int k = 0; k < c.n_centroids; k++) {
+      const int8_t* centroid = c.centroid_codes.data() + size_t(k) * c.dim;
+      const float scaled = float(product(codes.data() + size_t(i) * c.dim, centroid, c.dim)) *
+                           from_bfloat16(c.centroid_scales.get(size_t(k)));
+      const float value = scaled - c.biases[size_t(k)] * inverses[size_t(i)];
+      if (value > best) best = value, found = k;
+    }
+    equal &= out[size_t(i)] == found;
+  }
+  expect(equal, path.name, "nearest", trial);
+}
+
+void check_scan(const Case& c, int trial) {
+  std::vector<uint8_t> table(size_t(c.n_centroids * c.lanes()));
+  for (auto& entry : table) entry = uint8_t(between(0, 255));
+  std::vector<int32_t> out(size_t(c.n_queries) * c.n);
+  scan_centroids(table.data(), c.n_centroids, c.query_offsets.data(), c.n_queries,
+                 c.passages(true), Columns{nullptr, 0, c.n}, out.data(), c.n);
+  bool equal = true;
+  for (int query = 0; query < c.n_queries; query++)
+    for (int passage = 0; passage < c.n; passage++) {
+      int total = 0;
+      for (int64_t lane = c.query_offsets[size_t(query)]; lane < c.query_offsets[size_t(query) + 1]; lane++) {
+        int best = 0;
+        for (int64_t row = c.offsets.get(size_t(passage)); row < c.offsets.get(size_t(passage) + 1); row++)
+          best = std::max<int>(best, table[size_t(c.centroids.get(size_t(row)) * c.lanes() + lane)]);
+        total += best;
+      }
+      equal &= out[size_t(query * c.n + passage)] == total;
+    }
+  expect(equal, "scan", "sum", trial);
+}
+
+// Offsets and centroid numbers from a damaged file are told, and nothing outside is read.
+void check_damage(const Path& path, Case c, const std::vector<float>& table, int trial) {
+  const int passage = between(0, c.n - 1);
+  const int64_t bad_offsets[] = {-1, c.rows + 1, std::numeric_limits<int64_t>::max(),
+                                 std::numeric_limits<int64_t>::min(), c.offsets.get(size_t(passage)) };
+  std::vector<float> out(size_t(c.n_queries) * c.n);
+  const Columns all{nullptr, 0, c.n};
+  for (const int64_t offset : bad_offsets) {
+    Case damaged = c;
+    damaged.offsets.set(size_t(passage) + 1, offset);
+    const int64_t bad = path.score(damaged.queries(false), damaged.passages(true),
+                                   damaged.table(table.data()), all, out.data(), c.n);
+    expect(bad == passage, path.name, "damaged offset", trial);
+  }
+  c.centroids.set(size_t(c.offsets.get(size_t(passage) + 1) - 1), uint16_t(c.n_centroids));
+  const int64_t bad = path.score(c.queries(false), c.passages(true), c.table(table.data()), all,
+                                 out.data(), c.n);
+  expect(bad == passage, path.name, "damaged centroid", trial);
+}
+
+}  // namespace
+
+int main() {
+  for (const char* name : {"amx", "vnni", "avx2", "neon", "portable"}) {
+    const char* reason;
+    const Path* path = find_path(name, &reason);
+    std::printf("%s: %s\n", name, path ? "checked" : reason);
+    for (int trial = 0; path && trial < 6; trial++) {
+      const Case c;
+      std::vector<float> table(size_t(c.n_centroids * c.lanes()));
+      path->tables(c.queries(false), c.table(nullptr), c.dim, table.data());
+      bool equal = true;
+      for (int k = 0; k < c.n_centroids; k++)
+        for (int64_t lane = 0; lane < c.lanes(); lane++)
+          equal &= table[size_t(k * c.lanes() + lane)] == c.entry(k, int(lane), false);
+      expect(equal, name, "tables", trial);
+      check_scores(*path, c, table, trial);
+      check_nearest(*path, c, trial);
+      check_scan(c, trial);
+      check_damage(*path, c, table, trial);
+    }
+  }
+  return faults ? EXIT_FAILURE : EXIT_SUCCESS;
+}
