@@ -6,7 +6,7 @@ while single characters tell: each form of a character below belongs to one stan
 
 from __future__ import annotations
 
-__all__ = ["chinese_or_japanese"]
+__all__ = ["TO_SIMPLIFIED", "chinese_or_japanese"]
 
 # Simplified and traditional forms of common characters, in turn.
 _PAIRS = (
@@ -55,6 +55,9 @@ _PAIRS = (
 _BOTH = frozenset(
     "里台后万国学会点区医号声体参两双当来于云伙志征托朴涌淀范郁鉴淨麼"
 )  # also older or Japanese forms
+TO_SIMPLIFIED = dict(zip(_PAIRS[1::2], _PAIRS[::2], strict=True))
+"""Traditional forms of common characters, each with its simplified one."""
+
 _SIMPLIFIED = frozenset(_PAIRS[::2]) - _BOTH
 _TRADITIONAL = frozenset(_PAIRS[1::2]) - _BOTH
 _CANTONESE = frozenset("嘅咗唔喺佢哋啲冇嗰咁嚟嘢乜睇攞俾噉𠮶畀啱")
