@@ -3,42 +3,38 @@
 SQLite with a rollback journal and full synchronisation: after a crash at any point the
 last commit is whole, and the folder needs no other file to be read. Texts, languages and
 metadata live here; vectors live in the segments that it names. Every document's row has a
-hash, and one seal covers the settings, segments and routes: SQLite itself has no checksums.
+hash, and one seal covers everything else: SQLite itself has no checksums.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import xxhash
 
 from xret.errors import DamagedIndexError, IndexNotFoundError
 from xret.index.database import Database, damage
-from xret.index.segment import SegmentFile
+from xret.index.documents import DocumentTable
+from xret.index.files import StoredFile
 from xret.index.stored import (
-    COLUMNS,
     SCHEMA,
     SEALED,
     IndexInfo,
+    SegmentRecord,
     StoredRoute,
-    document_row,
-    row_hash,
-    stored_document,
+    codec_folder,
+    place_of,
+    with_deleted,
 )
-from xret.types import Document
 
-__all__ = ["Catalog"]
+__all__ = ["NAME", "Catalog"]
 
-FORMAT = 1
+FORMAT = 2
 NAME = "catalog.sqlite"
-PAGE_DOCUMENTS = 512
-"""Documents that a check of all of them reads at once; between pages a writer may commit."""
-
-_ROW = ", ".join(COLUMNS)
 
 
 class Catalog:
@@ -47,6 +43,7 @@ class Catalog:
     def __init__(self, database: Database) -> None:
         self.path = database.path
         self.snapshot = database.snapshot
+        self.documents = DocumentTable(database)
         self._database = database
 
     @classmethod
@@ -71,7 +68,7 @@ class Catalog:
         return catalog
 
     @classmethod
-    def open_or_create(cls, folder: Path, settings: dict[str, str]) -> Catalog:
+    def open_or_create(cls, folder: Path, settings: Mapping[str, str]) -> Catalog:
         """The catalog in an existing folder, created with these settings where there is none.
 
         The file is connected to before it is looked into: a first commit that was killed
@@ -99,11 +96,12 @@ class Catalog:
             )
         return True
 
-    def _create(self, settings: dict[str, str]) -> None:
+    def _create(self, settings: Mapping[str, str]) -> None:
         rows = {**settings, "format": str(FORMAT), "commits": "0"}
-        with self.transaction():
+        with self._database.transaction():
             self._database.define(SCHEMA)
             self._database.write("INSERT INTO settings VALUES (?, ?)", rows.items())
+            self._write_seal()
 
     def _check_format(self) -> None:
         found = self.setting("format")
@@ -125,7 +123,7 @@ class Catalog:
             before = self._database.changes
             yield
             if self._database.changes != before:
-                self._database.write("INSERT OR REPLACE INTO seal VALUES (1, ?)", [(self._seal(),)])
+                self._write_seal()
 
     def check_seal(self) -> None:
         """Raises DamagedIndexError where settings, segments or routes are not as written.
@@ -147,31 +145,14 @@ class Catalog:
             return str(value)
         raise DamagedIndexError(f"{self.path} has lost its setting {name!r}")
 
-    def add_segment(
-        self,
-        segment: int,
-        files: Iterable[SegmentFile],
-        documents: Sequence[Document],
-        *,
-        superseded: Iterable[tuple[str, str]] = (),
-    ) -> None:
-        """Name a written segment and its documents, in the order of its vectors.
+    def record_setting(self, name: str, value: str) -> None:
+        """Write down a setting that the index is read with, where it has none of that name."""
+        self._database.write("INSERT OR IGNORE INTO settings VALUES (?, ?)", [(name, value)])
 
-        A document takes the place of an earlier one of the same id, whose vectors stay in
-        their segment and are never scored again. superseded: (doc_id, content hash) of
-        every version that one of these documents replaces.
-        """
-        self._database.write(
-            "INSERT INTO segments VALUES (?, ?, ?, ?)",
-            [(segment, file.name, file.size_bytes, file.checksum) for file in files],
-        )
-        rows = (document_row(document, segment, i) for i, document in enumerate(documents))
-        places = ", ".join("?" * (len(COLUMNS) + 1))
-        self._database.write(
-            f"INSERT OR REPLACE INTO documents ({_ROW}, row_hash) VALUES ({places})",  # noqa: S608
-            ((*row, row_hash(row)) for row in rows),
-        )
-        self._database.write("INSERT OR IGNORE INTO superseded VALUES (?, ?)", list(superseded))
+    def version(self) -> int:
+        """How many commits the index has seen."""
+        with damage(self.path):
+            return int(self.setting("commits"))
 
     def count_commit(self) -> None:
         """Raise the version that readers compare, once a transaction."""
@@ -179,20 +160,73 @@ class Catalog:
             "UPDATE settings SET value = CAST(value AS INTEGER) + 1 WHERE name = 'commits'"
         )
 
-    def record_setting(self, name: str, value: str) -> None:
-        """Write down a setting that the index is read with, where it has none of that name."""
-        self._database.write("INSERT OR IGNORE INTO settings VALUES (?, ?)", [(name, value)])
+    def segments(self) -> dict[int, SegmentRecord]:
+        """Every committed segment by its number, in rising order."""
+        rows = self._database.rows(
+            "SELECT segment, codec, documents, passages, vectors, deleted FROM segments "
+            "ORDER BY segment"
+        )
+        return {row[0]: SegmentRecord(*row) for row in rows}
+
+    def files(self) -> dict[str, list[StoredFile]]:
+        """Every file by its folder in the index."""
+        found: dict[str, list[StoredFile]] = {}
+        for folder, *file in self._database.rows(
+            "SELECT folder, file, size_bytes, checksum FROM files ORDER BY folder, file"
+        ):
+            found.setdefault(folder, []).append(StoredFile(*file))
+        return found
+
+    def write_segment(self, record: SegmentRecord, files: Iterable[StoredFile]) -> None:
+        """Name a written segment, in place of one of the same number with another codec."""
+        for (codec,) in self._database.rows(
+            "SELECT codec FROM segments WHERE segment = ?", (record.segment,)
+        ):
+            self._forget_files(SegmentRecord(record.segment, codec, 0, 0, 0).folder)
+        row = dataclasses.astuple(record)
+        self._database.write("INSERT OR REPLACE INTO segments VALUES (?, ?, ?, ?, ?, ?)", [row])
+        self._name_files(record.folder, files)
+
+    def remove_segment(self, record: SegmentRecord) -> None:
+        """Name a segment no longer; its documents have been removed or moved."""
+        self._forget_files(record.folder)
+        self._database.write("DELETE FROM segments WHERE segment = ?", [(record.segment,)])
+
+    def delete_documents(self, numbers: Iterable[int]) -> None:
+        """Remove documents by row number; their vectors stay and are never scored again."""
+        by_segment: dict[int, list[int]] = {}
+        for number in numbers:
+            segment, position = place_of(number)
+            by_segment.setdefault(segment, []).append(position)
+            self.documents.remove([number])
+        query = "SELECT documents, deleted FROM segments WHERE segment = ?"
+        for segment, positions in sorted(by_segment.items()):
+            for size, deleted in self._database.rows(query, (segment,)):
+                self._database.write(
+                    "UPDATE segments SET deleted = ? WHERE segment = ?",
+                    [(with_deleted(deleted, positions, size), segment)],
+                )
+
+    def codecs(self) -> dict[int, int]:
+        """Codecs by number, with the vectors that the index had when each was trained."""
+        return dict(self._database.rows("SELECT codec, vectors FROM codecs ORDER BY codec"))
+
+    def write_codec(self, codec: int, vectors: int, files: Iterable[StoredFile]) -> None:
+        """Name a trained codec; vectors: how many the index had then."""
+        self._database.write("INSERT INTO codecs VALUES (?, ?)", [(codec, vectors)])
+        self._name_files(codec_folder(codec), files)
+
+    def remove_codec(self, codec: int) -> None:
+        """Name a codec no longer, that no segment is coded with."""
+        self._forget_files(codec_folder(codec))
+        self._database.write("DELETE FROM codecs WHERE codec = ?", [(codec,)])
 
     def record_routes(self, routes: Iterable[StoredRoute]) -> None:
         """Write down through which adapters documents of these languages go."""
         known = self.routes()
         self._database.write(
             "INSERT OR REPLACE INTO routes VALUES (?, ?, ?, ?)",
-            [
-                (route.lang, route.adapter, route.how, route.reason)
-                for route in routes
-                if known.get(route.lang) != route
-            ],
+            [dataclasses.astuple(route) for route in routes if known.get(route.lang) != route],
         )
 
     def routes(self) -> dict[str, StoredRoute]:
@@ -200,123 +234,64 @@ class Catalog:
         rows = self._database.rows("SELECT lang, adapter, how, reason FROM routes ORDER BY lang")
         return {row[0]: StoredRoute(*row) for row in rows}
 
-    def segments(self) -> dict[int, list[SegmentFile]]:
-        """Every committed segment's files, in the order of the commits."""
-        found: dict[int, list[SegmentFile]] = {}
-        for segment, *file in self._database.rows(
-            "SELECT segment, file, size_bytes, checksum FROM segments ORDER BY segment, file"
-        ):
-            found.setdefault(segment, []).append(SegmentFile(*file))
-        return found
+    def record_superseded(self, versions: Iterable[tuple[str, bytes]]) -> None:
+        """Write down (doc_id, content hash) of versions that others took the place of."""
+        self._database.write("INSERT OR IGNORE INTO superseded VALUES (?, ?)", list(versions))
 
-    def stored(self, doc_id: str) -> tuple[int, str] | None:
-        """The stored document's row number and content hash, None when the id is new."""
-        for row in self._database.rows(
-            "SELECT document, hash FROM documents WHERE doc_id = ?", (doc_id,)
-        ):
-            return row[0], row[1]
-        return None
-
-    def was_superseded(self, doc_id: str, content: str) -> bool:
+    def was_superseded(self, doc_id: str, content: bytes) -> bool:
         """Whether a document of that id and content hash was here and was replaced."""
         query = "SELECT 1 FROM superseded WHERE doc_id = ? AND hash = ?"
         return bool(self._database.rows(query, (doc_id, content)))
 
-    def last_document(self) -> int:
-        """The highest row number in use, 0 for an empty index."""
-        ((highest,),) = self._database.rows("SELECT MAX(document) FROM documents")
-        return int(highest or 0)
-
-    def version(self) -> int:
-        """How many commits the index has seen."""
-        with damage(self.path):
-            return int(self.setting("commits"))
-
-    def positions(self, langs: Sequence[str] | None = None) -> Iterator[tuple[int, int]]:
-        """(segment, position) of every document, or of those in one of these languages."""
-        where = "" if langs is None else f"WHERE lang IN ({','.join('?' * len(langs))})"
-        query = f"SELECT segment, position FROM documents {where}"  # noqa: S608
-        return self._database.each(query, tuple(langs or ()))
-
-    def alive(self) -> dict[int, int]:
-        """How many documents of each segment have not been replaced."""
-        return dict(self._database.rows("SELECT segment, COUNT(*) FROM documents GROUP BY segment"))
-
-    def doc_ids(self, places: Iterable[tuple[int, int]]) -> list[str]:
-        """The document ids at these (segment, position) places, in that order.
-
-        Raises DamagedIndexError where a place has none.
-        """
-        query = "SELECT doc_id FROM documents WHERE segment = ? AND position = ?"
-        with damage(self.path):
-            return [
-                str(row[0]) for place in places for (row,) in [self._database.rows(query, place)]
-            ]
-
-    def documents(self, doc_ids: Iterable[str]) -> list[Document]:
-        """The documents of these ids, in that order; ids that are not there are left out.
-
-        Raises DamagedIndexError for a document that is not as it was written.
-        """
-        query = f"SELECT {_ROW}, row_hash FROM documents WHERE doc_id = ?"  # noqa: S608
-        found = []
-        for doc_id in doc_ids:
-            for *row, written in self._database.rows(query, (doc_id,)):
-                if not _is_sound(row, written):
-                    raise DamagedIndexError(
-                        f"{self.path}: document {doc_id!r} has changed since it was written; "
-                        "restore the index from a copy or build it again"
-                    )
-                found.append(stored_document(row))
-        return found
-
-    def damaged_documents(self) -> Iterator[str]:
-        """Ids of stored documents that no longer have the hash written with them."""
-        query = (
-            f"SELECT document, {_ROW}, row_hash FROM documents WHERE document > ? "  # noqa: S608
-            "ORDER BY document LIMIT ?"
-        )
-        last = 0
-        while page := self._database.rows(query, (last, PAGE_DOCUMENTS)):
-            for _, *row, written in page:
-                if not _is_sound(row, written):
-                    yield str(row[0])
-            following = page[-1][0]
-            if following <= last:  # only a damaged file goes round in circles
-                return
-            last = following
-
     def damaged_pages(self) -> list[str]:
         """What SQLite's own integrity check says; empty for a sound file."""
-        found = [str(row[0]) for row in self._database.rows("PRAGMA integrity_check(5)")]
-        return [] if found == ["ok"] else found
+        found = self._database.rows("PRAGMA integrity_check(5)")
+        return [str(page) for (page,) in found if page != "ok"]
+
+    def free_share(self) -> float:
+        """Share of the file's pages that hold nothing."""
+        names = ("freelist_count", "page_count")
+        (free,), (pages,) = (self._database.rows(f"PRAGMA {name}")[0] for name in names)
+        return float(free) / max(int(pages), 1)
+
+    def shrink(self) -> None:
+        """Write the file anew without unused pages. Raises as `Database.transaction` does."""
+        self._database.rewrite()
 
     def info(self) -> IndexInfo:
         """What the index says of itself, read in one snapshot."""
-        by_lang = "SELECT lang, COUNT(*) FROM documents GROUP BY lang ORDER BY COUNT(*) DESC, lang"
-        count = "SELECT COUNT(DISTINCT segment), TOTAL(size_bytes) FROM segments"
         with self.snapshot():
-            languages = dict(self._database.rows(by_lang))
-            ((segments, size_bytes),) = self._database.rows(count)
+            languages = self.documents.languages()
+            segments, settings = self.segments().values(), self.settings()
             return IndexInfo(
                 documents=sum(languages.values()),
+                deleted=sum(record.documents for record in segments) - sum(languages.values()),
+                passages=sum(record.passages for record in segments),
+                vectors=sum(record.vectors for record in segments),
                 languages=languages,
-                segments=segments,
-                vectors_bytes=int(size_bytes),
+                segments=len(segments),
+                vectors_bytes=sum(f.size_bytes for files in self.files().values() for f in files),
                 version=self.version(),
-                settings=self.settings(),
+                preset=settings["preset"],
+                codecs=tuple(sorted({record.codec for record in segments})),
+                settings=settings,
                 routes=self.routes(),
             )
 
-    def _seal(self) -> str:
+    def _name_files(self, folder: str, files: Iterable[StoredFile]) -> None:
+        self._database.write(
+            "INSERT INTO files VALUES (?, ?, ?, ?)",
+            [(folder, file.name, file.size_bytes, file.checksum) for file in files],
+        )
+
+    def _forget_files(self, folder: str) -> None:
+        self._database.write("DELETE FROM files WHERE folder = ?", [(folder,)])
+
+    def _write_seal(self) -> None:
+        self._database.write("INSERT OR REPLACE INTO seal VALUES (1, ?)", [(self._seal(),)])
+
+    def _seal(self) -> bytes:
         """xxh3-128 of everything in the catalog that is not a document."""
         with damage(self.path):
             content = json.dumps([self._database.rows(query) for query in SEALED])
-        return xxhash.xxh3_128_hexdigest(content.encode())
-
-
-def _is_sound(row: Sequence[Any], written: object) -> bool:
-    try:
-        return row_hash(row) == written
-    except (TypeError, ValueError):  # bytes where text was, a lone surrogate
-        return False
+        return xxhash.xxh3_128_digest(content.encode())

@@ -45,20 +45,19 @@ class Database:
         Raises OSError when the disk refuses, IndexLockedError when a reader held the file
         for `BUSY_S` seconds; the last commit stays, and it may be tried again.
         """
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            yield
-            self._connection.execute("COMMIT")
-        except BaseException as error:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            if isinstance(error, sqlite3.OperationalError) and not _is_busy(error):
-                reason = f"cannot commit ({error}); what was committed before stays"
-                raise OSError(errno.EIO, reason, str(self.path)) from error
-            if isinstance(error, sqlite3.DatabaseError):
-                with damage(self.path):
-                    raise
-            raise
+        with _commit_errors(self.path):
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                yield
+                self._connection.execute("COMMIT")
+            finally:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+
+    def rewrite(self) -> None:
+        """Write the file anew, without unused pages; whole or not at all."""
+        with _commit_errors(self.path):
+            self._connection.execute("VACUUM")
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -97,6 +96,18 @@ class Database:
         """Statements that define tables, inside a transaction."""
         for statement in schema.split(";"):
             self._connection.execute(statement)
+
+
+@contextmanager
+def _commit_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError) and not _is_busy(error):
+            reason = f"cannot commit ({error}); what was committed before stays"
+            raise OSError(errno.EIO, reason, str(path)) from error
+        with damage(path):
+            raise
 
 
 @contextmanager

@@ -7,20 +7,68 @@ folders are fsynced after their entries change. Checksums are xxh3-64.
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import xxhash
 
-__all__ = ["checksum", "create_file", "sync_folder"]
+__all__ = [
+    "StoredFile",
+    "checksum",
+    "create_file",
+    "create_folder",
+    "prepare_folder",
+    "remove_folder",
+    "sync_folder",
+]
 
 BLOCK_BYTES = 1 << 22
 
 
-def create_file(path: Path, content: bytes | memoryview) -> str:
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """An immutable file as the catalog names it; checksum: xxh3-64, 8 bytes."""
+
+    name: str
+    size_bytes: int
+    checksum: bytes
+
+
+def prepare_folder(path: Path) -> None:
+    """Make a folder and those above it, durably, where there are none."""
+    missing = [one for one in (path, *path.parents) if not one.is_dir()]
+    path.mkdir(parents=True, exist_ok=True)
+    for one in missing:
+        sync_folder(one.parent)
+
+
+def create_folder(path: Path, contents: Mapping[str, bytes | memoryview]) -> list[StoredFile]:
+    """Write a new folder of files durably; the caller names them in a commit.
+
+    Raises FileExistsError when the name is taken, OSError when the disk refuses; what was
+    written till then is taken away again.
+    """
+    path.mkdir()
+    try:
+        files = [
+            StoredFile(name, len(memoryview(content)), create_file(path / name, content))
+            for name, content in contents.items()
+        ]
+        sync_folder(path)
+        sync_folder(path.parent)
+    except OSError:
+        remove_folder(path)
+        raise
+    return files
+
+
+def create_file(path: Path, content: bytes | memoryview) -> bytes:
     """Write a new file durably and return its checksum.
 
-    Raises FileExistsError when the name is taken (segment files are never rewritten)
+    Raises FileExistsError when the name is taken (files of an index are never rewritten)
     and OSError, naming the file, when the disk refuses.
     """
     try:
@@ -30,16 +78,25 @@ def create_file(path: Path, content: bytes | memoryview) -> str:
     except OSError as error:
         reason = f"{error.strerror}; what was committed before stays"
         raise OSError(error.errno, reason, str(path)) from error
-    return xxhash.xxh3_64_hexdigest(content)
+    return xxhash.xxh3_64_digest(content)
 
 
-def checksum(path: Path) -> str:
+def remove_folder(path: Path) -> None:
+    """Take a folder away that no commit names.
+
+    A process that has its files mapped keeps reading them; where the system refuses to
+    remove files in use, they stay until the index is written the next time.
+    """
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def checksum(path: Path) -> bytes:
     """xxh3-64 of a whole file, read in blocks."""
     digest = xxhash.xxh3_64()
     with path.open("rb") as file:
         while block := file.read(BLOCK_BYTES):
             digest.update(block)
-    return digest.hexdigest()
+    return digest.digest()
 
 
 def sync_folder(path: Path) -> None:

@@ -2,41 +2,37 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 
 import filelock
-import numpy as np
-import numpy.typing as npt
 
-from xret.errors import EncoderMismatchError, IndexLockedError, UnusableIndexError
-from xret.index.catalog import NAME, Catalog
-from xret.index.files import sync_folder
-from xret.index.segment import SegmentFile, quantize, segment_folder, write_segment
-from xret.index.stored import content_hash
-from xret.types import Document, Embeddings, EncoderSpec, FloatArray
+from xret.errors import IndexNotFoundError, UnusableIndexError
+from xret.index import recoding
+from xret.index.catalog import Catalog
+from xret.index.files import StoredFile, prepare_folder, remove_folder, sync_folder
+from xret.index.folder import check_encoder, claim_folder, lock_index, sweep
+from xret.index.pending import PendingSegment, Span, WrittenSegment
+from xret.index.segment import Coded, quantize, write_segment
+from xret.index.stored import SegmentRecord, content_hash, place
+from xret.types import Document, Embeddings, EncoderSpec
 
-__all__ = ["IndexWriter", "check_encoder"]
+__all__ = ["IndexWriter"]
 
 SEGMENT_ROWS = 1 << 18
-"""Vectors in a full segment: 64 MiB of codes at 256 dimensions."""
+"""Vectors in a full segment: 64 MiB of 8-bit codes at 256 dimensions."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Written:
-    """A segment on disk that waits for its commit; superseded: see `Catalog.add_segment`."""
-
-    segment: int
-    files: list[SegmentFile]
-    documents: list[Document]
-    superseded: list[tuple[str, str]]
+SEGMENT_DOCUMENTS = 1 << 18
+"""Documents in a full segment, where they have no or few vectors."""
 
 
 class IndexWriter:
-    """Adds documents with their vectors; nothing is visible before `commit`.
+    """Adds, replaces and deletes documents; nothing is visible before `commit`.
 
     Segments are cut after the document that fills them, counted from the last cut alone,
     so a build that was killed and run again writes the same segments as one that was not.
@@ -48,58 +44,83 @@ class IndexWriter:
         self.folder = folder
         self.catalog = catalog
         self._lock = lock
-        self._documents: list[Document] = []
-        self._lengths: list[int] = []
-        self._codes: list[npt.NDArray[np.int8]] = []
-        self._scales: list[FloatArray] = []
-        self._rows = 0
-        self._superseded: list[tuple[str, str]] = []
-        self._pending_superseded: set[tuple[str, str]] = set()
-        self._written: list[_Written] = []
-        self._pending: dict[str, str] = {}
+        self._dim = int(catalog.setting("dim"))
+        self._bits = recoding.preset_bits(catalog.setting("preset"))
+        self._codec = recoding.last_codec(folder, catalog)
+        self._new_codec: tuple[int, int, list[StoredFile]] | None = None
+        self._recoded: dict[int, tuple[SegmentRecord, list[StoredFile]]] = {}
+        self._written: list[WrittenSegment] = []
+        self._superseded: set[tuple[str, bytes]] = set()
+        self._latest: dict[str, tuple[int, bytes] | None] = {}
+        self._part = PendingSegment(max(catalog.segments(), default=0) + 1)
 
     @classmethod
-    def open(cls, folder: Path, spec: EncoderSpec) -> IndexWriter:
+    def open(
+        cls, folder: Path, spec: EncoderSpec, *, preset: str | None = None, lexical: str = ""
+    ) -> IndexWriter:
         """Lock the index in that folder for writing, creating it where there is none.
 
-        Raises IndexLockedError while another process writes, EncoderMismatchError when
-        another encoder built it, UnusableIndexError when the folder holds something else.
+        preset: one of `recoding.PRESETS`; None takes the index's own, or the default.
+        lexical: the version of the analysis that makes the terms of a new index's documents,
+        empty where it has none. Raises IndexLockedError while another process writes,
+        EncoderMismatchError when another encoder built it, UnusableIndexError when the
+        folder holds something else or the index has another preset.
         """
-        if folder.is_file():
-            raise UnusableIndexError(f"{folder} is a file; name a folder for the index")
-        if folder.exists() and not (folder / NAME).exists() and _foreign(folder):
-            raise UnusableIndexError(
-                f"{folder} is not empty and holds no index; name another folder"
-            )
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(folder / "write.lock", timeout=0)
+        recoding.preset_bits(preset or recoding.DEFAULT_PRESET)
+        claim_folder(folder)
+        lock = lock_index(folder)
         try:
-            lock.acquire()
-        except filelock.Timeout as error:
-            raise IndexLockedError(
-                f"{folder} is being written by another process; wait for it to finish"
-            ) from error
-        try:
-            return cls._open_locked(folder, spec, lock)
+            return cls._open_locked(folder, spec, preset, lexical, lock)
         except BaseException:
             lock.release()
             raise
 
     @classmethod
+    def open_existing(cls, folder: Path) -> IndexWriter:
+        """Lock an index that is there, to delete documents by id: that needs no encoder.
+
+        Raises IndexNotFoundError, and as `open` does.
+        """
+        if not folder.is_dir():
+            raise IndexNotFoundError(f"no index at {folder}")
+        with ExitStack() as undone:
+            lock = lock_index(folder)
+            undone.callback(lock.release)
+            catalog = Catalog.open(folder)
+            undone.callback(catalog.close)
+            sweep(folder, catalog)
+            writer = cls(folder, catalog, lock)
+            undone.pop_all()
+        return writer
+
+    @classmethod
     def _open_locked(
-        cls, folder: Path, spec: EncoderSpec, lock: filelock.BaseFileLock
-    ) -> IndexWriter:
-        (folder / "segments").mkdir(exist_ok=True)
-        catalog = Catalog.open_or_create(folder, _settings(spec))
+        cls, folder: Path, spec: EncoderSpec, preset: str | None, lexical: str,
+        lock: filelock.BaseFileLock,
+    ) -> IndexWriter:  # fmt: skip
+        settings = {
+            "encoder": spec.name,
+            "encoder_fingerprint": spec.fingerprint,
+            "dim": str(spec.dim),
+            "preset": preset or recoding.DEFAULT_PRESET,
+            "lexical": lexical,
+        }
+        prepare_folder(folder / "segments")
+        catalog = Catalog.open_or_create(folder, settings)
         try:
             sync_folder(folder)
-            check_encoder(catalog.settings(), spec, folder)
-            writer = cls(folder, catalog, lock)
-            writer._sweep()
+            found = catalog.settings()
+            check_encoder(found, spec, folder)
+            if preset is not None and found["preset"] != preset:
+                raise UnusableIndexError(
+                    f"{folder} has the preset {found['preset']}, not {preset}; leave the preset "
+                    "away to add to it, or build a new index in another folder"
+                )
+            sweep(folder, catalog)
+            return cls(folder, catalog, lock)
         except BaseException:
             catalog.close()
             raise
-        return writer
 
     def close(self) -> None:
         self.catalog.close()
@@ -109,24 +130,28 @@ class IndexWriter:
         return self
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
+        self, kind: type[BaseException] | None, error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         try:
             if kind is None:
                 self.commit()
         finally:
             self.close()
 
-    def pending_hash(self, doc_id: str) -> str | None:
-        """Content hash of a document that was added and is not yet committed."""
-        return self._pending.get(doc_id)
+    def content(self, doc_id: str) -> bytes | None:
+        """Content hash of a document as the next commit will leave it, None where it is not."""
+        found = self._find(doc_id)
+        return None if found is None else found[1]
 
-    def was_superseded(self, doc_id: str, content: str) -> bool:
+    def pending_hash(self, doc_id: str) -> bytes | None:
+        """Content hash of a document that was added and is not yet committed."""
+        latest = self._latest.get(doc_id)
+        return None if latest is None else latest[1]
+
+    def was_superseded(self, doc_id: str, content: bytes) -> bool:
         """Whether a document of that id and content hash was added once and was replaced."""
-        pending = (doc_id, content) in self._pending_superseded
+        pending = (doc_id, content) in self._superseded
         return pending or self.catalog.was_superseded(doc_id, content)
 
     @property
@@ -134,24 +159,47 @@ class IndexWriter:
         """Segments written and waiting for their commit."""
         return len(self._written)
 
-    def add(self, documents: Sequence[Document], embeddings: Embeddings) -> None:
+    def add(
+        self, documents: Sequence[Document], embeddings: Embeddings, *,
+        spans: Sequence[Sequence[Span]] | None = None,
+        terms: Sequence[Sequence[str]] | None = None,
+    ) -> None:  # fmt: skip
         """Take documents and their vectors, in the same order; full segments go to disk.
 
+        spans: of each document, its passages in its text, at least one; the texts of
+        `embeddings` are then the passages of all documents in order. None: every document
+        is one passage. terms: of each document, its words as the lexical index takes them.
         A document with the id of an earlier one takes its place at the commit.
         """
-        codes, scales = quantize(embeddings.values)
-        first = 0
+        whole = [[(0, len(document.text))] for document in documents]
+        passages: Sequence[Sequence[Span]] = whole if spans is None else spans
+        counts = [len(spans) for spans in passages]
+        if len(counts) != len(documents) or sum(counts) != len(embeddings) or 0 in counts:
+            raise ValueError(f"{len(embeddings)} texts are not the passages of these documents")
+        coded, offsets = quantize(embeddings.values), embeddings.offsets.tolist()
+        first = passage = 0
         for position, document in enumerate(documents):
-            self._documents.append(document)
-            self._supersede(document.doc_id, content_hash(document))
-            start, end = embeddings.offsets[position : position + 2].tolist()
-            self._lengths.append(end - start)
-            self._rows += end - start
-            if self._rows >= SEGMENT_ROWS:
-                self._take(codes[first:end], scales[first:end])
-                self._write_segment()
-                first = end
-        self._take(codes[first:], scales[first:])
+            ends = offsets[passage : passage + counts[position] + 1]
+            passage += counts[position]
+            lengths = [end - start for start, end in pairwise(ends)]
+            self._take(document, passages[position], lengths, terms[position] if terms else None)
+            if self._part.rows >= SEGMENT_ROWS or len(self._part.documents) >= SEGMENT_DOCUMENTS:
+                self._part.coded.append(coded.rows(slice(first, ends[-1])))
+                self._cut()
+                first = ends[-1]
+        self._part.coded.append(coded.rows(slice(first, None)))
+
+    def delete(self, doc_ids: Iterable[str]) -> int:
+        """Delete documents at the next commit; returns how many of these ids were there."""
+        count = 0
+        for doc_id in doc_ids:
+            found = self._find(doc_id)
+            if found is not None:
+                self._part.removed.add(found[0])
+                self._part.touched.add(doc_id)
+                self._latest[doc_id] = None
+                count += 1
+        return count
 
     def commit(self) -> None:
         """Make everything so far durable and visible, in one transaction.
@@ -159,82 +207,96 @@ class IndexWriter:
         Raises IndexLockedError when a reader held the catalog for too long, OSError when
         the disk refuses; what was added stays in hand, and a later commit may succeed.
         """
-        if self._documents:
-            self._write_segment()
-        self.commit_full()
+        if self._part.documents:
+            self._cut()
+        self._commit(self._part.removed)
+        self._part = PendingSegment(self._part.number)
+        self._latest.clear()
+        self._superseded.clear()
 
     def commit_full(self) -> None:
         """Commit the full segments only; the documents after the last cut keep waiting."""
-        if not self._written:
+        self._commit(())
+        self._latest = {doc_id: self._latest[doc_id] for doc_id in self._part.touched}
+        self._superseded = set(self._part.superseded)
+
+    def _commit(self, removed: Iterable[int]) -> None:
+        """One transaction: the codec, recoded segments, written ones, then deletions."""
+        numbers = sorted(removed)
+        if not self._written and not numbers:
             return
+        outdated = []
         with self.catalog.transaction():
+            if self._new_codec is not None:
+                self.catalog.write_codec(*self._new_codec)
+            for segment, (record, files) in self._recoded.items():
+                current = self.catalog.segments()[segment]
+                outdated.append(current.folder)
+                self.catalog.write_segment(replace(record, deleted=current.deleted), files)
             for one in self._written:
-                self.catalog.add_segment(
-                    one.segment, one.files, one.documents, superseded=one.superseded
-                )
+                self.catalog.write_segment(one.record, one.files)
+                self.catalog.delete_documents(one.removed)
+                self.catalog.documents.add(one.record.segment, one.documents)
+                self.catalog.record_superseded(one.superseded)
+            self.catalog.delete_documents(numbers)
             self.catalog.count_commit()
+        self._new_codec = None
+        self._recoded.clear()
         self._written.clear()
-        waiting = {document.doc_id for document in self._documents}
-        self._pending = {doc: hash_ for doc, hash_ in self._pending.items() if doc in waiting}
-        self._pending_superseded = set(self._superseded)
+        for folder in outdated:
+            remove_folder(self.folder / folder)
 
-    def _supersede(self, doc_id: str, content: str) -> None:
-        """Note a document's content, and the content that it takes the place of."""
-        stored = self.catalog.stored(doc_id)
-        earlier = self._pending.get(doc_id, stored[1] if stored else None)
-        if earlier is not None and earlier != content:
-            self._superseded.append((doc_id, earlier))
-            self._pending_superseded.add((doc_id, earlier))
-        self._pending[doc_id] = content
+    def _find(self, doc_id: str) -> tuple[int, bytes] | None:
+        """Row number and content hash of a document, as the next commit will leave it."""
+        if doc_id in self._latest:
+            return self._latest[doc_id]
+        return self.catalog.documents.stored(doc_id)
 
-    def _take(self, codes: npt.NDArray[np.int8], scales: FloatArray) -> None:
-        self._codes.append(codes)
-        self._scales.append(scales)
+    def _take(
+        self, document: Document, spans: Sequence[Span], lengths: list[int],
+        terms: Sequence[str] | None,
+    ) -> None:  # fmt: skip
+        part, doc_id, content = self._part, document.doc_id, content_hash(document)
+        earlier = self._find(doc_id)
+        if earlier is not None:
+            part.removed.add(earlier[0])
+            if earlier[1] != content:
+                part.superseded.append((doc_id, earlier[1]))
+                self._superseded.add((doc_id, earlier[1]))
+        self._latest[doc_id] = (place(part.number, len(part.documents)), content)
+        part.touched.add(doc_id)
+        part.documents.append(document)
+        part.spans.append(spans)
+        part.lengths += lengths
+        part.terms.append(terms)
+        part.rows += sum(lengths)
 
-    def _write_segment(self) -> None:
-        segment = self._next_segment()
-        files = write_segment(
-            segment_folder(self.folder, segment),
-            np.concatenate(self._codes),
-            np.concatenate(self._scales),
-            np.cumsum([0, *self._lengths], dtype=np.int64),
+    def _cut(self) -> None:
+        """Write the part in hand as a segment; the one that fills the index trains a codec."""
+        part = self._part
+        coded, record = part.codes(), part.record()
+        if self._codec is None and self._bits < 8:
+            total = sum(r.vectors for r in self.catalog.segments().values())
+            total += sum(one.record.vectors for one in self._written) + part.rows
+            if total >= recoding.CODEC_ROWS:
+                self._train(coded, total)
+        if self._codec is not None:
+            number, codec = self._codec
+            coded, record = recoding.recoded(coded, codec), replace(record, codec=number)
+        files = write_segment(self.folder, record, coded, part.arrays())
+        self._written.append(WrittenSegment.of(part, record, files))
+        self._part = PendingSegment(part.number + 1)
+
+    def _train(self, coded: Coded, vectors: int) -> None:
+        """Train the codec, and code again what was written before it."""
+        files = self.catalog.files()
+        earlier = [(one, files[one.folder]) for one in self.catalog.segments().values()]
+        waiting = [(one.record, one.files) for one in self._written]
+        codec, written, made = recoding.first_codec(
+            self.folder, [*earlier, *waiting], coded, bits=self._bits, dim=self._dim
         )
-        self._written.append(_Written(segment, files, self._documents, self._superseded))
-        self._documents, self._superseded, self._lengths, self._rows = [], [], [], 0
-        self._codes, self._scales = [], []
-
-    def _next_segment(self) -> int:
-        if self._written:
-            return self._written[-1].segment + 1
-        return max(self.catalog.segments(), default=0) + 1
-
-    def _sweep(self) -> None:
-        """Remove segments that no commit names: a crash left them."""
-        named = {segment_folder(self.folder, segment).name for segment in self.catalog.segments()}
-        for folder in (self.folder / "segments").iterdir():
-            if folder.name not in named:
-                shutil.rmtree(folder)
-
-
-def check_encoder(settings: dict[str, str], spec: EncoderSpec, folder: Path) -> None:
-    """Raises EncoderMismatchError unless the index was built by exactly this encoder."""
-    if settings["encoder_fingerprint"] != spec.fingerprint:
-        raise EncoderMismatchError(
-            f"{folder} was built by encoder {settings['encoder']} "
-            f"({settings['encoder_fingerprint'][:12]}), not by {spec.name} "
-            f"({spec.fingerprint[:12]}); use that encoder, or build a new index with this one"
-        )
-
-
-def _settings(spec: EncoderSpec) -> dict[str, str]:
-    return {
-        "encoder": spec.name,
-        "encoder_fingerprint": spec.fingerprint,
-        "dim": str(spec.dim),
-    }
-
-
-def _foreign(folder: Path) -> bool:
-    """Whether a folder holds anything but what an interrupted first commit leaves."""
-    own = {"write.lock", "segments", "rejects.jsonl", "rejects.jsonl.part", f"{NAME}-journal"}
-    return any(path.name not in own for path in folder.iterdir())
+        self._recoded = {record.segment: (record, new) for record, new in made[: len(earlier)]}
+        for i, (record, new) in enumerate(made[len(earlier) :]):
+            remove_folder(self.folder / self._written[i].record.folder)
+            self._written[i] = replace(self._written[i], record=record, files=new)
+        self._codec, self._new_codec = (1, codec), (1, vectors, written)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -12,21 +10,19 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
-from xret.errors import CorpusError, DuplicateIdError
-from xret.index.stored import StoredRoute, content_hash
+from xret.errors import DuplicateIdError
+from xret.index.stored import content_hash
 from xret.index.writer import IndexWriter
-from xret.retriever.encoder import Encoder, EncoderOptions
-from xret.retriever.identify import identify_language
-from xret.types import UNDETERMINED, Document, Progress
+from xret.retriever.analysis import analysis_version
+from xret.retriever.encoder import Encoder
+from xret.retriever.indexing import DocumentIndexer, check_document
+from xret.types import Document, Progress
 
-__all__ = ["OPTIONS_SETTING", "BuildSummary", "Duplicates", "IndexBuild"]
+__all__ = ["BuildSummary", "Duplicates", "IndexBuild"]
 
 BATCH = 256
 MAX_DEFERRED = 8 * BATCH
 """Documents kept in memory until the corpus ends; those beyond are indexed at once."""
-
-OPTIONS_SETTING = "encoder_options"
-"""Name of the catalog's setting with the options, as JSON, that the encoder was opened with."""
 
 Duplicates = Literal["error", "skip", "replace"]
 """What to do with an id that is already there with other content.
@@ -40,8 +36,10 @@ version in the corpus is the one that stays.
 class BuildSummary:
     """What a build did. Counts are of documents; times are wall-clock seconds.
 
-    replaced: documents, counted in `added` too, that took the place of an earlier one. A
-    version that a later one in the same corpus overtakes unindexed is counted nowhere.
+    passages and vectors: of the documents added. truncated: texts cut to the encoder's
+    length, by one that cannot split them. replaced: documents, counted in `added` too, that
+    took the place of an earlier one. A version that a later one in the same corpus
+    overtakes unindexed is counted nowhere.
     """
 
     added: int = 0
@@ -49,6 +47,7 @@ class BuildSummary:
     skipped: int = 0
     replaced: int = 0
     truncated: int = 0
+    passages: int = 0
     vectors: int = 0
     seconds: float = 0.0
     languages: Counter[str] = field(default_factory=Counter)
@@ -65,14 +64,16 @@ class IndexBuild:
 
     def __init__(
         self, documents: Iterable[Document], folder: Path, encoder: Encoder, *,
-        duplicates: Duplicates = "error",
+        duplicates: Duplicates = "error", preset: str | None = None,
+        lexical: bool = True,
     ) -> None:  # fmt: skip
         self.folder = folder
         self.summary = BuildSummary()
         self._documents = documents
         self._encoder = encoder
         self._duplicates = duplicates
-        self._routed: set[str] = set()
+        self._preset = preset
+        self._lexical = lexical
         self._deferred: dict[str, Document] = {}
         self.stopped = False
 
@@ -90,9 +91,12 @@ class IndexBuild:
         done = 0
         documents = iter(self._documents)
         cut_before = self._encoder.truncated
-        with IndexWriter.open(self.folder, self._encoder.spec) as writer:
-            before = writer.catalog.last_document()
-            self._record_encoder(writer)
+        version = analysis_version() if self._lexical else ""
+        with IndexWriter.open(
+            self.folder, self._encoder.spec, preset=self._preset, lexical=version
+        ) as writer:
+            before = writer.catalog.documents.last()
+            self._indexer = DocumentIndexer(writer, self._encoder)
             while not self.stopped and (batch := list(islice(documents, BATCH))):
                 self._add(writer, self._unseen(writer, batch, before))
                 if len(self._deferred) > MAX_DEFERRED:
@@ -108,10 +112,10 @@ class IndexBuild:
         """The documents of a batch that must be encoded now, in order."""
         new: dict[str, Document] = {}
         for document in batch:
-            _check(document)
+            check_document(document)
             doc_id, content = document.doc_id, content_hash(document)
             if doc_id in new:
-                earlier: tuple[str, bool] | None = (content_hash(new[doc_id]), True)
+                earlier: tuple[bytes, bool] | None = (content_hash(new[doc_id]), True)
             elif doc_id in self._deferred:
                 earlier = (content_hash(self._deferred[doc_id]), True)
             else:
@@ -159,73 +163,22 @@ class IndexBuild:
             self._add(writer, documents[first : first + BATCH])
 
     def _add(self, writer: IndexWriter, documents: list[Document]) -> None:
-        self._encode(writer, documents)
+        if documents:
+            labelled, embeddings = self._indexer.add(documents)
+            self.summary.added += len(labelled)
+            self.summary.passages += len(embeddings)
+            self.summary.vectors += len(embeddings.values)
+            self.summary.languages.update(document.lang for document in labelled)
         if writer.full_segments:
             writer.commit_full()
 
-    def _record_encoder(self, writer: IndexWriter) -> None:
-        """How to open the encoder again, where its name alone does not say it."""
-        options = getattr(self._encoder, "options", None)
-        if isinstance(options, EncoderOptions) and (recorded := options.recorded()):
-            with writer.catalog.transaction():
-                writer.catalog.record_setting(OPTIONS_SETTING, json.dumps(recorded, sort_keys=True))
 
-    def _record_routes(self, writer: IndexWriter, langs: set[str]) -> None:
-        """Write down every adapter in use before the vectors made through it are committed."""
-        if not self._encoder.spec.language_adapters:
-            return
-        found = {lang: self._encoder.route(lang) for lang in sorted(langs - self._routed)}
-        self._routed |= langs
-        routes = [
-            StoredRoute(lang, route.adapter, route.how, route.reason)
-            for lang, route in found.items()
-            if route is not None
-        ]
-        if routes:
-            with writer.catalog.transaction():
-                writer.catalog.record_routes(routes)
-
-    def _encode(self, writer: IndexWriter, documents: list[Document]) -> None:
-        if not documents:
-            return
-        labelled = [with_language(document) for document in documents]
-        embeddings = self._encoder.encode_documents(labelled)
-        self._record_routes(writer, {document.lang for document in labelled})
-        writer.add(labelled, embeddings)
-        self.summary.added += len(labelled)
-        self.summary.vectors += len(embeddings.values)
-        self.summary.languages.update(document.lang for document in labelled)
-
-
-def with_language(document: Document) -> Document:
-    """The document itself where its language was given, else with the one identified."""
-    if document.lang != UNDETERMINED:
-        return document
-    lang, confidence = identify_language(f"{document.title} {document.text}")
-    source: Literal["identified", "unknown"] = "unknown" if lang == UNDETERMINED else "identified"
-    return dataclasses.replace(
-        document, lang=lang, lang_source=source, lang_confidence=round(confidence, 4)
-    )
-
-
-def _check(document: Document) -> None:
-    """What no reader of corpus files lets through, but a program can pass."""
-    if not document.doc_id:
-        raise CorpusError("a document has an empty id; give every document its own")
-    try:
-        f"{document.doc_id}{document.title}{document.text}".encode()
-    except UnicodeEncodeError:
-        raise CorpusError(
-            f"document {document.doc_id!a} holds a lone surrogate and is not valid Unicode text"
-        ) from None
-
-
-def _earlier(writer: IndexWriter, doc_id: str, before: int) -> tuple[str, bool] | None:
+def _earlier(writer: IndexWriter, doc_id: str, before: int) -> tuple[bytes, bool] | None:
     """(content hash, whether this run added it) of a document already there."""
     pending = writer.pending_hash(doc_id)
     if pending is not None:
         return pending, True
-    stored = writer.catalog.stored(doc_id)
+    stored = writer.catalog.documents.stored(doc_id)
     return (stored[1], stored[0] > before) if stored else None
 
 

@@ -27,6 +27,7 @@ __all__ = [
     "languages_of",
     "load_encoder",
     "model_location",
+    "passages_of",
 ]
 
 _CLASSES = {
@@ -34,6 +35,10 @@ _CLASSES = {
     "bi-encoder": "xret.retriever.bi_encoder:BiEncoder",
     "late interaction": "xret.retriever.late_interaction:LateInteractionEncoder",
 }
+
+
+WORDS_ONLY = "bm25"
+"""The encoder of an index without vectors."""
 
 
 class Encoder(Protocol):
@@ -51,9 +56,28 @@ class Encoder(Protocol):
 
     def encode_documents(self, documents: Sequence[Document]) -> Embeddings: ...
 
+    def passages(self, document: Document) -> list[tuple[int, int]]:
+        """Where to cut a document's text so that nothing of it is left out: (start, end).
+
+        Each part, with the document's title, is within what `encode_documents` reads; one
+        part for a document that is. Together they cover the text.
+        """
+        ...
+
+    def cuts_query(self, query: Query) -> bool:
+        """Whether a query is longer than what `encode_queries` reads of it."""
+        ...
+
     def route(self, lang: str) -> Route | None:
         """The adapter that texts in a language go through; None: the encoder does not route."""
         ...
+
+
+def passages_of(encoder: Encoder, document: Document) -> list[tuple[int, int]]:
+    """Where that encoder cuts a document; one passage where it cannot split texts."""
+    split = getattr(encoder, "passages", None)
+    spans: list[tuple[int, int]] = split(document) if split is not None else []
+    return spans if len(spans) > 1 else [(0, len(document.text))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +155,10 @@ def load_encoder(
     neither, ModelError for a folder that holds no model, for weights that are missing or
     pickled, and for a model that needs foreign code.
     """
+    if name == WORDS_ONLY:
+        from xret.retriever.bm25 import WordsOnly
+
+        return WordsOnly()
     registered = ENCODERS.get(name)
     wanted = options or EncoderOptions()
     folder = _folder(name, registered, revision)

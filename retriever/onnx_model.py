@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +105,15 @@ class OnnxModel:
         graphs = find_graphs(folder)
         wanted: Sequence[str | None] = [None] if adapters is None else adapters
         return bool(graphs) and all(adapter in graphs for adapter in wanted)
+
+    @cached_property
+    def tokens(self) -> Tokenizer:
+        """The tokenizer, cutting and padding nothing."""
+        folder = next(iter(self._graphs.values()))
+        tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+        return tokenizer
 
     def session(self, adapter: str | None) -> OnnxSession:
         """The graph of an adapter; ModelError where it was not exported."""

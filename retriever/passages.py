@@ -12,10 +12,9 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Any, Protocol
 
-from tokenizers import Tokenizer
-
-__all__ = ["Passage", "PassageSplitter", "sentence_ends"]
+__all__ = ["MIN_TOKENS", "Passage", "PassageSplitter", "Tokens", "sentence_ends"]
 
 # Stops that end a sentence wherever they stand: full-width, Devanagari, Arabic, Urdu,
 # Ethiopic, Armenian, Khmer, Burmese, Tibetan, Meetei, Sinhala, Mongolian.
@@ -25,6 +24,9 @@ _ENDS = re.compile(
     f"(?:[{_STOPS}]+[{_CLOSING}]*|[.!?…]+[{_CLOSING}]*(?=\\s|$)|\\n)\\s*"  # a line break ends too
 )
 _SPACES = re.compile(r"\s+")
+
+
+MIN_TOKENS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,14 @@ def sentence_ends(text: str) -> list[int]:
     return [match.end() for match in _ENDS.finditer(text) if match.end() < len(text)]
 
 
+class Tokens(Protocol):
+    """What splitting needs of a tokenizer, such as `tokenizers.Tokenizer`."""
+
+    def encode(self, sequence: str, *, add_special_tokens: bool) -> Any:
+        """An object with `ids` and `offsets`, (start, end) of each token in the text."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class _Borders:
     """Places at which a text may be cut, in rising order; starts: of every token."""
@@ -62,8 +72,8 @@ class PassageSplitter:
     whole sentence where one begins within them, else with a word.
     """
 
-    def __init__(self, tokenizer: Tokenizer, *, max_tokens: int = 256, overlap: int = 32) -> None:
-        if max_tokens < 8 or not 0 <= overlap <= max_tokens // 2:
+    def __init__(self, tokenizer: Tokens, *, max_tokens: int = 256, overlap: int = 32) -> None:
+        if max_tokens < MIN_TOKENS or not 0 <= overlap <= max_tokens // 2:
             raise ValueError(
                 f"max_tokens is {max_tokens} and overlap {overlap}; passages have at least 8 "
                 "tokens and repeat at most half of them"

@@ -4,94 +4,40 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from xret.config import find_index
 from xret.errors import QueryError
+from xret.index.filters import Condition, Filter, Logic, parse_filter
+from xret.index.folder import check_encoder
+from xret.index.params import SearchParams
 from xret.index.reader import Found, IndexReader
 from xret.index.stored import StoredRoute
-from xret.index.writer import check_encoder
-from xret.retriever.build import OPTIONS_SETTING, IndexBuild
+from xret.retriever.answer import QueryInfo, SearchAnswer, SearchHit, Snippet, Timings, search_hit
 from xret.retriever.encoder import Encoder, EncoderOptions, load_encoder
 from xret.retriever.identify import identify_language, load_identifier
-from xret.retriever.languages import direction, language_code
-from xret.types import UNDETERMINED, Document, Hit, LangSource, Query
+from xret.retriever.indexing import OPTIONS_SETTING
+from xret.retriever.languages import language_code
+from xret.retriever.words import Mode, check_mode, query_words
+from xret.retriever.writer import DocumentWriter
+from xret.types import UNDETERMINED, Document, Hit, Query
 
-__all__ = ["QueryInfo", "SearchAnswer", "SearchHit", "Searcher", "Snippet", "Timings", "open"]
+__all__ = [
+    "QueryInfo",
+    "SearchAnswer",
+    "SearchHit",
+    "Searcher",
+    "Snippet",
+    "Timings",
+    "open",
+]
 
 MAX_QUERY_CHARACTERS = 8_192
 MAX_K = 10_000
-SNIPPET_CHARACTERS = 240
-
-
-@dataclass(frozen=True, slots=True)
-class Snippet:
-    """Plain text of a document; spans are [start, end, weight] in code points, half open."""
-
-    text: str
-    spans: list[tuple[int, int, float]] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class SearchHit:
-    """One result. `lang_source` says how the language is known; higher scores are better.
-
-    adapter: "Galician through the Portuguese adapter", empty where a text's language has its
-    own adapter or the encoder has none.
-    """
-
-    id: str
-    rank: int
-    score: float
-    lang: str
-    lang_source: LangSource
-    lang_confidence: float
-    dir: str
-    title: str
-    url: str | None
-    snippets: list[Snippet]
-    fields: dict[str, Any]
-    adapter: str = ""
-
-    @property
-    def doc_id(self) -> str:
-        return self.id
-
-
-@dataclass(frozen=True, slots=True)
-class QueryInfo:
-    text: str
-    lang: str
-    lang_source: LangSource
-    adapter: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Timings:
-    encode_ms: float
-    search_ms: float
-    fetch_ms: float
-
-
-@dataclass(frozen=True, slots=True)
-class SearchAnswer:
-    """What the HTTP endpoint sends and `xret search --json` prints."""
-
-    request_id: str
-    index: str
-    index_version: int
-    model: str
-    query: QueryInfo
-    took_ms: float
-    timings: Timings
-    hits: list[SearchHit]
-    warnings: list[str]
 
 
 class Searcher:
@@ -137,9 +83,14 @@ class Searcher:
         lang: str | None = None,
         k: int = 10,
         doc_langs: Sequence[str] | None = None,
+        filter: str | Mapping[str, Any] | None = None,
+        params: SearchParams | None = None,
+        mode: Mode | None = None,
     ) -> list[SearchHit]:
         """The k best documents, best first; `answer` has the timings as well."""
-        return self.answer(text, lang=lang, k=k, doc_langs=doc_langs).hits
+        return self.answer(
+            text, lang=lang, k=k, doc_langs=doc_langs, filter=filter, params=params, mode=mode
+        ).hits
 
     def answer(
         self,
@@ -149,21 +100,31 @@ class Searcher:
         k: int = 10,
         offset: int = 0,
         doc_langs: Sequence[str] | None = None,
+        filter: str | Mapping[str, Any] | None = None,
+        params: SearchParams | None = None,
+        mode: Mode | None = None,
         identify: bool = True,
     ) -> SearchAnswer:
         """Search and say how it went.
 
-        lang: the query's language, identified when None (unless `identify` is off and the
-        encoder does not route by language). doc_langs: only documents in these languages.
-        offset: how many of the best to leave out. Raises QueryError and LanguageError.
+        lang: the query's language, identified when None (unless `identify` is off and neither
+        the encoder nor the mode needs it). mode: see `words.Mode`; None is dense, or lexical
+        where the index has no vectors. doc_langs: only documents in these languages.
+        filter: only documents that fulfil it, in either form of `index.filters`. offset:
+        how many of the best to leave out. Raises QueryError and LanguageError.
         """
         start = time.perf_counter()
         _check_k(k, offset)
-        langs = None if doc_langs is None else [language_code(code) for code in doc_langs]
-        query = self._query(text, lang, identify or self.encoder.spec.language_adapters)
-        embeddings = self.encoder.encode_queries([query])
+        wanted = _wanted(doc_langs, filter)
+        chosen = self._mode(mode)
+        needed = self.encoder.spec.language_adapters or chosen != "dense"
+        query = self._query(text, lang, identify or needed)
+        words = query_words([query], chosen)
+        embeddings = None if chosen == "lexical" else self.encoder.encode_queries([query])
         encoded = time.perf_counter()
-        found = self.reader.find(embeddings, k, langs=langs, offset=offset)
+        found = self.reader.find(
+            embeddings, k, params=params, filter=wanted, offset=offset, words=words
+        )
         fetched = time.perf_counter()
         searched = fetched - found.fetch_s
         return SearchAnswer(
@@ -175,23 +136,41 @@ class Searcher:
             took_ms=_ms(start, fetched),
             timings=Timings(_ms(start, encoded), _ms(encoded, searched), _ms(searched, fetched)),
             hits=self._hits(found, offset),
-            warnings=[],
+            warnings=self._warnings(query),
         )
 
     def rank(
-        self, queries: Sequence[Query], k: int, *, langs: Sequence[str] | None = None
-    ) -> list[list[Hit]]:
+        self, queries: Sequence[Query], k: int, *,
+        langs: Sequence[str] | None = None, params: SearchParams | None = None,
+        mode: Mode | None = None,
+    ) -> list[list[Hit]]:  # fmt: skip
         """Bare rankings of many queries at once, for evaluation."""
         for query in queries:
             _check_text(query.text)
-        return self.reader.search(self.encoder.encode_queries(queries), k, langs=langs)
+        wanted = _wanted(langs, None)
+        chosen = self._mode(mode)
+        embeddings = None if chosen == "lexical" else self.encoder.encode_queries(queries)
+        words = query_words(queries, chosen)
+        return self.reader.search(embeddings, k, params=params, filter=wanted, words=words)
 
     def add(self, documents: Sequence[Document]) -> int:
         """Add documents, committed when this returns; returns how many were new."""
-        build = IndexBuild(documents, self.reader.folder, self.encoder)
-        for _ in build.run():
-            pass
-        return build.summary.added
+        with self.writer() as writer:
+            return writer.add(documents)
+
+    def writer(self) -> DocumentWriter:
+        """Add, replace and delete documents in one commit, made where its block ends.
+
+        Raises IndexLockedError while another process writes.
+        """
+        return DocumentWriter.open(self.reader.folder, self.encoder)
+
+    def _mode(self, mode: Mode | None) -> Mode:
+        """The mode asked for, where the index can be searched so."""
+        chosen = mode or ("dense" if self.encoder.spec.dim else "lexical")
+        if chosen != "dense":
+            check_mode(chosen, self.reader.settings, self.name)
+        return chosen
 
     def _query(self, text: str, lang: str | None, identify: bool) -> Query:
         _check_text(text)
@@ -209,9 +188,16 @@ class Searcher:
         hits = []
         for rank, hit in enumerate(found.rankings[0], offset + 1):
             document = found.documents[hit.doc_id]
+            span = found.spans[0][rank - offset - 1] or (0, len(document.text))
             adapter = _described(routes.get(document.lang))
-            hits.append(_hit(document, rank, hit.score, adapter=adapter))
+            hits.append(search_hit(document, rank, hit.score, span=span, adapter=adapter))
         return hits
+
+    def _warnings(self, query: Query) -> list[str]:
+        cuts = getattr(self.encoder, "cuts_query", None)
+        if cuts is None or not cuts(query):
+            return []
+        return ["the query is longer than the encoder reads; its end was left out"]
 
 
 def open(
@@ -219,6 +205,16 @@ def open(
 ) -> Searcher:  # fmt: skip
     """Open an index by name or path; see `Searcher.open`."""
     return Searcher.open(index, encoder=encoder, options=options)
+
+
+def _wanted(langs: Sequence[str] | None, given: str | Mapping[str, Any] | None) -> Filter | None:
+    """The languages and the filter asked for, as one filter."""
+    parts: list[Filter] = []
+    if langs is not None:
+        parts.append(Condition("lang", "in", tuple(language_code(code) for code in langs)))
+    if given is not None:
+        parts.append(parse_filter(given, language=language_code))
+    return Logic("AND", tuple(parts)) if len(parts) > 1 else parts[0] if parts else None
 
 
 def _options(settings: Mapping[str, str], given: EncoderOptions | None) -> EncoderOptions:
@@ -238,32 +234,6 @@ def _described(stored: StoredRoute | None) -> str:
 
     how: Any = stored.how
     return Route(stored.lang, stored.adapter, how, stored.reason).describe()
-
-
-def _hit(document: Document, rank: int, score: float, *, adapter: str) -> SearchHit:
-    return SearchHit(
-        id=document.doc_id,
-        rank=rank,
-        score=round(score, 6),
-        lang=document.lang,
-        lang_source=document.lang_source,
-        lang_confidence=document.lang_confidence,
-        dir=direction(document.lang),
-        title=document.title,
-        url=document.url,
-        snippets=[Snippet(_opening(document.text))],
-        fields={**document.meta, **({"date": document.date} if document.date else {})},
-        adapter=adapter,
-    )
-
-
-def _opening(text: str) -> str:
-    """The beginning of a text, cut at a space where there is one near."""
-    flat = re.sub(r"\s+", " ", text).strip()
-    if len(flat) <= SNIPPET_CHARACTERS:
-        return flat
-    cut = flat.rfind(" ", SNIPPET_CHARACTERS * 3 // 4, SNIPPET_CHARACTERS)
-    return flat[: cut if cut > 0 else SNIPPET_CHARACTERS] + "…"
 
 
 def _check_text(text: str) -> None:

@@ -9,6 +9,7 @@ import logging
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 import torch
 import transformers
 from sentence_transformers import MultiVectorEncoder, SentenceTransformer
+from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import XmodModel
 
@@ -87,6 +89,18 @@ class SentenceModel:
         model.train(False)
         set_precision(model, precision)
         return cls(model, options, adapters)
+
+    @cached_property
+    def tokens(self) -> Tokenizer | None:
+        """A copy of the tokenizer that cuts and pads nothing; None for one written in Python."""
+        tokenizer: Any = self.model.tokenizer
+        backend = getattr(tokenizer, "backend_tokenizer", tokenizer)
+        if not isinstance(backend, Tokenizer):
+            return None
+        copy: Tokenizer = Tokenizer.from_str(backend.to_str())
+        copy.no_truncation()
+        copy.no_padding()
+        return copy
 
     def prompt(self, task: Task) -> str | None:
         """What is set before every text of a task."""

@@ -25,6 +25,7 @@ import xxhash
 from safetensors.numpy import load_file
 
 from xret.errors import ModelError
+from xret.retriever.passages import PassageSplitter
 from xret.retriever.wordpieces import WordPieces, split_words
 from xret.types import Document, Embeddings, EncoderSpec, FloatArray, IntArray, Query
 
@@ -34,6 +35,8 @@ FORMAT = 1
 CONFIG_FILE, WEIGHTS_FILE, TOKENIZER_FILE = "config.json", "model.safetensors", "tokenizer.json"
 _SMALLEST = np.float32(1e-12)
 _CHARACTERS_PER_TOKEN = 64
+OVERLAP = 32
+"""Pieces that a passage repeats of the one before it, at most."""
 _LARGEST_EMPHASIS = 4.0
 
 
@@ -217,6 +220,22 @@ class StaticEncoder:
         return Embeddings(
             _mixed(words, self.config.document_token, self.config.document_text), words.offsets
         )
+
+    def passages(self, document: Document) -> list[tuple[int, int]]:
+        """Spans of the text that are read whole, each with the title before it."""
+        limit = self.config.max_tokens
+        with self._turn:
+            title = self._pieces.count([document.title])[0] if document.title else 0
+            budget = max(limit - title, limit // 2)
+            if len(document.text) <= budget or self._pieces.count([document.text])[0] <= budget:
+                return [(0, len(document.text))]
+            splitter = PassageSplitter(self._pieces, max_tokens=budget, overlap=OVERLAP)
+            return [(passage.start, passage.end) for passage in splitter.split(document.text)]
+
+    def cuts_query(self, query: Query) -> bool:
+        """Whether words of a query are left out."""
+        with self._turn:
+            return self._cut(query.text)[1]
 
     def route(self, lang: str) -> None:
         """None: one table of words serves every language."""

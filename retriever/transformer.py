@@ -21,6 +21,7 @@ import numpy.typing as npt
 from xret.errors import ModelError
 from xret.retriever.batches import run_batches, token_batches
 from xret.retriever.encoder import EncoderOptions
+from xret.retriever.passages import MIN_TOKENS, PassageSplitter, Tokens
 from xret.types import Document, Embeddings, EncoderSpec, FloatArray, IntArray, Query
 
 if TYPE_CHECKING:
@@ -42,6 +43,9 @@ CHARACTERS_PER_TOKEN = 64
 
 QUERY_TOKENS = 512
 """Longest query of any model that is known here."""
+
+OVERLAP = 32
+"""Tokens that a passage repeats of the one before it, at most."""
 
 _CHUNK = 256
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -73,6 +77,11 @@ class TextModel(Protocol):
     max_tokens: int
     unit: bool
     batch_tokens: int
+
+    @property
+    def tokens(self) -> Tokens | None:
+        """Its tokenizer, which cuts and pads nothing; None where texts cannot be split by it."""
+        ...
 
     def features(self, texts: Sequence[str], task: Task) -> Features: ...
 
@@ -133,6 +142,32 @@ class TransformerEncoder:
             TEMPLATE.format(title=d.title, text=d.text) if d.title else d.text for d in documents
         ]
         return self._encode(self.document_model, texts, adapters, "document")
+
+    def passages(self, document: Document) -> list[tuple[int, int]]:
+        """Spans of the text that are read whole, each with the title before it."""
+        whole, model = [(0, len(document.text))], self.document_model
+        title = TEMPLATE.format(title=document.title, text="") if document.title else ""
+        if 2 * len(title + document.text) <= model.max_tokens or model.tokens is None:
+            return whole
+        with self._tokenizing:
+            before = readable(title, limit=model.max_tokens * CHARACTERS_PER_TOKEN)[0]
+            marks = int(model.features([before], "document").lengths[0])
+            # Tokens beside the title's end may be others than those of each part alone.
+            budget = max(model.max_tokens - marks - 2, model.max_tokens // 2, MIN_TOKENS)
+            text = _SURROGATES.sub("\ufffd", document.text)
+            splitter = PassageSplitter(
+                model.tokens, max_tokens=budget, overlap=min(OVERLAP, budget // 8)
+            )
+            return [(passage.start, passage.end) for passage in splitter.split(text)] or whole
+
+    def cuts_query(self, query: Query) -> bool:
+        """Whether tokens of a query are left out."""
+        adapters = self._adapters([query.lang])
+        model = self._load_queries(adapters, bool(self._mixed([query])))
+        limit = max(model.max_tokens, QUERY_TOKENS) * CHARACTERS_PER_TOKEN
+        text, cut = readable(query.text, limit=limit)
+        with self._tokenizing:
+            return cut or bool(model.features([text], "query").cut[0])
 
     def _mixed(self, queries: Sequence[Query]) -> dict[int, list[LanguageSpan]]:
         """The parts of the queries that are in more than one language, by position."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from tokenizers import Tokenizer
@@ -20,6 +21,7 @@ __all__ = [
     "IS_UNSPACED",
     "RUN_PREFIX",
     "UNKNOWN",
+    "TextPieces",
     "WordPieces",
     "normalize",
     "split_words",
@@ -102,6 +104,14 @@ def split_words(text: str) -> list[str]:
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class TextPieces:
+    """Pieces of a text in order, and where the word of each starts and ends in it."""
+
+    ids: list[int]
+    offsets: list[tuple[int, int]]
+
+
 class WordPieces:
     """Words as numbers, with the pieces that each number stands for.
 
@@ -144,6 +154,16 @@ class WordPieces:
     def ids(self, text: str) -> list[int]:
         """Piece ids of a text in order, without the unknown ones."""
         return [piece for number in self.number(split_words(text)) for piece in self.pieces[number]]
+
+    def encode(self, sequence: str, *, add_special_tokens: bool = False) -> TextPieces:  # noqa: ARG002
+        """The pieces of a text, each at the start of its word; see `passages.Tokens`."""
+        ids: list[int] = []
+        offsets: list[tuple[int, int]] = []
+        for word in _WORD.finditer(sequence):
+            pieces = self.ids(word.group())
+            ids += pieces
+            offsets += [word.span()] * len(pieces)
+        return TextPieces(ids, offsets)
 
     def count(self, texts: Sequence[str]) -> list[int]:
         """Number of pieces of each text."""

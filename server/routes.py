@@ -14,7 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from xret.index.filters import MAX_TEXT
 from xret.retriever.searcher import MAX_K, MAX_QUERY_CHARACTERS, SearchAnswer
+from xret.retriever.words import Mode
 from xret.server.errors import HttpError, problem_responses
 from xret.server.service import IndexSummary, SearchService
 
@@ -37,12 +39,16 @@ class SearchRequest(BaseModel):
     limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = 10
     offset: Annotated[int, Field(ge=0, le=MAX_K - MAX_LIMIT)] = 0
     doc_lang: Annotated[list[LanguageName], Field(min_length=1, max_length=64)] | None = None
+    filter: Annotated[str, Field(max_length=MAX_TEXT)] | dict[str, Any] | None = None
+    mode: Mode | None = None
 
 
 class SearchLink(SearchRequest):
     """The same in an address, where every value is text."""
 
     model_config = ConfigDict(strict=False)
+
+    filter: Annotated[str, Field(max_length=MAX_TEXT)] | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -99,6 +105,8 @@ def _add_search(router: APIRouter, service: SearchService) -> None:
             k=asked.limit,
             offset=asked.offset,
             doc_langs=asked.doc_lang,
+            filter=asked.filter,
+            mode=asked.mode,
         )
         return dataclasses.replace(found, request_id=request.state.request_id)
 

@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
 
 from xret.errors import IndexNotFoundError, LanguageError, QueryError, ServerError, XretError
 from xret.retriever.searcher import SearchAnswer, Searcher
+from xret.retriever.words import Mode
 from xret.server.errors import HttpError
 from xret.server.settings import ServerSettings
 
@@ -68,6 +69,8 @@ class SearchService:
         k: int = 10,
         offset: int = 0,
         doc_langs: list[str] | None = None,
+        filter: str | Mapping[str, Any] | None = None,
+        mode: Mode | None = None,
     ) -> SearchAnswer:
         """Search the index of that name, the first one when None.
 
@@ -81,7 +84,16 @@ class SearchService:
         answer = self._searchers[name].answer
         try:
             found = await self._in_thread(
-                partial(answer, text, lang=lang, k=k, offset=offset, doc_langs=doc_langs)
+                partial(
+                    answer,
+                    text,
+                    lang=lang,
+                    k=k,
+                    offset=offset,
+                    doc_langs=doc_langs,
+                    filter=filter,
+                    mode=mode,
+                )
             )
         except (QueryError, LanguageError, HttpError):
             raise

@@ -104,12 +104,12 @@ def test_bad_corpora_are_answered_plainly(
 def test_a_damaged_segment_is_named_by_search_and_verify(xret: Xret, tmp_path: Path) -> None:
     write_corpus(tmp_path / "c.jsonl")
     xret("index", "--corpus", "c.jsonl", "--output", "i")
-    codes = tmp_path / "i" / "segments" / "000001" / "codes.i8"
+    codes = tmp_path / "i" / "segments" / "000001" / "codes.u8"
     content = bytearray(codes.read_bytes())
     content[10] ^= 1
     codes.write_bytes(content)
-    check(xret("search", "i", "river"), "codes.i8", "has changed")
-    check(xret("verify", "i"), "codes.i8", status=1)
+    check(xret("search", "i", "river"), "codes.u8", "has changed")
+    check(xret("verify", "i"), "codes.u8", status=1)
 
 
 def test_an_index_of_another_encoder_is_refused(

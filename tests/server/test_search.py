@@ -62,6 +62,7 @@ def test_answer_has_the_documented_shape(client: httpx.Client) -> None:
         "url": None,
         "snippets": [{"text": "Nyuki wachache, mavuno madogo ya matunda.", "spans": []}],
         "fields": {"pages": 3},
+        "passage": {"start": 0, "end": 41},
         "adapter": "",
     }
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from conftest import build
 from encoders import HashingEncoder
 
 from xret.errors import (
+    ConfigError,
     CorpusError,
     DamagedIndexError,
     DuplicateIdError,
@@ -23,7 +25,8 @@ from xret.errors import (
     UnknownModelError,
     UnusableIndexError,
 )
-from xret.index.reader import IndexReader, find_faults
+from xret.index.faults import find_faults
+from xret.index.reader import IndexReader
 from xret.index.writer import IndexWriter
 from xret.retriever.build import IndexBuild
 from xret.retriever.searcher import Searcher
@@ -71,6 +74,35 @@ def test_an_interrupted_build_ends_byte_for_byte_like_an_unbroken_one(
     again = build(documents(1000), tmp_path / "broken", encoder)
     assert again.summary.added + again.summary.unchanged == 1000
     assert files_of(tmp_path / "broken") == files_of(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("cut", [0, 299, 300, 650, 999])
+def test_an_interrupted_build_trains_the_same_codec_as_an_unbroken_one(
+    cut: int, tmp_path: Path, encoder: HashingEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xret.index.writer.SEGMENT_ROWS", 300)
+    monkeypatch.setattr("xret.index.recoding.CODEC_ROWS", 1500)
+    monkeypatch.setattr("xret.index.recoding.BLOCK_ROWS", 128)
+    build(documents(1000), tmp_path / "whole", encoder)
+    broken = IndexBuild(until(documents(1000), cut), tmp_path / "broken", encoder)
+    with pytest.raises(Killed):
+        list(broken.run())
+    build(documents(1000), tmp_path / "broken", encoder)
+    assert files_of(tmp_path / "broken") == files_of(tmp_path / "whole")
+    with closing(IndexReader.open(tmp_path / "whole")) as reader:
+        assert reader.info().codecs == (1,)
+
+
+@pytest.mark.parametrize("preset", ["exact", "compact"])
+def test_another_preset_than_the_index_has_is_refused(
+    preset: str, tmp_path: Path, encoder: HashingEncoder
+) -> None:
+    build(documents(3), tmp_path / "i", encoder)
+    build(documents(4), tmp_path / "i", encoder, preset="balanced")
+    with pytest.raises(UnusableIndexError, match=f"has the preset balanced, not {preset}"):
+        build(documents(5), tmp_path / "i", encoder, preset=preset)
+    with pytest.raises(ConfigError, match="exact, balanced, compact"):
+        build(documents(5), tmp_path / "j", encoder, preset="small")
 
 
 def test_a_second_run_finds_nothing_to_do(tmp_path: Path, encoder: HashingEncoder) -> None:
@@ -330,7 +362,7 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path, encoder: Hashi
 def test_segments_that_no_commit_names_are_swept(tmp_path: Path, encoder: HashingEncoder) -> None:
     build(documents(3), tmp_path / "i", encoder)
     (tmp_path / "i" / "segments" / "000002").mkdir()
-    (tmp_path / "i" / "segments" / "000002" / "codes.i8").write_bytes(b"torn")
+    (tmp_path / "i" / "segments" / "000002" / "codes.u8").write_bytes(b"torn")
     build(documents(5), tmp_path / "i", encoder)
     assert find_faults(tmp_path / "i") == []
 

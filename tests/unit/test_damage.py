@@ -1,5 +1,6 @@
 """A damaged index is found, named and never served."""
 
+import dataclasses
 import shutil
 import sqlite3
 from contextlib import closing
@@ -12,12 +13,14 @@ from encoders import HashingEncoder
 
 from xret.errors import DamagedIndexError, IndexNotFoundError, XretError
 from xret.index.catalog import Catalog
-from xret.index.files import checksum
-from xret.index.reader import IndexReader, find_faults
-from xret.index.segment import SegmentFile, quantize, read_segment, write_segment
+from xret.index.faults import find_faults
+from xret.index.files import StoredFile, checksum
+from xret.index.reader import IndexReader
+from xret.index.segment import quantize, read_segment, write_segment
+from xret.index.stored import SegmentRecord
 from xret.index.writer import IndexWriter
 from xret.retriever.searcher import Searcher
-from xret.types import Document
+from xret.types import Document, Query
 
 
 @pytest.fixture
@@ -54,14 +57,77 @@ def test_every_truncation_of_a_segment_is_found(index: Path) -> None:
     assert find_faults(index) == []
 
 
+@pytest.fixture
+def coded(tmp_path: Path, encoder: HashingEncoder, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An index with a trained codec and passages."""
+    monkeypatch.setattr("xret.index.recoding.CODEC_ROWS", 40)
+    folder = tmp_path / "coded"
+    words = ["gold river", "moon tide law", "bee reef sun", "sleep jazz"]
+    corpus = [Document(str(i), words[i % 4] + f" {i}", "en") for i in range(20)]
+    spans = [[(0, 3), (3, len(one.text))] for one in corpus]
+    pieces = [
+        dataclasses.replace(one, text=one.text[start:end])
+        for one, of_one in zip(corpus, spans, strict=True)
+        for start, end in of_one
+    ]
+    with IndexWriter.open(folder, encoder.spec, preset="compact") as writer:
+        writer.add(corpus, encoder.encode_documents(pieces), spans=spans)
+    return folder
+
+
+def test_every_file_of_a_coded_index_is_watched(coded: Path) -> None:
+    files = sorted(path for path in coded.glob("*/*/*") if path.is_file())
+    assert {"codec.safetensors", "centroids.u16", "documents.i64", "spans.i32"} <= {
+        path.name for path in files
+    }
+    for path in files:
+        sound = path.read_bytes()
+        step = max(1, len(sound) // 60)
+        for position in range(0, len(sound), step):
+            flipped = bytes([sound[position] ^ 0x10])
+            path.write_bytes(sound[:position] + flipped + sound[position + 1 :])
+            with pytest.raises(DamagedIndexError, match=path.name):
+                IndexReader.open(coded)
+            path.write_bytes(sound[:position])
+            with pytest.raises(DamagedIndexError, match=path.name):
+                IndexReader.open(coded)
+            assert any(path.name in fault for fault in find_faults(coded))
+        path.unlink()
+        with pytest.raises(DamagedIndexError, match=path.name):
+            IndexReader.open(coded)
+        path.write_bytes(sound)
+    assert find_faults(coded) == []
+
+
+def test_a_large_index_opens_at_once_and_refuses_when_damage_is_found(
+    coded: Path, encoder: HashingEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xret.index.opening.EAGER_BYTES", 0)
+    query = encoder.encode_queries([Query("q", "gold")])
+    with closing(IndexReader.open(coded)) as reader:
+        reader._files.wait()
+        assert reader.search(query, 3)[0]
+    path = coded / "segments" / "000001-000001" / "codes.u8"
+    sound = path.read_bytes()
+    path.write_bytes(bytes([sound[0] ^ 1]) + sound[1:])
+    with closing(IndexReader.open(coded)) as reader:
+        reader._files.wait()
+        with pytest.raises(DamagedIndexError, match=r"codes\.u8 has changed"):
+            reader.search(query, 3)
+    path.write_bytes(sound[:-1])
+    with pytest.raises(DamagedIndexError, match=r"codes\.u8 has"):
+        IndexReader.open(coded)
+
+
 def test_a_missing_and_a_swapped_file_are_found(index: Path) -> None:
-    codes, _, scales = segment_files(index)
+    folder = index / "segments" / "000001"
+    codes, scales = folder / "codes.u8", folder / "scales.bf16"
     kept = codes.read_bytes()
     codes.unlink()
-    with pytest.raises(DamagedIndexError, match=r"codes\.i8 is missing"):
+    with pytest.raises(DamagedIndexError, match=r"codes\.u8 is missing"):
         IndexReader.open(index)
     shutil.copy(scales, codes)
-    with pytest.raises(DamagedIndexError, match=r"codes\.i8"):
+    with pytest.raises(DamagedIndexError, match=r"codes\.u8"):
         IndexReader.open(index)
     codes.write_bytes(kept)
     IndexReader.open(index).close()
@@ -86,16 +152,21 @@ def test_a_changed_document_text_is_found(index: Path) -> None:
 def test_a_changed_language_confidence_or_place_is_found_and_not_served(index: Path) -> None:
     catalog = index / "catalog.sqlite"
     sound = catalog.read_bytes()
-    for change in ("lang_confidence = 0.5", "lang_source = 'unknown'", "lang = 'fr'",
-                   "position = 9", "title = 'x'", "meta = '{}x'", "date = '2001'"):  # fmt: skip
+    for change in ("documents SET lang_confidence = 0.5", "documents SET lang_source = 2",
+                   "documents SET lang = 'fr'", "documents SET meta = '{}x'",
+                   "documents SET date = '2001'", "documents SET moment = 7",
+                   "documents SET hash = x'00'", "documents SET document = document + 9",
+                   "texts SET title = 'x'", "texts SET url = 'x'",
+                   "texts SET document = document + 9"):  # fmt: skip
         with closing(sqlite3.connect(catalog)) as connection:
-            connection.execute(f"UPDATE documents SET {change} WHERE doc_id = '1'")
+            where = "(SELECT document FROM documents WHERE doc_id = '1')"
+            connection.execute(f"UPDATE {change} WHERE document = {where}")
             connection.commit()
         assert any("'1'" in fault for fault in find_faults(index)), change
         with closing(Catalog.open(index)) as opened:
-            assert opened.documents(["0", "2"])
+            assert opened.documents.of(["0", "2"])
             with pytest.raises(DamagedIndexError, match="document '1' has changed"):
-                opened.documents(["1"])
+                opened.documents.of(["1"])
         catalog.write_bytes(sound)
 
 
@@ -106,13 +177,18 @@ def test_a_changed_language_confidence_or_place_is_found_and_not_served(index: P
         "DELETE FROM settings WHERE name = 'encoder_fingerprint'",
         "UPDATE settings SET value = '31' WHERE name = 'dim'",
         "UPDATE settings SET value = 'many' WHERE name = 'commits'",
-        "UPDATE segments SET file = 'codes.i9' WHERE file = 'codes.i8'",
-        "UPDATE segments SET checksum = ''",
-        "DELETE FROM segments WHERE file = 'offsets.i64'",
+        "UPDATE settings SET value = 'exact' WHERE name = 'preset'",
+        "UPDATE files SET file = 'codes.u9' WHERE file = 'codes.u8'",
+        "UPDATE files SET checksum = x''",
+        "DELETE FROM files WHERE file = 'offsets.i64'",
+        "UPDATE segments SET deleted = x'80'",
+        "UPDATE segments SET codec = 1",
+        "UPDATE segments SET vectors = 3",
+        "INSERT INTO codecs VALUES (1, 9)",
         "DELETE FROM segments",
         "INSERT INTO routes VALUES ('gl', 'pt', 'relative', '')",
         "DELETE FROM seal",
-        "UPDATE seal SET checksum = ''",
+        "UPDATE seal SET checksum = x''",
     ],
 )
 def test_changed_settings_segments_and_routes_are_found_at_open(index: Path, change: str) -> None:
@@ -130,15 +206,17 @@ def test_changed_settings_segments_and_routes_are_found_at_open(index: Path, cha
     "offsets", [b"", b"\0" * 4, b"\0" * 8, np.array([0, 5, 2, 6], "<i8").tobytes()]
 )
 def test_arrays_that_do_not_belong_together_are_damage(tmp_path: Path, offsets: bytes) -> None:
-    codes, scales = quantize(np.ones((6, 4), np.float32))
-    files = write_segment(tmp_path / "1", codes, scales, np.array([0, 2, 5, 6]))
-    read_segment(tmp_path / "1", 1, files, dim=4)
-    path = tmp_path / "1" / "offsets.i64"
+    record = SegmentRecord(1, 0, 3, 3, 6)
+    (tmp_path / "segments").mkdir()
+    arrays = {"offsets": np.array([0, 2, 5, 6])}
+    files = write_segment(tmp_path, record, quantize(np.ones((6, 4), np.float32)), arrays)
+    read_segment(tmp_path, record, files, code_bytes=4)
+    path = tmp_path / record.folder / "offsets.i64"
     path.write_bytes(offsets)
     sound = [file for file in files if file.name != path.name]
-    named = SegmentFile(path.name, len(offsets), checksum(path))
+    named = StoredFile(path.name, len(offsets), checksum(path))
     with pytest.raises(DamagedIndexError, match=r"belong together|whole number"):
-        read_segment(tmp_path / "1", 1, [*sound, named], dim=4)
+        read_segment(tmp_path, record, [*sound, named], code_bytes=4)
 
 
 def answered(index: Path) -> object:

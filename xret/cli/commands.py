@@ -8,7 +8,19 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from xret.cli import corpus, evaluate, index, inspect, model, search, serve, settings, train
+from xret.cli import (
+    compact,
+    corpus,
+    doctor,
+    evaluate,
+    index,
+    inspect,
+    model,
+    search,
+    serve,
+    settings,
+    train,
+)
 from xret.config import read_settings
 
 __all__ = ["Interrupted", "app", "run"]
@@ -42,7 +54,10 @@ app.command("eval")(evaluate.evaluate)
 app.command("serve")(serve.serve)
 app.command("info")(inspect.info)
 app.command("verify")(inspect.verify)
+app.command("delete")(compact.delete)
+app.command("compact")(compact.compact)
 app.command("config")(settings.config)
+app.command("doctor")(doctor.doctor)
 app.add_typer(corpus.app, name="corpus")
 app.add_typer(model.app, name="model")
 app.add_typer(train.app, name="train")

@@ -55,6 +55,18 @@ def index(
         Literal["error", "skip", "replace"],
         typer.Option("--duplicates", help="What to do with a document id met twice."),
     ] = "error",
+    preset: Annotated[
+        Literal["exact", "balanced", "compact"] | None,
+        typer.Option(
+            "--preset", help="Exact scores, a balance (the default), or the fewest bytes."
+        ),
+    ] = None,
+    lexical: Annotated[
+        bool,
+        typer.Option(
+            "--lexical/--no-lexical", help="Whether a new index can be searched by words too."
+        ),
+    ] = True,
     on_error: Annotated[
         Literal["reject", "stop"],
         typer.Option("--on-error", help="What to do with a record that cannot be read."),
@@ -66,6 +78,7 @@ def index(
 
     summary = build_index(
         corpus, output, encoder=encoder, lang=lang, duplicates=duplicates, on_error=on_error,
+        preset=preset, lexical=lexical,
         options=EncoderOptions(lang_policy=lang_policy, precision=precision),
     )  # fmt: skip
     if as_json:
@@ -82,6 +95,8 @@ def build_index(
     lang: str | None = None,
     duplicates: Literal["error", "skip", "replace"] = "error",
     on_error: Literal["reject", "stop"] = "reject",
+    preset: str | None = None,
+    lexical: bool = True,
     options: EncoderOptions | None = None,
 ) -> dict[str, Any]:
     """Build with progress on stderr; returns what the build did, for printing."""
@@ -100,7 +115,7 @@ def build_index(
         raise CorpusError(f"{corpus} holds no document that can be indexed{rejects.why()}")
     build = IndexBuild(
         chain([first], documents), folder, load_encoder(encoder_name(encoder), options=options),
-        duplicates=duplicates,
+        duplicates=duplicates, preset=preset, lexical=lexical,
     )  # fmt: skip
     with _stoppable(build):
         show_progress(build.run(total=source.count_records()))
@@ -195,6 +210,8 @@ def _summary(
         "index": folder.name if output is None else str(output),
         "folder": str(folder),
         "documents": info.documents,
+        "passages": info.passages,
+        "preset": info.preset,
         "languages": info.languages,
         "added": done.added,
         "unchanged": done.unchanged,
@@ -213,10 +230,11 @@ def _summary(
 def _print_summary(summary: dict[str, Any]) -> None:
     rows = [
         ("documents", f"{summary['documents']:,} ({_changes(summary)})"),
+        ("passages", f"{summary['passages']:,}"),
         ("languages", ", ".join(f"{lang} {n:,}" for lang, n in summary["languages"].items())),
         ("time", f"{summary['seconds']:.1f} s, {summary['documents_per_s']:,.0f} documents/s"),
         ("size", f"{summary['bytes']:,} bytes, {summary['bytes_per_document']:,} a document"),
-        ("truncated", f"{summary['truncated']:,} documents"),
+        ("truncated", f"{summary['truncated']:,} texts"),
         ("peak memory", f"{summary['peak_memory_bytes'] / 2**20:,.0f} MiB"),
         ("index", summary["folder"]),
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -23,6 +23,19 @@ def search(
         list[str] | None,
         typer.Option("--doc-lang", help="Only documents in this language; may be repeated."),
     ] = None,
+    filter: Annotated[
+        str | None,
+        typer.Option(
+            "--filter", help='Only such documents: lang:fr,de date>=2020 publisher:"UN Press"'
+        ),
+    ] = None,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Score every document, whatever the preset.")
+    ] = False,
+    mode: Annotated[
+        Literal["dense", "lexical", "hybrid"] | None,
+        typer.Option("--mode", help="By vectors (the default), by words, or by both."),
+    ] = None,
     encoder: Annotated[
         str | None,
         typer.Option("--encoder", help="Where the index's own encoder lies now: name or folder."),
@@ -35,13 +48,17 @@ def search(
     as_json: AsJson = False,
 ) -> None:
     """Search an index; the hits may be in any of its languages."""
+    from xret.index.params import SearchParams
     from xret.retriever.encoder import EncoderOptions
     from xret.retriever.searcher import Searcher
 
     options = EncoderOptions(lang_policy=lang_policy, code_switching=code_switching)
     named = None if encoder is None else encoder_name(encoder)
     searcher = Searcher.open(index, encoder=named, options=options)
-    answer = searcher.answer(query, lang=lang, k=k, doc_langs=doc_lang, identify=False)
+    answer = searcher.answer(
+        query, lang=lang, k=k, doc_langs=doc_lang, filter=filter, identify=False,
+        params=SearchParams(exact=exact), mode=mode,
+    )  # fmt: skip
     if as_json:
         print_json(answer)
         return
@@ -52,8 +69,8 @@ def search(
     ]  # fmt: skip
     print_table(("rank", "score", "lang", "id", "title", "text"), rows)
     through = [answer.query.adapter, *(hit.adapter for hit in answer.hits)]
-    for adapter in dict.fromkeys(filter(None, through)):
-        message(adapter)
+    for line in dict.fromkeys([*(adapter for adapter in through if adapter), *answer.warnings]):
+        message(line)
 
 
 def _lang(lang: str, source: str) -> str:

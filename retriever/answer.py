@@ -1,0 +1,126 @@
+"""What a search answers: hits with snippets of their best passages, timings, warnings."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from xret.index.pending import Span
+from xret.retriever.languages import direction
+from xret.types import Document, LangSource
+
+__all__ = [
+    "PassageSpan",
+    "QueryInfo",
+    "SearchAnswer",
+    "SearchHit",
+    "Snippet",
+    "Timings",
+    "search_hit",
+]
+
+SNIPPET_CHARACTERS = 240
+
+
+@dataclass(frozen=True, slots=True)
+class Snippet:
+    """Plain text of a document; spans are [start, end, weight] in code points, half open."""
+
+    text: str
+    spans: list[tuple[int, int, float]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class PassageSpan:
+    """Where a passage is in its document's text, in code points, half open."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class SearchHit:
+    """One result; higher scores are better. `lang_source` says how the language is known.
+
+    passage: the one that scored, of which the snippet is. adapter: "Galician through the
+    Portuguese adapter", empty where a text's language has its own or the encoder has none.
+    """
+
+    id: str
+    rank: int
+    score: float
+    lang: str
+    lang_source: LangSource
+    lang_confidence: float
+    dir: str
+    title: str
+    url: str | None
+    snippets: list[Snippet]
+    fields: dict[str, Any]
+    passage: PassageSpan
+    adapter: str = ""
+
+    @property
+    def doc_id(self) -> str:
+        return self.id
+
+
+@dataclass(frozen=True, slots=True)
+class QueryInfo:
+    text: str
+    lang: str
+    lang_source: LangSource
+    adapter: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    encode_ms: float
+    search_ms: float
+    fetch_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class SearchAnswer:
+    """What the HTTP endpoint sends and `xret search --json` prints."""
+
+    request_id: str
+    index: str
+    index_version: int
+    model: str
+    query: QueryInfo
+    took_ms: float
+    timings: Timings
+    hits: list[SearchHit]
+    warnings: list[str]
+
+
+def search_hit(
+    document: Document, rank: int, score: float, *, span: Span, adapter: str
+) -> SearchHit:
+    """A document as a hit; span: of the passage that its score is of."""
+    return SearchHit(
+        id=document.doc_id,
+        rank=rank,
+        score=round(score, 6),
+        lang=document.lang,
+        lang_source=document.lang_source,
+        lang_confidence=document.lang_confidence,
+        dir=direction(document.lang),
+        title=document.title,
+        url=document.url,
+        snippets=[Snippet(_opening(document.text[span[0] : span[1]]))],
+        fields={**document.meta, **({"date": document.date} if document.date else {})},
+        passage=PassageSpan(*span),
+        adapter=adapter,
+    )
+
+
+def _opening(text: str) -> str:
+    """The beginning of a text, cut at a space where there is one near."""
+    flat = re.sub(r"\s+", " ", text).strip()
+    if len(flat) <= SNIPPET_CHARACTERS:
+        return flat
+    cut = flat.rfind(" ", SNIPPET_CHARACTERS * 3 // 4, SNIPPET_CHARACTERS)
+    return flat[: cut if cut > 0 else SNIPPET_CHARACTERS] + "…"

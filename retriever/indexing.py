@@ -1,0 +1,109 @@
+"""Documents into the writer of an index: languages found, passages cut, vectors made."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+from xret.errors import CorpusError, UnusableIndexError
+from xret.index.pending import Span
+from xret.index.stored import StoredRoute
+from xret.index.writer import IndexWriter
+from xret.retriever.analysis import analysis_version
+from xret.retriever.encoder import Encoder, EncoderOptions, passages_of
+from xret.retriever.identify import identify_language
+from xret.retriever.words import WORDS_SETTING, document_terms
+from xret.types import UNDETERMINED, Document, Embeddings
+
+__all__ = ["OPTIONS_SETTING", "DocumentIndexer", "check_document", "passages", "with_language"]
+
+OPTIONS_SETTING = "encoder_options"
+"""Name of the catalog's setting with the options, as JSON, that the encoder was opened with."""
+
+
+class DocumentIndexer:
+    """Encodes documents and hands them to a writer, which commits when it is told to.
+
+    Documents get terms for lexical search where the index was created with them. Raises
+    UnusableIndexError where another version of the text analysis made those.
+    """
+
+    def __init__(self, writer: IndexWriter, encoder: Encoder) -> None:
+        self._writer = writer
+        self._encoder = encoder
+        self._lexical = writer.catalog.settings().get(WORDS_SETTING, "")
+        if self._lexical not in ("", analysis_version()):
+            raise UnusableIndexError(
+                f"the words of {writer.folder} were made by text analysis {self._lexical}, and "
+                f"this is {analysis_version()}; build a new index"
+            )
+        self._routed: set[str] = set()
+        self._record_encoder()
+
+    def add(self, documents: Sequence[Document]) -> tuple[list[Document], Embeddings]:
+        """Add documents in order; returns them with their languages, and their vectors."""
+        labelled = [with_language(document) for document in documents]
+        spans = [passages_of(self._encoder, document) for document in labelled]
+        embeddings = self._encoder.encode_documents(list(passages(labelled, spans)))
+        self._record_routes({document.lang for document in labelled})
+        terms = [document_terms(document) for document in labelled] if self._lexical else None
+        self._writer.add(labelled, embeddings, spans=spans, terms=terms)
+        return labelled, embeddings
+
+    def _record_encoder(self) -> None:
+        """How to open the encoder again, where its name alone does not say it."""
+        options = getattr(self._encoder, "options", None)
+        if isinstance(options, EncoderOptions) and (recorded := options.recorded()):
+            catalog = self._writer.catalog
+            with catalog.transaction():
+                catalog.record_setting(OPTIONS_SETTING, json.dumps(recorded, sort_keys=True))
+
+    def _record_routes(self, langs: set[str]) -> None:
+        """Write down every adapter in use before the vectors made through it are committed."""
+        if not self._encoder.spec.language_adapters:
+            return
+        found = {lang: self._encoder.route(lang) for lang in sorted(langs - self._routed)}
+        self._routed |= langs
+        routes = [
+            StoredRoute(lang, route.adapter, route.how, route.reason)
+            for lang, route in found.items()
+            if route is not None
+        ]
+        if routes:
+            with self._writer.catalog.transaction():
+                self._writer.catalog.record_routes(routes)
+
+
+def passages(documents: Sequence[Document], spans: Sequence[Sequence[Span]]) -> Iterator[Document]:
+    """Every passage of every document, as a document with the whole one's title."""
+    for document, of_document in zip(documents, spans, strict=True):
+        if len(of_document) == 1:
+            yield document
+        else:
+            for start, end in of_document:
+                yield dataclasses.replace(document, text=document.text[start:end])
+
+
+def with_language(document: Document) -> Document:
+    """The document itself where its language was given, else with the one identified."""
+    if document.lang != UNDETERMINED:
+        return document
+    lang, confidence = identify_language(f"{document.title} {document.text}")
+    source: Literal["identified", "unknown"] = "unknown" if lang == UNDETERMINED else "identified"
+    return dataclasses.replace(
+        document, lang=lang, lang_source=source, lang_confidence=round(confidence, 4)
+    )
+
+
+def check_document(document: Document) -> None:
+    """What no reader of corpus files lets through, but a program can pass."""
+    if not document.doc_id:
+        raise CorpusError("a document has an empty id; give every document its own")
+    try:
+        f"{document.doc_id}{document.title}{document.text}{document.url}{document.date}".encode()
+    except UnicodeEncodeError:
+        raise CorpusError(
+            f"document {document.doc_id!a} holds a lone surrogate and is not valid Unicode text"
+        ) from None
