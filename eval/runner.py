@@ -1,21 +1,35 @@
-"""Evaluating a searcher language pair by language pair."""
+"""Evaluating a system language pair by language pair."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 
 from xret.errors import RunError
-from xret.eval.measures import DEFAULT_MEASURES, check_measures, measure
-from xret.eval.trec import Qrels, ranked
+from xret.eval.measures import (
+    DEFAULT_MEASURES,
+    QueryValues,
+    aggregate,
+    check_measures,
+    is_fairness,
+    measure_facts,
+    measure_fairness,
+    measure_queries,
+)
+from xret.eval.rankings import Rankings
+from xret.eval.trec import Qrels, trec_eval_order
 from xret.retriever.identify import identify_language
-from xret.retriever.searcher import Searcher
-from xret.types import UNDETERMINED, Hit, Query, Run
+from xret.types import UNDETERMINED, Hit, Progress, Query, Run
 
-__all__ = ["PairEvaluation", "PairResult"]
+__all__ = ["PairEvaluation", "PairResult", "QueryTrace"]
 
-DEPTH = 1_000
+BATCH = 256
+"""Queries whose rankings are held at once; 1,000 hits each are some 25 MB."""
+
+TRACE_DEPTH = 100
+"""How many documents of a mixed list are kept for the shares of its languages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +37,7 @@ class PairResult:
     """Measures of the queries in one language over the documents in one language.
 
     `doc_lang` is None for the whole mixed index, both are None for all queries over it.
+    Measures of fairness between languages stand only there.
     """
 
     query_lang: str | None
@@ -31,98 +46,192 @@ class PairResult:
     measures: dict[str, float]
 
 
+@dataclass(frozen=True, slots=True)
+class QueryTrace:
+    """What is kept of one query's mixed list: its first 100 documents, and the ranks (from 1)
+    at which documents judged relevant stand, rising."""
+
+    top: tuple[str, ...]
+    relevant_ranks: tuple[int, ...]
+
+
 class PairEvaluation:
-    """Queries of each language against the documents of each language, and the mixed index.
+    """Queries of each language against the documents of each language, and the mixed list.
 
     For a pair only documents of that language are ranked and judged; queries without a
     relevant document there do not count for it. The language of a query that names none is
     identified; where the text does not tell, it stays undetermined and makes no pair across
-    languages or within one. What is measured is the ranking that `run` gives, to its last digit.
-    Raises RunError for measures that cannot be computed and where no query is judged.
+    languages or within one. What is measured is what trec_eval measures of the file that the
+    run is written to. Rankings are made and measured a batch of queries at a time.
+
+    After `progress` has run to its end: `values` by document language (None: mixed), by
+    measure, by query id; `traces` by query id; `answered` the queries that the system was
+    asked. keep_run: hold the mixed rankings for `run`. Raises RunError for measures that
+    cannot be computed, and where no query is judged or nothing is judged relevant.
     """
 
     def __init__(
         self,
-        searcher: Searcher,
+        rankings: Rankings,
         queries: Sequence[Query],
         qrels: Qrels,
         *,
         measures: Sequence[str] = DEFAULT_MEASURES,
+        keep_run: bool = False,
     ) -> None:
-        self._searcher = searcher
-        self._measures = measures
-        self._qrels = qrels
+        self.rankings = rankings
+        self.qrels = qrels
+        self.topic_ids = {query.query_id for query in queries}
         judged = [query for query in queries if query.query_id in qrels]
-        if not judged:
-            raise RunError("no query has a judgement; are these the qrels of these queries?")
+        _check_judgements(judged, qrels)
         check_measures(measures, qrels)
-        self._queries = [_with_language(query) for query in judged]
-        self.identified = sum(query.lang_source != "given" for query in self._queries)
-        self.query_langs = sorted({query.lang for query in self._queries})
-        languages = searcher.reader.info().languages
-        self.doc_langs = sorted(lang for lang in languages if lang != UNDETERMINED)
+        self.queries = [_with_language(query) for query in judged]
+        self.identified = sum(
+            query.lang_source != "given" and bool(query.text) for query in self.queries
+        )
+        self.query_langs = sorted({query.lang for query in self.queries})
+        self.doc_langs = sorted(rankings.languages)
+        self.measures = tuple(dict.fromkeys(measure_facts(name).name for name in measures))
+        self._measures = tuple(name for name in measures if not is_fairness(name))
+        self._fairness = tuple(name for name in measures if is_fairness(name))
+        if self._fairness and not self.doc_langs:
+            raise RunError(
+                f"{self._fairness[0]} needs the languages of the documents; name them with "
+                "--doc-langs FILE (lines of: document language) or with --index"
+            )
+        self.judged_langs = rankings.languages_of(
+            {doc_id for query in self.queries for doc_id in qrels[query.query_id]}
+        )
+        self._kept: dict[str, Sequence[Hit]] | None = {} if keep_run else None
+        self.values: dict[str | None, dict[str, QueryValues]] = {}
+        self.traces: dict[str, QueryTrace] = {}
+        self.answered: set[str] = set()
+        self._finished = False
 
-    def run(self, tag: str = "xret") -> Run:
-        """The ranking of the mixed index, 1,000 deep."""
-        return Run(tag, self._mixed)
+    def progress(self) -> Iterator[Progress]:
+        """Rank and measure everything; one Progress a batch, in queries ranked."""
+        total, done = sum(len(qrels) for qrels in self._judgements.values()), 0
+        for doc_lang, qrels in self._judgements.items():
+            values: dict[str, QueryValues] = {}
+            asked = iter([query for query in self.queries if query.query_id in qrels])
+            while batch := list(islice(asked, BATCH)):
+                for name, found in self._measure(batch, qrels, doc_lang).items():
+                    values.setdefault(name, {}).update(found)
+                done += len(batch)
+                yield Progress("evaluate", done, total, "queries")
+            self.values[doc_lang] = values
+        self._finished = True
 
     def results(self) -> Iterator[PairResult]:
         """Every pair with a judged query, then each query language and all over the mix."""
-        langs_of = self._document_langs()
-        for doc_lang in self.doc_langs:
-            qrels = self._restricted(langs_of, doc_lang)
-            hits = self._rank([q for q in self._queries if q.query_id in qrels], doc_lang)
+        self._finish()
+        for doc_lang in (*self.doc_langs, None):
             for query_lang in self.query_langs:
-                yield from self._result(query_lang, doc_lang, qrels, hits)
-        for lang in self.query_langs:
-            yield from self._result(lang, None, self._qrels, self._mixed)
-        yield from self._result(None, None, self._qrels, self._mixed)
+                yield from self._result(query_lang, doc_lang)
+        yield from self._result(None, None)
+
+    def run(self, tag: str = "xret") -> Run:
+        """The mixed rankings, 1,000 deep. Raises ValueError where they were not kept."""
+        self._finish()
+        if self._kept is None:
+            raise ValueError("the rankings were not kept; ask for them with keep_run")
+        return Run(tag, self._kept)
+
+    def query_ids(self, query_lang: str | None, doc_lang: str | None) -> list[str]:
+        """The queries that count for a pair, in the order of the topics."""
+        judged = self._judgements[doc_lang]
+        return [
+            query.query_id
+            for query in self.queries
+            if query.query_id in judged and query_lang in (None, query.lang)
+        ]
+
+    def _finish(self) -> None:
+        if not self._finished:
+            for _ in self.progress():
+                pass
+
+    def _measure(
+        self, batch: Sequence[Query], qrels: Qrels, doc_lang: str | None
+    ) -> dict[str, QueryValues]:
+        found = self.rankings.rank(batch, doc_lang=doc_lang)
+        judged = {query.query_id: qrels[query.query_id] for query in batch}
+        ordered = {query_id: trec_eval_order(hits) for query_id, hits in found.items()}
+        values = measure_queries(judged, ordered, self._measures) if self._measures else {}
+        if doc_lang is None:
+            self.answered.update(found)
+            if self._kept is not None:
+                self._kept.update(found)
+            self.traces.update(_trace(judged, ordered))
+            values.update(self._fair_values(batch, judged, ordered))
+        return values
+
+    def _fair_values(
+        self, batch: Sequence[Query], judged: Qrels, ordered: Mapping[str, Sequence[Hit]]
+    ) -> dict[str, QueryValues]:
+        if not self._fairness:
+            return {}
+        depth = max(int(name.rpartition("@")[2]) for name in self._fairness)
+        shown = {hit.doc_id for hits in ordered.values() for hit in hits[:depth]}
+        doc_langs = {**self.rankings.languages_of(shown), **self.judged_langs}
+        query_langs = {query.query_id: query.lang for query in batch}
+        return {
+            name: measure_fairness(
+                judged, ordered, name, doc_langs=doc_langs, query_langs=query_langs
+            )
+            for name in self._fairness
+        }
+
+    def _result(self, query_lang: str | None, doc_lang: str | None) -> Iterator[PairResult]:
+        counted = self.query_ids(query_lang, doc_lang)
+        if not counted:
+            return
+        means = {}
+        for name, values in self.values[doc_lang].items():
+            those = [values[query_id] for query_id in counted if query_id in values]
+            if those:
+                means[name] = aggregate(name, those)
+        yield PairResult(query_lang, doc_lang, len(counted), means)
 
     @cached_property
-    def _mixed(self) -> dict[str, Sequence[Hit]]:
-        """The one ranking of the mixed index, measured and written to a file alike."""
-        return self._rank(self._queries, None)
+    def _judgements(self) -> dict[str | None, Qrels]:
+        """What counts for each document language: queries with a relevant document there and
+        the judgements of documents in it; and under None all of them, which come last."""
+        by_lang: dict[str | None, Qrels] = {lang: {} for lang in self.doc_langs}
+        for query in self.queries:
+            parts: dict[str, dict[str, int]] = {}
+            for doc_id, grade in self.qrels[query.query_id].items():
+                parts.setdefault(self.judged_langs.get(doc_id, ""), {})[doc_id] = grade
+            for lang, grades in parts.items():
+                if lang in by_lang and any(grade > 0 for grade in grades.values()):
+                    by_lang[lang][query.query_id] = grades
+        by_lang[None] = {query.query_id: self.qrels[query.query_id] for query in self.queries}
+        return by_lang
 
-    def _result(
-        self,
-        query_lang: str | None,
-        doc_lang: str | None,
-        qrels: Qrels,
-        hits: Mapping[str, Sequence[Hit]],
-    ) -> Iterator[PairResult]:
-        judged = {
-            query.query_id: qrels[query.query_id]
-            for query in self._queries
-            if query.query_id in qrels and query_lang in (None, query.lang)
-        }
-        if judged:
-            values = measure(judged, hits, self._measures)
-            yield PairResult(query_lang, doc_lang, len(judged), values)
 
-    def _rank(self, queries: Sequence[Query], doc_lang: str | None) -> dict[str, Sequence[Hit]]:
-        langs = None if doc_lang is None else [doc_lang]
-        found = self._searcher.rank(queries, DEPTH, langs=langs) if queries else []
-        return {query.query_id: ranked(hits) for query, hits in zip(queries, found, strict=True)}
+def _check_judgements(judged: Sequence[Query], qrels: Qrels) -> None:
+    if not judged:
+        raise RunError("no query has a judgement; are these the qrels of these queries?")
+    if not any(grade > 0 for query in judged for grade in qrels[query.query_id].values()):
+        raise RunError(
+            "no judgement of these queries is above 0, and every measure would be 0; are these "
+            "the right qrels?"
+        )
 
-    def _document_langs(self) -> dict[str, str]:
-        judged = {doc_id for grades in self._qrels.values() for doc_id in grades}
-        return {doc.doc_id: doc.lang for doc in self._searcher.reader.documents(sorted(judged))}
 
-    def _restricted(self, langs_of: dict[str, str], doc_lang: str) -> Qrels:
-        restricted = {
-            query_id: {doc: g for doc, g in grades.items() if langs_of.get(doc) == doc_lang}
-            for query_id, grades in self._qrels.items()
-        }
-        return {
-            query: grades
-            for query, grades in restricted.items()
-            if any(grade > 0 for grade in grades.values())
-        }
+def _trace(judged: Qrels, ordered: Mapping[str, Sequence[Hit]]) -> dict[str, QueryTrace]:
+    traces = {}
+    for query_id, hits in ordered.items():
+        grades = judged[query_id]
+        relevant = {doc_id for doc_id, grade in grades.items() if grade > 0}
+        ranks = tuple(rank for rank, hit in enumerate(hits, 1) if hit.doc_id in relevant)
+        traces[query_id] = QueryTrace(tuple(hit.doc_id for hit in hits[:TRACE_DEPTH]), ranks)
+    return traces
 
 
 def _with_language(query: Query) -> Query:
     """The query itself where its language was given, else with the one identified."""
-    if query.lang != UNDETERMINED:
+    if query.lang != UNDETERMINED or not query.text:
         return query
     lang, _ = identify_language(query.text)
     return replace(

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from xret.errors import CorpusError
 from xret.eval.corpora.decompress import COMPRESSIONS, uncompressed_name
+from xret.eval.corpora.parts import judged_queries
 from xret.eval.corpora.records import BadRecord, Record, kind_of, read_records
-from xret.eval.corpora.shapes import document_of, query_of
+from xret.eval.corpora.shapes import document_of
+from xret.eval.corpora.topics import read_queries
 from xret.eval.trec import Qrels, read_qrels
+from xret.retriever.languages import language_code
 from xret.types import Document, Query
 
 __all__ = ["LocalCorpus", "read_queries"]
@@ -28,10 +32,27 @@ class LocalCorpus:
 
     In a folder without a corpus file every file of a known kind is read, except what is named
     after queries, topics, judgements or rejects.
+    doc_langs, query_langs: only those languages, and only the judgements between them.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        doc_langs: Sequence[str] = (),
+        query_langs: Sequence[str] = (),
+        name: str | None = None,
+        licence: str = "",
+    ) -> None:
         self.path = path
+        self.name = name
+        self.licence = licence
+        self._doc_langs = _codes(doc_langs)
+        self._query_langs = _codes(query_langs)
+        self._doc_ids: set[str] | None = None
+        self._queries: list[Query] | None = None
+        self._unasked: set[str] = set()
+        self._qrels: Qrels | None = None
 
     def documents(
         self, *, on_reject: Callable[[BadRecord], None], lang: str | None = None
@@ -40,13 +61,18 @@ class LocalCorpus:
 
         Raises CorpusError where the path holds nothing that could be a corpus.
         """
+        chosen: set[str] = set()
         for file in self._files():
             for record in self._records(file):
                 found = record if isinstance(record, BadRecord) else document_of(record, lang=lang)
                 if isinstance(found, BadRecord):
                     on_reject(found)
-                else:
+                elif not self._doc_langs:
                     yield found
+                elif found.lang in self._doc_langs:
+                    chosen.add(found.doc_id)
+                    yield found
+        self._doc_ids = chosen
 
     def count_records(self) -> int | None:
         """How many records there may be, for a time estimate; None where counting is slow."""
@@ -59,17 +85,58 @@ class LocalCorpus:
 
     def queries(self) -> list[Query]:
         """The queries beside the documents. Raises CorpusError where there are none."""
-        return read_queries(self._beside("queries", (".jsonl", ".tsv")))
+        if self._queries is None:
+            self._queries = self._chosen_queries()
+        return self._queries
 
     def qrels(self) -> Qrels:
         """The judgements beside the documents (the BEIR test split where there are several)."""
+        if self._qrels is None:
+            self._qrels = self._chosen_qrels()
+        return self._qrels
+
+    def notes(self) -> list[str]:
+        """Queries without judgements and judgements without a query, in words."""
+        return judged_queries(self.queries(), self.qrels())[1]
+
+    def _chosen_queries(self) -> list[Query]:
+        queries = read_queries(self._beside("queries", (".jsonl", ".tsv", ".parquet")))
+        if not self._query_langs:
+            return queries
+        kept = [query for query in queries if query.lang in self._query_langs]
+        if not kept:
+            found = ", ".join(sorted({query.lang for query in queries}))
+            raise CorpusError(
+                f"{self.path} has no query in {', '.join(sorted(self._query_langs))}; it has "
+                f"queries in {found}"
+            )
+        self._unasked = {query.query_id for query in queries} - {q.query_id for q in kept}
+        return kept
+
+    def _chosen_qrels(self) -> Qrels:
+        qrels = read_qrels(self._qrels_file())
+        if self._query_langs:
+            self.queries()
+            qrels = {q: grades for q, grades in qrels.items() if q not in self._unasked}
+        if not self._doc_langs:
+            return qrels
+        if self._doc_ids is None:
+            deque(self.documents(on_reject=lambda _: None), maxlen=0)
+        chosen = self._doc_ids or set()
+        kept = {
+            query_id: {doc_id: g for doc_id, g in grades.items() if doc_id in chosen}
+            for query_id, grades in qrels.items()
+        }
+        return {query_id: grades for query_id, grades in kept.items() if grades}
+
+    def _qrels_file(self) -> Path:
         folder = self.path / "qrels"
         if folder.is_dir():
             for split in ("test", "dev", "train"):
                 for suffix in (".tsv", ".tsv.gz"):
                     if (folder / f"{split}{suffix}").is_file():
-                        return read_qrels(folder / f"{split}{suffix}")
-        return read_qrels(self._beside("qrels", (".tsv", ".txt")))
+                        return folder / f"{split}{suffix}"
+        return self._beside("qrels", (".tsv", ".txt"))
 
     def _records(self, file: Path) -> Iterator[Record | BadRecord]:
         """The records of one file; the id of a text file is its path below the corpus."""
@@ -125,19 +192,5 @@ def _count_lines(path: Path) -> int:
     return lines
 
 
-def read_queries(path: Path) -> list[Query]:
-    """The queries of a file, strictly: one bad record would change every measure.
-
-    Raises CorpusError naming the first bad record or the first id met twice.
-    """
-    queries: dict[str, Query] = {}
-    for record in read_records(path):
-        query = record if isinstance(record, BadRecord) else query_of(record)
-        if isinstance(query, BadRecord):
-            raise CorpusError(f"{query.place}: {query.reason}")
-        if query.query_id in queries:
-            raise CorpusError(f"{path}: query id {query.query_id!r} appears twice")
-        queries[query.query_id] = query
-    if not queries:
-        raise CorpusError(f"{path} holds no query")
-    return list(queries.values())
+def _codes(langs: Sequence[str]) -> frozenset[str]:
+    return frozenset() if "all" in langs else frozenset(map(language_code, langs))

@@ -3,49 +3,136 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+import importlib
+from collections.abc import Sequence
 from pathlib import Path
 
-from xret.errors import CorpusError, UnknownCorpusError
+from xret.errors import CorpusError, MissingLibraryError, UnknownCorpusError
+from xret.eval.corpora.collection import Choice, Collection, Corpus
 from xret.eval.corpora.local import LocalCorpus
+from xret.eval.corpora.pairs import PairsCorpus, is_pairs
+from xret.eval.corpora.parts import CollectionCorpus
 
-__all__ = ["CORPORA", "RegisteredCorpus", "open_corpus"]
+__all__ = ["CORPORA", "find_collection", "has_own_index", "open_corpus"]
 
-
-@dataclass(frozen=True, slots=True)
-class RegisteredCorpus:
-    """A row of the registry."""
-
-    folder: Path
-    languages: tuple[str, ...]
-    documents: int
-    licence: str
-    source: str
-
-
-CORPORA: dict[str, RegisteredCorpus] = {
-    "demo": RegisteredCorpus(
-        folder=Path(__file__).parent / "demo",
-        languages=("en", "fr", "es", "ar", "zh", "hi", "sw", "de"),
-        documents=400,
-        licence="Apache-2.0",
-        source="written for xret and shipped with it",
-    ),
+CORPORA: dict[str, str] = {
+    "demo": "demo_corpus:COLLECTION",
+    "clirudit": "clirudit:COLLECTION",
+    "miracl": "miracl:COLLECTION",
+    "miracl-hard": "miracl:HARD",
+    "hc4": "hc4:COLLECTION",
+    "neuclir-2022": "neuclir:NEUCLIR_2022",
+    "neuclir-2022-hard": "neuclir:NEUCLIR_2022_HARD",
+    "neuclir-2023": "neuclir:NEUCLIR_2023",
+    "neuclir-2023-hard": "neuclir:NEUCLIR_2023_HARD",
+    "ciral": "ciral:COLLECTION",
+    "mr-tydi": "mrtydi:COLLECTION",
+    "mmarco": "mmarco:COLLECTION",
+    "africlirmatrix": "africlirmatrix:COLLECTION",
+    "xquad-r": "xquad_r:COLLECTION",
+    "belebele": "belebele:COLLECTION",
+    "flores": "parallel:FLORES",
+    "tatoeba": "parallel:TATOEBA",
+    "mkqa": "mkqa:COLLECTION",
 }
+"""Where each collection is described: a module of this package and a name in it."""
 
 
-def open_corpus(corpus: str) -> LocalCorpus:
-    """The corpus of that registered name, or the one in that file or folder.
+def find_collection(name: str) -> Collection:
+    """What is known of a registered collection. Raises UnknownCorpusError with near names."""
+    if name not in CORPORA:
+        raise _unknown(name)
+    module, _, attribute = CORPORA[name].partition(":")
+    found: Collection = getattr(importlib.import_module(f"xret.eval.corpora.{module}"), attribute)
+    return found
 
-    Raises UnknownCorpusError with the nearest names, CorpusError for a path to nothing.
+
+def open_corpus(
+    corpus: str,
+    *,
+    doc_langs: Sequence[str] = (),
+    query_langs: Sequence[str] = (),
+    split: str | None = None,
+) -> Corpus:
+    """The corpus of that registered name or ir_datasets id, or the one in that file or folder.
+
+    doc_langs, query_langs: codes or names of languages, also several in one with commas, or
+    "all"; () is the collection's own
+    default, and for a path everything. `hc4/zho/test` is `hc4` with that language and split
+    unless ir_datasets knows the id, which then is read as ir_datasets reads it.
+    Raises UnknownCorpusError with the nearest names, CorpusError for a path to nothing and for
+    a language or split that the collection has not.
     """
-    if corpus in CORPORA:
-        return LocalCorpus(CORPORA[corpus].folder)
     path = Path(corpus)
+    doc_langs, query_langs = _listed(doc_langs), _listed(query_langs)
+    if corpus in CORPORA:
+        return _opened(find_collection(corpus), doc_langs, query_langs=query_langs, split=split)
     if path.exists():
-        return LocalCorpus(path)
-    if path.suffix or path.is_absolute() or corpus.startswith("."):
+        if is_pairs(path):
+            return PairsCorpus(path, doc_langs=doc_langs, query_langs=query_langs)
+        return LocalCorpus(path, doc_langs=doc_langs, query_langs=query_langs)
+    if path.is_absolute() or corpus.startswith(".") or (path.suffix and "/" not in corpus):
         raise CorpusError(f"no such file or folder: {corpus}")
+    if found := _of_ir_datasets(corpus):
+        return found
+    name, _, rest = corpus.partition("/")
+    if rest and name in CORPORA:
+        lang, _, given = rest.partition("/")
+        return _opened(find_collection(name), [lang], query_langs=query_langs, split=given or split)
+    raise _unknown(corpus)
+
+
+def has_own_index(corpus: str) -> bool:
+    """Whether a corpus is a name, whose index lies at home, and not a path."""
+    return corpus in CORPORA or not Path(corpus).exists()
+
+
+def _listed(langs: Sequence[str]) -> list[str]:
+    """`["sw,yo", "ha"]` as three."""
+    return [each.strip() for given in langs for each in given.split(",") if each.strip()]
+
+
+def _opened(
+    collection: Collection,
+    doc_langs: Sequence[str],
+    *,
+    query_langs: Sequence[str],
+    split: str | None,
+) -> Corpus:
+    if collection.folder is not None:
+        return LocalCorpus(
+            collection.folder,
+            doc_langs=doc_langs,
+            query_langs=query_langs,
+            name=collection.name,
+            licence=collection.licence,
+        )
+    choice: Choice = collection.choose(doc_langs, query_langs, split=split)
+    parts = collection.parts(choice) if collection.parts else ()
+    if not parts:
+        raise CorpusError(
+            f"{collection.name} has no pair of {' '.join(choice.query_langs)} and "
+            f"{' '.join(choice.doc_langs)}"
+        )
+    return CollectionCorpus(collection, choice, parts)
+
+
+def _of_ir_datasets(corpus: str) -> Corpus | None:
+    from xret.eval.corpora.irds import IrDatasetsCorpus, find_dataset
+
+    try:
+        dataset = find_dataset(corpus)
+    except MissingLibraryError:
+        if "/" in corpus and corpus.partition("/")[0] not in CORPORA:
+            raise
+        return None
+    return None if dataset is None else IrDatasetsCorpus(corpus, dataset)
+
+
+def _unknown(corpus: str) -> UnknownCorpusError:
     close = difflib.get_close_matches(corpus, CORPORA, n=3, cutoff=0.4)
     advice = f"did you mean {', '.join(close)}?" if close else f"known: {', '.join(CORPORA)}"
-    raise UnknownCorpusError(f"no corpus is called {corpus!r} and there is no such file; {advice}")
+    return UnknownCorpusError(
+        f"no corpus is called {corpus!r}, ir_datasets has none of that id and there is no such "
+        f"file; {advice}"
+    )

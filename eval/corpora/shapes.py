@@ -2,7 +2,8 @@
 
 The shapes are told apart by their fields: BEIR `_id title text`, Pyserini `id contents`,
 MIRACL `docid title text`, HC4 and NeuCLIR `id title text url time|date`, and plain
-`doc_id text`. `lang` may stand in each record; unknown fields are kept as metadata.
+`doc_id text`. `lang` may stand in each record; unknown fields are kept as metadata. A query
+may be called `question`, as in XOR-TyDi.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ __all__ = ["document_of", "query_of"]
 DATE_FIELDS = ("date", "time")
 LANG_FIELDS = ("lang", "language")
 KNOWN = frozenset({*ID_FIELDS, *TEXT_FIELDS, *DATE_FIELDS, *LANG_FIELDS, "title", "url"})
+QUESTION_FIELDS = ("question", "title")
 MAX_META_DEPTH = 64
 """Lists and objects inside one another; what goes deeper cannot be stored as JSON."""
 
@@ -50,7 +52,7 @@ def query_of(record: Record, *, lang: str | None = None) -> Query | BadRecord:
     """The query of a record, or why it is none."""
     try:
         fields = record.fields
-        text = _text(fields, (*TEXT_FIELDS, "title"))
+        text = _text(fields, (*TEXT_FIELDS, *QUESTION_FIELDS))
         if not text.strip():
             return BadRecord(record.place, _missing_text(fields))
         code = _lang(fields, lang)

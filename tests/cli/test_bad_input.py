@@ -47,7 +47,7 @@ def check(done: object, *words: str, status: int = 2) -> None:
             ["eval", "demo", "--measure", "INST"],
             ["INST", "max_rel=nothing", "cannot be computed here"],
         ),
-        (["eval", "demo", "--measure", "ERR@20"], ["ERR@20", "cannot be computed here"]),
+        (["eval", "demo", "--measure", "PEER"], ["'PEER' has no cutoff", "write PEER@20"]),
         (["train", "static", "--data", "nowhere", "--output", "out"], ["nowhere"]),
         (["no-such-command"], ["No such command"]),
     ],

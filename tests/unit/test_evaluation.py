@@ -1,161 +1,32 @@
-"""Runs, judgements and measures, and the evaluation language pair by language pair."""
+"""The evaluation language pair by language pair, of an index and of run files."""
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
+import orjson
 import pytest
 from conftest import build
 from encoders import HashingEncoder
 
-from xret.cli.evaluate import _report
+from xret.cli.results import described
 from xret.errors import CorpusError, RunError
-from xret.eval.measures import check_measures, measure
-from xret.eval.runner import PairEvaluation, PairResult
-from xret.eval.trec import ranked, read_qrels, read_run, write_run
+from xret.eval.comparison import compare_systems, coverage_warnings, finished_evaluation
+from xret.eval.environment import corpus_facts
+from xret.eval.evaluation import Evaluation, MeasureFacts, SystemResult
+from xret.eval.measures import measure
+from xret.eval.rankings import (
+    IndexRankings,
+    RunRankings,
+    measure_latency,
+    read_document_langs,
+)
+from xret.eval.runner import BATCH, PairEvaluation
+from xret.eval.significance import holm
+from xret.eval.trec import Qrels, RunFile, trec_eval_order
 from xret.index.reader import IndexReader
 from xret.retriever.searcher import Searcher
 from xret.types import Document, Hit, Query, Run
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        "1 0 a 2\n1 0 b 0\n2 0 a 1\n",
-        "1\t0\ta\t2\n1 Q0\tb 0\n\n2 0  a\t1\n",
-        "query-id\tcorpus-id\tscore\n1\ta\t2\n1\tb\t0\n2\ta\t1\n",
-        "1 0\ta\t2\n1 0\tb\t0\n2 0\ta\t1\n",
-    ],
-)
-def test_judgements_of_every_layout_read_alike(content: str, tmp_path: Path) -> None:
-    (tmp_path / "qrels.tsv").write_text(content, encoding="utf-8")
-    assert read_qrels(tmp_path / "qrels.tsv") == {"1": {"a": 2, "b": 0}, "2": {"a": 1}}
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        ("1 0 a\tx\n", "no integer"),
-        ("1 2\n", "2 cells"),
-        ("", "no judgement"),
-        ("1 0 a b c\n", "5 cells"),
-        ("1 0 a 2147483647\n", "over 1,000"),
-    ],
-)
-def test_bad_judgements_are_refused_with_the_line(content: str, words: str, tmp_path: Path) -> None:
-    (tmp_path / "qrels.tsv").write_text(content, encoding="utf-8")
-    with pytest.raises(CorpusError, match=words):
-        read_qrels(tmp_path / "qrels.tsv")
-
-
-def test_ids_may_hold_spaces_where_tabs_separate(tmp_path: Path) -> None:
-    (tmp_path / "beir.tsv").write_text("q 1\tmy notes.txt\t1\n", encoding="utf-8")
-    (tmp_path / "trec.tsv").write_text("q 1\t0\tmy notes.txt\t1\n", encoding="utf-8")
-    for name in ("beir", "trec"):
-        assert read_qrels(tmp_path / f"{name}.tsv") == {"q 1": {"my notes.txt": 1}}
-
-
-@pytest.mark.parametrize("name", ["a b", "a\tb", "a\nb", "", " a", "a\u2003b"])
-def test_an_id_that_a_run_cannot_hold_is_refused_before_a_line_is_written(
-    name: str, tmp_path: Path
-) -> None:
-    for hits in ({"q": [Hit("a", 1.0), Hit(name, 0.5)]}, {name: [Hit("a", 1.0)]}):
-        with pytest.raises(RunError, match="white space"):
-            write_run(tmp_path / "run.txt", Run("tag", hits))
-    assert not (tmp_path / "run.txt").exists()
-
-
-def test_scores_that_print_alike_are_a_tie_in_the_run_too(tmp_path: Path) -> None:
-    hits = ranked([Hit("b", 0.1234564), Hit("a", 0.1234561), Hit("c", -1e-9)])
-    assert [hit.doc_id for hit in hits] == ["a", "b", "c"]
-    write_run(tmp_path / "run.txt", Run("two words", {"q": hits}))
-    assert read_run(tmp_path / "run.txt") == Run("two-words", {"q": hits})
-    assert "-0.0" not in (tmp_path / "run.txt").read_text(encoding="utf-8")
-
-
-def test_a_run_survives_its_file(tmp_path: Path) -> None:
-    run = Run("tag", {"q1": [Hit("a", 2.5), Hit("b", -1.0)], "q2": [Hit("a", 0.25)]})
-    write_run(tmp_path / "run.txt", run)
-    lines = (tmp_path / "run.txt").read_text(encoding="utf-8").splitlines()
-    assert lines[0] == "q1 Q0 a 1 2.500000 tag"
-    assert read_run(tmp_path / "run.txt") == run
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        ("q Q0 a 1 nan t\n", "NaN"),
-        ("q Q0 a 1 x t\n", "no number"),
-        ("q Q0 a 1 1 t\nq Q0 a 2 0 t\n", "appears twice"),
-        ("q a 1\n", "3 cells"),
-    ],
-)
-def test_a_bad_run_is_refused(content: str, words: str, tmp_path: Path) -> None:
-    (tmp_path / "run.txt").write_text(content, encoding="utf-8")
-    with pytest.raises(RunError, match=words):
-        read_run(tmp_path / "run.txt")
-
-
-def test_measures_by_hand() -> None:
-    qrels = {"q1": {"a": 2, "b": 1}, "q2": {"c": 1}, "q3": {"d": 1}}
-    hits = {
-        "q1": [Hit("x", 3.0), Hit("a", 2.0)],
-        "q2": [Hit("c", 1.0)],
-        "unjudged": [Hit("a", 1.0)],
-    }
-    values = measure(qrels, hits, ["RR@10", "R@100", "nDCG@10"])
-    assert values["RR@10"] == pytest.approx((1 / 2 + 1 + 0) / 3)
-    assert values["R@100"] == pytest.approx((1 / 2 + 1 + 0) / 3)
-    # q1: 2 / log2(3) over the ideal 2 + 1 / log2(3)
-    assert values["nDCG@10"] == pytest.approx((1.2618595 / 2.6309298 + 1 + 0) / 3)
-
-
-@pytest.mark.parametrize("grade", [-2, -1, 0])
-def test_a_grade_below_one_is_not_relevant_and_does_no_harm(grade: int) -> None:
-    qrels = {"q": {"spam": grade, "a": 1}}
-    hits = {"q": [Hit("spam", 2.0), Hit("a", 1.0)]}
-    values = measure(qrels, hits, ["RR@10", "nDCG@10", "AP", "Judged@10"])
-    assert values["RR@10"] == values["AP"] == 0.5
-    assert values["nDCG@10"] == pytest.approx(1 / 1.5849625)
-    assert values["Judged@10"] == 1.0
-
-
-def test_no_grade_below_zero_reaches_trec_eval(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It takes a grade for the index of an array, in memory that is not its own."""
-    seen: list[int] = []
-
-    def spy(measures: list[Any], qrels: list[Any], _run: list[Any]) -> dict[Any, float]:
-        seen.extend(qrel.relevance for qrel in qrels)
-        return dict.fromkeys(measures, 0.0)
-
-    monkeypatch.setattr("ir_measures.calc_aggregate", spy)
-    measure({"q": {"spam": -2, "a": 1}}, {}, ["nDCG@10"])
-    assert seen == [0, 1]
-
-
-def test_ties_are_measured_in_the_order_of_the_hits() -> None:
-    for first, second, value in (("a", "b", 1.0), ("b", "a", 0.5)):
-        hits = {"q": [Hit(first, 1.0), Hit(second, 1.0)]}
-        assert measure({"q": {"a": 1}}, hits, ["RR@10"]) == {"RR@10": value}
-
-
-@pytest.mark.parametrize("name", ["nDGC@10", "nDCG(x=1)@10", "nDCG@", "nDCG@x", "P(", ""])
-def test_an_unknown_measure_is_refused(name: str) -> None:
-    with pytest.raises(RunError, match="unknown measure"):
-        measure({"q": {"a": 1}}, {}, [name])
-
-
-@pytest.mark.parametrize("name", ["ERR@20", "INST", "P", "nDCG(gains=3)@10"])
-def test_a_measure_that_cannot_be_computed_is_refused(name: str) -> None:
-    with pytest.raises(RunError, match="cannot be computed here"):
-        measure({"q": {"a": 1}}, {"q": [Hit("a", 1.0)]}, [name])
-
-
-def test_a_measure_is_refused_before_anything_is_ranked() -> None:
-    for name, words in {"nDGC@10": "unknown measure", "INST": "cannot be computed"}.items():
-        with pytest.raises(RunError, match=words):
-            check_measures(["nDCG@10", name], {"q": {"a": 1}})
 
 
 def test_pairs_rank_and_judge_only_documents_of_their_language(
@@ -169,16 +40,16 @@ def test_pairs_rank_and_judge_only_documents_of_their_language(
     searcher = Searcher("i", IndexReader.open(tmp_path / "i"), encoder)
     queries = [Query("q1", "gold", "en"), Query("q2", "tide", "fr"), Query("q3", "no", "fr")]
     qrels = {"q1": {"1.en": 1, "1.fr": 1}, "q2": {"1.fr": 1}}
-    results = PairEvaluation(searcher, queries, qrels, measures=["RR@10"]).results()
+    results = PairEvaluation(IndexRankings(searcher), queries, qrels, measures=["RR@10"]).results()
     found = {(r.query_lang, r.doc_lang): (r.queries, r.measures["RR@10"]) for r in results}
     searcher.close()
     assert found == {
         ("en", "en"): (1, 1.0),
         ("en", "fr"): (1, 0.5),
         ("fr", "fr"): (1, 1.0),
-        ("en", None): (1, 1.0),
-        ("fr", None): (1, 1.0),
-        (None, None): (2, 1.0),
+        ("en", None): (1, 0.5),  # 1.en and 2.fr tie, and trec_eval puts the last id first
+        ("fr", None): (1, 0.5),
+        (None, None): (2, 0.5),
     }
 
 
@@ -199,18 +70,24 @@ def test_the_mixed_index_is_ranked_once_for_measures_and_run(
 ) -> None:
     build([Document("a", "gold", "en"), Document("b", "gold", "en")], tmp_path / "i", encoder)
     searcher = CountingSearcher("i", IndexReader.open(tmp_path / "i"), encoder)
-    evaluation = PairEvaluation(searcher, [Query("q", "gold", "en")], {"q": {"a": 1}})
+    evaluation = PairEvaluation(
+        IndexRankings(searcher), [Query("q", "gold", "en")], {"q": {"a": 1}}, keep_run=True
+    )
     results = list(evaluation.results())
     run = evaluation.run("tag")
     searcher.close()
     assert searcher.mixed == 1
-    assert measure({"q": {"a": 1}}, run.hits) == results[-1].measures
+    hits = {query: trec_eval_order(found) for query, found in run.hits.items()}
+    assert measure({"q": {"a": 1}}, hits) == results[-1].measures
+    assert results[-1].measures["RR@10"] == 0.5  # trec_eval puts the tied b first
 
 
 def test_documents_judged_as_spam_make_no_pair(tmp_path: Path, encoder: HashingEncoder) -> None:
     build([Document("a", "gold", "en"), Document("b", "gold", "fr")], tmp_path / "i", encoder)
     searcher = Searcher("i", IndexReader.open(tmp_path / "i"), encoder)
-    evaluation = PairEvaluation(searcher, [Query("q", "gold", "en")], {"q": {"a": 1, "b": -1}})
+    evaluation = PairEvaluation(
+        IndexRankings(searcher), [Query("q", "gold", "en")], {"q": {"a": 1, "b": -1}}
+    )
     pairs = [(r.query_lang, r.doc_lang) for r in evaluation.results()]
     searcher.close()
     assert pairs == [("en", "en"), ("en", None), (None, None)]
@@ -220,21 +97,31 @@ def test_a_query_without_a_language_is_identified(tmp_path: Path, encoder: Hashi
     build([Document("a", "gold", "en")], tmp_path / "i", encoder)
     searcher = Searcher("i", IndexReader.open(tmp_path / "i"), encoder)
     queries = [Query("q", "どうして海は塩辛いのですか"), Query("n", "2026"), Query("e", "x", "en")]
-    evaluation = PairEvaluation(searcher, queries, {q.query_id: {"a": 1} for q in queries})
+    evaluation = PairEvaluation(
+        IndexRankings(searcher), queries, {q.query_id: {"a": 1} for q in queries}
+    )
     searcher.close()
     assert evaluation.query_langs == ["en", "ja", "und"]
     assert evaluation.identified == 2
 
 
+def run_rankings(
+    hits: Mapping[str, Sequence[str]], langs: Mapping[str, str] | None = None, *, name: str = "r"
+) -> RunRankings:
+    """A run with falling scores, by query id."""
+    scored = {
+        query: [Hit(doc, float(-place)) for place, doc in enumerate(found)]
+        for query, found in hits.items()
+    }
+    return RunRankings(name, RunFile(Run("tag", scored)), langs or {})
+
+
 def test_a_query_of_no_known_language_is_no_pair_across_languages() -> None:
-    results = [
-        PairResult("fr", "en", 1, {"AP": 0.5}),
-        PairResult("und", "en", 1, {"AP": 0.0}),
-        PairResult(None, None, 2, {"AP": 0.25}),
-    ]
-    searcher = SimpleNamespace(name="i", encoder=SimpleNamespace(spec=SimpleNamespace(name="e")))
-    report = _report(searcher, results, 1)  # type: ignore[arg-type]
-    assert report["mean_cross_language"] == {"AP": 0.5}
+    queries = [Query("f", "x", "fr"), Query("n", "2026")]
+    rankings = run_rankings({"f": ["x", "a"], "n": ["x"]}, {"a": "en", "x": "en"})
+    evaluation = PairEvaluation(rankings, queries, {"f": {"a": 1}, "n": {"a": 1}}, measures=["RR"])
+    report = described(evaluation, list(evaluation.results()))
+    assert report["mean_cross_language"] == {"RR": 0.5}
     assert report["worst_pair"].query_lang == "fr"
 
 
@@ -242,5 +129,251 @@ def test_judgements_of_other_queries_are_refused(tmp_path: Path, encoder: Hashin
     build([Document("a", "gold", "en")], tmp_path / "i", encoder)
     searcher = Searcher("i", IndexReader.open(tmp_path / "i"), encoder)
     with pytest.raises(RunError, match="no query has a judgement"):
-        PairEvaluation(searcher, [Query("q1", "gold", "en")], {"other": {"a": 1}})
+        PairEvaluation(IndexRankings(searcher), [Query("q1", "gold", "en")], {"other": {"a": 1}})
     searcher.close()
+
+
+def test_judgements_without_anything_relevant_are_refused() -> None:
+    with pytest.raises(RunError, match="no judgement of these queries is above 0"):
+        PairEvaluation(run_rankings({"q": ["a"]}), [Query("q", "x")], {"q": {"a": 0, "b": -1}})
+
+
+LANGS = {"1.en": "en", "2.en": "en", "1.fr": "fr", "2.fr": "fr"}
+QUERIES = [Query("q1", "gold", "en"), Query("q2", "tide", "fr"), Query("q3", "no", "fr")]
+QRELS: Qrels = {"q1": {"1.en": 1, "1.fr": 1}, "q2": {"1.fr": 1}, "q3": {"9": 0}}
+
+
+def test_a_run_is_cut_into_the_lists_of_its_languages() -> None:
+    rankings = run_rankings({"q1": ["2.fr", "1.en", "2.en", "1.fr"], "q2": ["2.en", "1.fr"]}, LANGS)
+    results = PairEvaluation(rankings, QUERIES, QRELS, measures=["RR@10"]).results()
+    found = {(r.query_lang, r.doc_lang): (r.queries, r.measures["RR@10"]) for r in results}
+    assert found == {
+        ("en", "en"): (1, 1.0),
+        ("en", "fr"): (1, 0.5),
+        ("fr", "fr"): (1, 1.0),
+        ("en", None): (1, 0.5),
+        ("fr", None): (2, 0.25),
+        (None, None): (3, pytest.approx(1 / 3)),
+    }
+
+
+def test_a_run_without_languages_has_mixed_rows_only() -> None:
+    evaluation = PairEvaluation(run_rankings({"q1": ["1.en"]}), QUERIES, QRELS, measures=["RR@10"])
+    pairs = [(r.query_lang, r.doc_lang) for r in evaluation.results()]
+    assert pairs == [("en", None), ("fr", None), (None, None)]
+
+
+def test_a_measure_between_languages_needs_to_know_them() -> None:
+    with pytest.raises(RunError, match="PEER@20 needs the languages of the documents"):
+        PairEvaluation(run_rankings({"q1": ["a"]}), QUERIES, QRELS, measures=["PEER@20"])
+
+
+def test_measures_between_languages_stand_in_the_mixed_rows_only() -> None:
+    rankings = run_rankings({"q1": ["1.en", "1.fr"]}, LANGS)
+    evaluation = PairEvaluation(rankings, QUERIES, QRELS, measures=["nDCG@10", "LPR@10"])
+    for result in evaluation.results():
+        assert ("LPR@10" in result.measures) == (
+            result.doc_lang is None and result.query_lang != "fr"
+        )  # French queries have no relevant document in a second language
+    assert list(evaluation.results())[-1].measures["LPR@10"] == 1.0
+
+
+def test_documents_judged_as_not_relevant_make_no_pair() -> None:
+    qrels = {"q1": {"1.en": 1, "1.fr": 0}}
+    evaluation = PairEvaluation(run_rankings({"q1": ["1.fr"]}, LANGS), QUERIES, qrels)
+    pairs = [(r.query_lang, r.doc_lang) for r in evaluation.results()]
+    assert pairs == [("en", "en"), ("en", None), (None, None)]
+
+
+def test_documents_that_nobody_judged_take_attention() -> None:
+    qrels = {"q1": {"1.en": 1}}
+    values = []
+    for second in ("2.en", "2.fr"):
+        rankings = run_rankings({"q1": ["1.en", second]}, LANGS)
+        evaluation = PairEvaluation(rankings, QUERIES, qrels, measures=["AWRF@10"])
+        values.append(list(evaluation.results())[-1].measures["AWRF@10"])
+    assert values[0] == 1.0
+    assert values[1] < 0.9
+
+
+def test_batches_change_nothing() -> None:
+    """More queries than one batch, some of them not answered."""
+    queries = [Query(f"q{n}", "x", "en") for n in range(BATCH + 40)]
+    qrels = {query.query_id: {"1.en": 1, "2.fr": 1} for query in queries}
+    hits = {q.query_id: ["2.en", "1.en", "2.fr"][n % 3 :] for n, q in enumerate(queries) if n % 7}
+    rankings = run_rankings(hits, LANGS)
+    evaluation = PairEvaluation(rankings, queries, qrels, measures=["nDCG@10", "AP"])
+    steps = list(evaluation.progress())
+    assert [step.done for step in steps] == [256, 296, 552, 592, 848, 888]
+    whole = measure(qrels, rankings.file.run.hits, ["nDCG@10", "AP"])
+    assert list(evaluation.results())[-1].measures == pytest.approx(whole)
+    assert len(evaluation.answered) == len(hits)
+
+
+def finished(*systems: RunRankings, baseline: str | None = None) -> Evaluation:
+    evaluations = [
+        PairEvaluation(one, QUERIES[:2], QRELS, measures=["nDCG@10", "RR@10", "LPR@10"])
+        for one in systems
+    ]
+    for one in evaluations:
+        list(one.progress())
+    facts = corpus_facts("test", queries=QUERIES, qrels=QRELS, languages={"en": 2, "fr": 2})
+    return finished_evaluation("title", evaluations, corpus=facts, baseline=baseline, seed=3)
+
+
+GOOD = run_rankings({"q1": ["1.en", "1.fr"], "q2": ["1.fr"]}, LANGS, name="good")
+BAD = run_rankings({"q1": ["2.en", "2.fr"], "q2": ["2.en", "1.fr"]}, LANGS, name="bad")
+HALF = run_rankings({"q1": ["2.fr", "1.en"]}, LANGS, name="half")
+
+
+def test_a_finished_evaluation_says_what_each_system_does() -> None:
+    one = finished(BAD)
+    system = one.system("bad")
+    assert system.per_query["RR@10"] == {"q1": 0.0, "q2": 0.5}
+    overall = system.overall("RR@10")
+    assert overall is not None
+    assert (overall.mean, overall.queries) == (0.25, 2)
+    assert overall.low <= overall.mean <= overall.high
+    assert system.recall[0] == (1, 0.0)
+    assert system.recall[-1] == (1000, 0.5)
+    assert system.language_share["en"][:2] == (1.0, 0.5)
+    assert system.language_share["en"][-1] == 0.5  # of the two documents that there are
+    assert finished(GOOD).systems[0].recall[:2] == ((1, 0.75), (2, 1.0))
+    assert system.relevant_share == {"en": 0.25, "fr": 0.75}
+    worst = system.worst_queries[0]
+    assert (worst.query_id, worst.text, worst.relevant, worst.first_relevant) == (
+        "q1", "gold", 2, None,
+    )  # fmt: skip
+    assert worst.top == (("2.en", "en", None), ("2.fr", "fr", None))
+    assert one.queries == {"q1": ("gold", "en"), "q2": ("tide", "fr")}
+    assert (one.corpus.queries, one.corpus.judged, one.corpus.judgements) == (3, 3, {0: 1, 1: 3})
+    assert one.environment.seed == 3
+    assert not one.comparisons
+
+
+def test_the_worst_pair_and_the_ceiling_are_found() -> None:
+    system = finished(BAD).systems[0]
+    worst = system.worst_pair("RR@10")
+    assert worst is not None
+    assert (worst.query_lang, worst.doc_lang, worst.values["RR@10"].mean) == ("en", "fr", 0.0)
+    ceiling = system.ceiling("fr", "RR@10")
+    assert ceiling is not None
+    assert ceiling.mean == 1.0
+    assert system.ceiling("sw", "RR@10") is None
+
+
+def test_each_system_is_compared_with_each_or_with_the_baseline() -> None:
+    each = [(c.baseline, c.system, c.measure) for c in finished(GOOD, BAD, HALF).comparisons]
+    pairs = [("good", "bad"), ("good", "half"), ("bad", "half")]
+    assert each == [(*pair, name) for name in ("nDCG@10", "RR@10") for pair in pairs]
+    based = [(c.baseline, c.system) for c in finished(GOOD, BAD, HALF, baseline="bad").comparisons]
+    assert based == [("bad", "good"), ("bad", "half")] * 2
+
+
+def test_p_values_are_adjusted_over_all_comparisons() -> None:
+    def system(name: str, shift: float) -> SystemResult:
+        values = {f"q{n}": (n % 7) / 10 + shift * (n % 3) for n in range(20)}
+        return SystemResult(name, "run", {"AP": values, "RR": values}, ())
+
+    facts = [MeasureFacts("AP"), MeasureFacts("RR"), MeasureFacts("LPR@10", "fairness", None)]
+    systems = [system("a", 0.0), system("b", 0.01), system("c", -0.02)]
+    made = compare_systems(systems, facts, baseline=None, seed=0)
+    assert len(made) == 6
+    assert [c.p_randomisation_holm for c in made] == holm([c.p_randomisation for c in made])
+    assert [c.p_t_holm for c in made] == holm([c.p_t for c in made if c.p_t is not None])
+    first = made[0]
+    assert first.difference.mean == pytest.approx(0.01 * 19 / 20)
+    assert (first.better, first.equal, first.worse) == (13, 7, 0)
+
+
+def test_systems_of_different_queries_are_compared_on_those_of_both() -> None:
+    one = finished(GOOD, HALF)
+    assert {(c.difference.queries, c.left_out) for c in one.comparisons} == {(1, 1)}
+    overall = one.system("half").overall("RR@10")
+    assert overall is not None
+    assert overall.mean == 0.25  # the query that is not answered counts as 0 for the system
+    assert any("compared on the queries that both answer" in text for text in one.warnings)
+    assert any("half answers 1 of 2 judged queries" in text for text in one.warnings)
+
+
+def test_ids_that_are_spelt_otherwise_are_told() -> None:
+    run = run_rankings({"q1": ["D1", "D2"], "q2": ["D3"]}, LANGS)
+    evaluation = PairEvaluation(run, QUERIES[:2], QRELS, measures=["RR@10"])
+    list(evaluation.results())
+    said = " ".join(coverage_warnings([evaluation]))
+    assert "none of its first 100 documents is judged" in said
+    assert "(run: 'D1', judgements: '1.en')" in said
+    assert "the language of 3 of its 3 documents is not known" in said
+
+
+def test_queries_with_nothing_relevant_are_told() -> None:
+    evaluation = PairEvaluation(run_rankings({"q1": ["1.en"]}), QUERIES, QRELS, measures=["RR@10"])
+    list(evaluation.results())
+    said = coverage_warnings([evaluation])
+    assert any(text.startswith("1 judged queries have no relevant document") for text in said)
+
+
+def test_an_index_is_described_so_that_it_can_be_repeated(
+    tmp_path: Path, encoder: HashingEncoder
+) -> None:
+    documents = [Document("1.en", "gold", "en"), Document("1.fr", "tide", "fr")]
+    build(documents, tmp_path / "i", encoder)
+    searcher = Searcher("i", IndexReader.open(tmp_path / "i"), encoder)
+    evaluation = PairEvaluation(IndexRankings(searcher, name="mine"), QUERIES[:2], QRELS)
+    list(evaluation.progress())
+    one = finished_evaluation(
+        "t", [evaluation], corpus=corpus_facts("t"),
+        latencies={"mine": measure_latency(searcher, QUERIES)},
+    )  # fmt: skip
+    size = searcher.reader.size_bytes()
+    searcher.close()
+    system = one.system("mine")
+    assert (system.kind, system.index, system.documents) == ("index", "i", 2)
+    assert (system.index_bytes, system.encoder) == (size, encoder.spec.name)
+    assert system.latency is not None
+    stage = system.metadata["method"]["retrieval"][0]
+    assert stage["encoder fingerprint"] == encoder.spec.fingerprint
+    assert stage["document languages"] == ["en", "fr"]
+    stored = orjson.loads(orjson.dumps(one, option=orjson.OPT_NON_STR_KEYS))
+    assert stored["systems"][0]["pairs"][0]["values"]["RR@10"]["mean"] == 1.0
+    assert stored["environment"]["libraries"]["ir-measures"]
+
+
+def test_files_are_told_by_their_checksums(tmp_path: Path) -> None:
+    (tmp_path / "qrels").write_bytes(b"q1 0 a 1\n")
+    facts = corpus_facts("t", files=[tmp_path / "qrels", tmp_path / "absent"])
+    expected = hashlib.sha256(b"q1 0 a 1\n").hexdigest()
+    assert facts.checksums == {"qrels": expected}
+
+
+def test_latency_is_of_single_queries(tmp_path: Path, encoder: HashingEncoder) -> None:
+    build([Document("a", "gold", "en")], tmp_path / "i", encoder)
+    searcher = CountingSearcher("i", IndexReader.open(tmp_path / "i"), encoder)
+    latency = measure_latency(searcher, [Query(f"q{n}", "gold", "en") for n in range(120)])
+    searcher.close()
+    assert (latency.queries, searcher.mixed) == (50, 51)
+    assert 0 < latency.p50_ms <= latency.p95_ms <= latency.p99_ms
+
+
+def test_the_languages_of_documents_are_read_from_a_table_or_a_corpus(tmp_path: Path) -> None:
+    (tmp_path / "langs.tsv").write_text("a\tfra\nb  zh-Hant\n\nc\tEnglish\n", encoding="utf-8")
+    found = read_document_langs(tmp_path / "langs.tsv")
+    assert found == {"a": "fr", "b": "zh-Hant", "c": "en"}
+    (tmp_path / "corpus.jsonl").write_text(
+        '{"_id": "a", "text": "x", "lang": "fra"}\n{"_id": "b", "text": "y"}\n', encoding="utf-8"
+    )
+    assert read_document_langs(tmp_path / "corpus.jsonl") == {"a": "fr"}
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("a\tfr\tx\n", "langs.tsv:1: 3 cells where 2 are expected"),
+        ("a\tfr\nb\tzz\n", "langs.tsv:2"),
+        ("\n", "names the language of no document"),
+    ],
+)
+def test_a_bad_table_of_languages_is_refused(content: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "langs.tsv").write_text(content, encoding="utf-8")
+    with pytest.raises(CorpusError, match=words):
+        read_document_langs(tmp_path / "langs.tsv")

@@ -16,7 +16,7 @@ import zstandard
 from xret.errors import CorpusError, UnknownCorpusError
 from xret.eval.corpora.local import LocalCorpus, read_queries
 from xret.eval.corpora.records import MAX_LINE_BYTES, BadRecord
-from xret.eval.corpora.registry import CORPORA, open_corpus
+from xret.eval.corpora.registry import find_collection, open_corpus
 from xret.types import Document
 
 SHAPES = {
@@ -280,10 +280,11 @@ def test_queries_are_read_strictly(tmp_path: Path) -> None:
 
 def test_the_demo_corpus_is_what_its_readme_says() -> None:
     corpus = open_corpus("demo")
-    documents, rejects = read(corpus.path)
-    known = CORPORA["demo"]
+    known = find_collection("demo")
+    assert known.folder is not None
+    documents, rejects = read(known.folder)
     assert rejects == []
-    assert len(documents) == len({d.doc_id for d in documents}) == known.documents == 400
+    assert len(documents) == len({d.doc_id for d in documents}) == known.count() == 400
     assert {d.lang for d in documents} == set(known.languages)
     assert [documents[i].doc_id for i in (0, 200, -1)] == [
         "vaccination.en",

@@ -1,138 +1,283 @@
-"""`xret eval`: how good an index answers, language pair by language pair."""
+"""`xret eval`: how good systems answer, language pair by language pair."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from xret.cli.options import AsJson, encoder_name
-from xret.cli.output import message, print_json, print_table
+from xret.cli.options import AsJson
+from xret.cli.output import message, show_progress
+from xret.cli.results import print_results
+from xret.cli.systems import SystemNames, check_output, open_systems
 
 if TYPE_CHECKING:
-    from xret.eval.runner import PairResult
-    from xret.retriever.searcher import Searcher
+    from xret.eval.corpora.collection import Corpus
+    from xret.eval.evaluation import Evaluation
+    from xret.eval.runner import PairEvaluation
+    from xret.eval.trec import Qrels
+    from xret.types import Query
 
 __all__ = ["evaluate"]
 
 
 def evaluate(
     corpus: Annotated[
-        str, typer.Argument(metavar="CORPUS", help="A corpus with judgements, or an index.")
-    ],
+        str | None,
+        typer.Argument(metavar="CORPUS", help="A corpus with judgements, or an index."),
+    ] = None,
     topics: Annotated[
         Path | None, typer.Option("--topics", help="Queries, where the corpus brings none.")
     ] = None,
     qrels: Annotated[
         Path | None, typer.Option("--qrels", help="Judgements, where the corpus brings none.")
     ] = None,
-    measures: Annotated[
-        list[str] | None, typer.Option("--measure", help="A measure of ir_measures; repeatable.")
+    lang: Annotated[
+        list[str] | None,
+        typer.Option("--lang", help="Documents of a corpus in this language; repeatable."),
     ] = None,
+    query_lang: Annotated[
+        list[str] | None,
+        typer.Option("--query-lang", help="Queries of a corpus in this language; repeatable."),
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option("--split", help="Which queries of a corpus: test, dev, ...")
+    ] = None,
+    index: Annotated[
+        list[str] | None,
+        typer.Option("--index", help="An index; repeatable. A corpus has its own."),
+    ] = None,
+    encoder: Annotated[
+        list[str] | None,
+        typer.Option("--encoder", help="An encoder; with several, the corpus is indexed by each."),
+    ] = None,
+    runs: Annotated[
+        list[Path] | None,
+        typer.Option("--runs", metavar="FILES", help="Run files of any program, in TREC format."),
+    ] = None,
+    doc_langs: Annotated[
+        Path | None,
+        typer.Option("--doc-langs", help="The documents' languages, for runs: document, language."),
+    ] = None,
+    measures: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--measure",
+            help="A measure of ir_measures, or PEER@k, AWRF@k, LPR@k, alpha_nDCG_lang@k; "
+            "repeatable.",
+        ),
+    ] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option("--baseline", help="Compare with this system only, not each with each."),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of every random draw.")] = 0,
     output: Annotated[
         Path | None, typer.Option("--output", help="Write the mixed run here, in TREC format.")
     ] = None,
-    index: Annotated[
-        str | None, typer.Option("--index", help="The index; a registered corpus has its own.")
-    ] = None,
-    encoder: Annotated[
-        str | None, typer.Option("--encoder", help="Name or folder of the index's encoder.")
+    report: Annotated[
+        Path | None, typer.Option("--report", help="Write the report into this folder.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Evaluate a corpus (indexed first where it is not yet), or an index with --topics."""
-    from xret.errors import CorpusError
-    from xret.eval.corpora.local import read_queries
-    from xret.eval.corpora.registry import open_corpus
-    from xret.eval.measures import DEFAULT_MEASURES
-    from xret.eval.runner import PairEvaluation
-    from xret.eval.trec import read_qrels, write_run
+    """Evaluate a corpus (indexed first where it is not yet), an index, or run files."""
+    began = time.perf_counter()
+    names = SystemNames(
+        corpus, index or (), encoder or (), runs or (), langs=lang or (), doc_langs=doc_langs
+    )
+    _check_words(names, topics, qrels, output, report)
+    source = _source(corpus, topics, qrels, lang, query_lang, split)
+    queries, judgements = _collection(source, topics, qrels, query_lang)
+    with ExitStack() as closing:
+        evaluations = _evaluate(
+            names, source, queries, judgements,
+            measures=measures, keep_run=output is not None, report=report is not None,
+            closing=closing,
+        )  # fmt: skip
+        _check_baseline(baseline, evaluations)
+        if output:
+            _write_run(output, evaluations[0])
+        finished = None
+        if len(evaluations) > 1 or report is not None:
+            files = [path for path in (topics, qrels, *(runs or ())) if path is not None]
+            if source is not None and source.name is None:
+                files += _corpus_files(Path(str(corpus)))
+            finished = _finish(
+                evaluations, source, queries, corpus or "runs", files,
+                baseline=baseline, seed=seed, began=began, latency=report is not None,
+            )  # fmt: skip
+        print_results(evaluations, finished, as_json=as_json)
+    if report is not None and finished is not None:
+        _write_report(finished, report)
 
-    if (topics is None) != (qrels is None):
+
+def _check_words(
+    names: SystemNames,
+    topics: Path | None,
+    qrels: Path | None,
+    output: Path | None,
+    report: Path | None,
+) -> None:
+    """What cannot be meant, before anything is opened."""
+    from xret.errors import ConfigError, CorpusError
+
+    if names.target is None and not (names.runs or names.indexes):
+        raise ConfigError("name a corpus or an index, or run files with --runs and --qrels")
+    if topics is not None and qrels is None:
         raise CorpusError("--topics and --qrels go together; name both or neither")
-    source = None if topics else open_corpus(corpus)
-    queries = read_queries(topics) if topics else source.queries()  # type: ignore[union-attr]
-    judgements = read_qrels(qrels) if qrels else source.qrels()  # type: ignore[union-attr]
-    searcher = _searcher(index or (corpus if topics else None), corpus, encoder)
-    chosen = measures or list(DEFAULT_MEASURES)
-    evaluation = PairEvaluation(searcher, queries, judgements, measures=chosen)
-    results = list(evaluation.results())
+    if qrels is not None and topics is None and (names.indexes or not names.runs):
+        raise CorpusError("--topics and --qrels go together; name both or neither")
+    if names.target is None and qrels is None:
+        raise CorpusError("without a corpus there are no judgements; name them with --qrels")
+    if output and (names.runs or len(names.indexes) + len(names.encoders) > 1):
+        raise ConfigError("--output writes the run of one index; for more, use xret run for each")
     if output:
-        write_run(output, evaluation.run(searcher.encoder.spec.name))
-    report = _report(searcher, results, evaluation.identified)
-    if as_json:
-        print_json(report)
-    else:
-        _print(report, results)
+        check_output(output)
+    if report is not None and report.exists() and not report.is_dir():
+        raise ConfigError(f"--report {report} is a file; name a folder, which may be new")
 
 
-def _searcher(index: str | None, corpus: str, encoder: str | None) -> Searcher:
-    """The index named, or the registered corpus's own, built where it is not there yet."""
-    from xret.cli.index import build_index
-    from xret.config import find_index, index_folder
+def _source(
+    corpus: str | None,
+    topics: Path | None,
+    qrels: Path | None,
+    doc_langs: Sequence[str] | None,
+    query_langs: Sequence[str] | None,
+    split: str | None,
+) -> Corpus | None:
+    """The corpus, None where the topics and judgements are files of their own."""
     from xret.errors import ConfigError
-    from xret.eval.corpora.registry import CORPORA
-    from xret.retriever.encoder import DEFAULT_ENCODER
-    from xret.retriever.searcher import Searcher
+    from xret.eval.corpora.registry import open_corpus
 
-    named = None if encoder is None else encoder_name(encoder)
-    if index is not None:
-        return Searcher.open(find_index(index), encoder=named)
-    if corpus not in CORPORA:
-        raise ConfigError(f"{corpus} is no registered corpus; name its index with --index")
-    if not index_folder(corpus).is_dir():
-        message(f"{corpus} is not indexed yet; indexing it")
-        build_index(corpus, None, encoder=encoder or DEFAULT_ENCODER)
-    return Searcher.open(index_folder(corpus), encoder=named)
+    if corpus is None or (topics is not None and qrels is not None):
+        if doc_langs or split:
+            raise ConfigError(
+                "--lang and --split choose among a corpus's own queries and judgements; leave "
+                "them out with --topics and --qrels"
+            )
+        return None
+    return open_corpus(
+        corpus, doc_langs=doc_langs or (), query_langs=query_langs or (), split=split
+    )
 
 
-def _report(searcher: Searcher, results: list[PairResult], identified: int) -> dict[str, Any]:
-    from xret.types import UNDETERMINED
+def _collection(
+    source: Corpus | None,
+    topics: Path | None,
+    qrels: Path | None,
+    query_langs: Sequence[str] | None,
+) -> tuple[list[Query], Qrels]:
+    """Queries and judgements; those of a run alone are queries without a text."""
+    from xret.eval.corpora.topics import read_queries
+    from xret.eval.trec import read_qrels
+    from xret.types import Query
 
-    first = next(iter(results[-1].measures))
-    pairs = [r for r in results if r.doc_lang is not None and r.query_lang != UNDETERMINED]
-    cross = [r for r in pairs if r.query_lang != r.doc_lang]
-    same = [r for r in pairs if r.query_lang == r.doc_lang]
-    worst = min(cross, key=lambda r: r.measures[first], default=None)
-    return {
-        "index": searcher.name,
-        "encoder": searcher.encoder.spec.name,
-        "queries_without_lang": identified,
-        "mean_cross_language": _mean(cross),
-        "mean_same_language": _mean(same),
-        "worst_pair": worst,
-        "results": results,
+    judgements = read_qrels(qrels) if qrels else source.qrels() if source else {}
+    if topics is not None:
+        lang = query_langs[0] if query_langs else None
+        return read_queries(topics, lang=lang), judgements
+    if source is not None:
+        for note in source.notes():
+            message(note)
+        return source.queries(), judgements
+    return [Query(query_id, "", lang_source="unknown") for query_id in judgements], judgements
+
+
+def _evaluate(
+    names: SystemNames,
+    source: Corpus | None,
+    queries: Sequence[Query],
+    qrels: Qrels,
+    *,
+    measures: Sequence[str] | None,
+    keep_run: bool,
+    report: bool,
+    closing: ExitStack,
+) -> list[PairEvaluation]:
+    from xret.eval.measures import DEFAULT_MEASURES, REPORT_MEASURES, check_measures
+    from xret.eval.runner import PairEvaluation
+
+    check_measures(measures or DEFAULT_MEASURES, qrels)
+    systems = open_systems(names, source=source, qrels=qrels, closing=closing)
+    mixed = all(len(system.languages) > 1 for system in systems)
+    chosen = measures or (REPORT_MEASURES if report and mixed else DEFAULT_MEASURES)
+    evaluations = [
+        PairEvaluation(system, queries, qrels, measures=chosen, keep_run=keep_run)
+        for system in systems
+    ]
+    for evaluation in evaluations:
+        show_progress(evaluation.progress())
+    return evaluations
+
+
+def _corpus_files(path: Path) -> list[Path]:
+    """The files of a corpus that is a path, for their checksums."""
+    if path.is_file():
+        return [path]
+    return sorted(p for p in path.glob("*") if p.name.startswith(("corpus.", "queries", "qrels")))
+
+
+def _check_baseline(baseline: str | None, evaluations: Sequence[PairEvaluation]) -> None:
+    from xret.errors import ConfigError
+
+    known = [evaluation.rankings.name for evaluation in evaluations]
+    if baseline is not None and baseline not in known:
+        raise ConfigError(f"no system is called {baseline!r}; there are: {', '.join(known)}")
+    if baseline is not None and len(known) == 1:
+        raise ConfigError(f"{baseline} is the only system; --baseline needs another to compare")
+
+
+def _write_run(output: Path, evaluation: PairEvaluation) -> None:
+    from xret.eval.rankings import IndexRankings
+    from xret.eval.trec import write_run
+
+    rankings = evaluation.rankings
+    assert isinstance(rankings, IndexRankings)  # noqa: S101 — the words were checked
+    write_run(output, evaluation.run(rankings.searcher.encoder.spec.name))
+
+
+def _finish(
+    evaluations: Sequence[PairEvaluation],
+    source: Corpus | None,
+    queries: Sequence[Query],
+    title: str,
+    files: Sequence[Path],
+    *,
+    baseline: str | None,
+    seed: int,
+    began: float,
+    latency: bool,
+) -> Evaluation:
+    from xret.eval.comparison import finished_evaluation
+    from xret.eval.environment import corpus_facts
+    from xret.eval.rankings import IndexRankings, measure_latency
+
+    first = evaluations[0]
+    latencies = {
+        rankings.name: measure_latency(rankings.searcher, one.queries)
+        for one in evaluations
+        if isinstance(rankings := one.rankings, IndexRankings) and latency
     }
+    return finished_evaluation(
+        title, evaluations,
+        corpus=corpus_facts(
+            title, source=source, queries=queries, qrels=first.qrels,
+            languages=first.rankings.languages, files=files,
+        ),
+        baseline=baseline, seed=seed, began=began, latencies=latencies,
+        notes=source.notes() if source else (),
+    )  # fmt: skip
 
 
-def _mean(results: list[PairResult]) -> dict[str, float]:
-    if not results:
-        return {}
-    names = results[0].measures
-    return {name: sum(r.measures[name] for r in results) / len(results) for name in names}
+def _write_report(evaluation: Evaluation, folder: Path) -> None:
+    from xret.eval.report import write_report
 
-
-def _print(report: dict[str, Any], results: list[PairResult]) -> None:
-    names = list(results[0].measures)
-    rows = [
-        (r.query_lang or "all", r.doc_lang or "all", str(r.queries),
-         *[f"{r.measures[name]:.4f}" for name in names])
-        for r in results
-    ]  # fmt: skip
-    print_table(("query", "documents", "queries", *names), rows)
-    if report["queries_without_lang"]:
-        message(f"{report['queries_without_lang']:,} queries name no language; it was identified")
-    for title, key in (
-        ("across languages", "mean_cross_language"),
-        ("within one", "mean_same_language"),
-    ):
-        if report[key]:
-            values = ", ".join(f"{name} {value:.4f}" for name, value in report[key].items())
-            message(f"mean of the pairs {title}: {values}")
-    worst = report["worst_pair"]
-    if worst is not None:
-        message(
-            f"weakest pair: {worst.query_lang} to {worst.doc_lang}, "
-            f"{names[0]} {worst.measures[names[0]]:.4f}"
-        )
+    written = write_report(evaluation, folder)
+    pages = [path for path in written if path.suffix == ".html"]
+    for path in pages:
+        message(f"written: {path}")
+    message(f"and {len(written) - len(pages):,} files of tables, figures and numbers beside it")

@@ -27,6 +27,7 @@ from xret.cli.options import (
 from xret.cli.output import message, print_json, print_table, show_progress
 
 if TYPE_CHECKING:
+    from xret.eval.corpora.collection import Corpus
     from xret.eval.corpora.records import BadRecord
     from xret.retriever.build import IndexBuild
     from xret.retriever.encoder import EncoderOptions
@@ -47,7 +48,12 @@ def index(
     ] = None,
     encoder: EncoderOption = "xret-static",
     lang: Annotated[
-        str | None, typer.Option("--lang", help="Language of documents that name none.")
+        str | None,
+        typer.Option(
+            "--lang",
+            help="Languages of a named corpus (with commas, or all); of a file, the language of "
+            "documents that name none.",
+        ),
     ] = None,
     lang_policy: LangPolicyOption = "nearest",
     precision: PrecisionOption = "fp32",
@@ -98,18 +104,26 @@ def build_index(
     preset: str | None = None,
     lexical: bool = True,
     options: EncoderOptions | None = None,
+    source: Corpus | None = None,
 ) -> dict[str, Any]:
-    """Build with progress on stderr; returns what the build did, for printing."""
+    """Build with progress on stderr; returns what the build did, for printing.
+
+    source: the corpus where it is opened already, with the languages chosen.
+    """
     from xret.errors import CorpusError
-    from xret.eval.corpora.registry import open_corpus
+    from xret.eval.corpora.registry import has_own_index, open_corpus
     from xret.retriever.build import IndexBuild
     from xret.retriever.encoder import load_encoder
     from xret.retriever.languages import language_code
 
-    source = open_corpus(corpus)
-    folder = output or _own_folder(corpus)
+    named = has_own_index(corpus)
+    source = source or open_corpus(corpus, doc_langs=[lang] if lang and named else ())
+    folder = output or _own_folder(corpus, source.name)
+    if named and source.licence:
+        message(f"licence of {corpus}: {source.licence}")
     rejects = _Rejects(stop=on_error == "stop")
-    documents = source.documents(on_reject=rejects.add, lang=language_code(lang) if lang else None)
+    unnamed = language_code(lang) if lang and not named else None
+    documents = source.documents(on_reject=rejects.add, lang=unnamed)
     first = next(documents, None)
     if first is None:
         raise CorpusError(f"{corpus} holds no document that can be indexed{rejects.why()}")
@@ -126,15 +140,14 @@ def build_index(
     return _summary(build, folder, output, rejects)
 
 
-def _own_folder(corpus: str) -> Path:
-    """Where a registered corpus is kept; two files of one name must not share an index."""
+def _own_folder(corpus: str, name: str | None) -> Path:
+    """Where a named corpus is kept; two files of one name must not share an index."""
     from xret.config import index_folder
     from xret.errors import ConfigError
-    from xret.eval.corpora.registry import CORPORA
 
-    if corpus not in CORPORA:
+    if name is None:
         raise ConfigError(f"{corpus} is no registered corpus; name a folder with --output")
-    return index_folder(corpus)
+    return index_folder(name)
 
 
 class _Rejects:

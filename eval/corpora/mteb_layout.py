@@ -1,0 +1,46 @@
+"""Collections that mteb keeps on the hub, all in one layout.
+
+Configurations `{lang}-corpus` (`_id title text`), `{lang}-queries` (`_id text`) and
+`{lang}-qrels` (`query-id corpus-id score`), at the commit that mteb itself pins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from xret.errors import CorpusError
+from xret.eval.corpora.collection import Choice, Part
+from xret.eval.corpora.columns import qrels_of
+from xret.eval.corpora.hub import HubConfig
+from xret.eval.corpora.records import BadRecord
+from xret.eval.corpora.shapes import query_of
+from xret.types import Query
+
+__all__ = ["mteb_parts"]
+
+
+def mteb_parts(
+    repo: str, revision: str, *, pins: str, query_lang: Callable[[str], str] = lambda lang: lang
+) -> Callable[[Choice], Sequence[Part]]:
+    """What opens the languages of such a collection; query_lang: of a document language."""
+
+    def part(lang: str, split: str) -> Part:
+        docs, queries, judged = (
+            HubConfig(repo, revision, f"{lang}-{kind}", split, pins)
+            for kind in ("corpus", "queries", "qrels")
+        )
+        return Part(
+            name=lang, doc_lang=lang, sources=(docs, queries, judged), documents=docs.records,
+            queries=lambda _: _queries(queries, query_lang(lang)),
+            qrels=lambda: qrels_of(judged.records(), ("query-id", "corpus-id", "score")),
+        )  # fmt: skip
+
+    return lambda choice: [part(lang, choice.split) for lang in choice.doc_langs]
+
+
+def _queries(files: HubConfig, lang: str) -> Iterator[Query]:
+    for record in files.records():
+        found = record if isinstance(record, BadRecord) else query_of(record, lang=lang)
+        if isinstance(found, BadRecord):
+            raise CorpusError(f"{found.place}: {found.reason}")
+        yield found

@@ -1,0 +1,233 @@
+"""Fairness between languages in a list that mixes them.
+
+Each function takes one ranking (document ids, best first), the grades of one query and the
+documents' languages, and gives one value, or None where the measure says nothing of the query.
+A document whose language is not known takes a rank and counts for no language.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+__all__ = [
+    "FAIRNESS_MEASURES",
+    "alpha_ndcg_lang",
+    "attention_fairness",
+    "equal_expected_rank",
+    "fairness_measure",
+    "kruskal_wallis",
+    "language_preference",
+]
+
+Languages = Mapping[str, str]
+Grades = Mapping[str, int]
+FairnessMeasure = Callable[[Sequence[str], Grades, Languages, str], float | None]
+
+ALPHA = 0.5
+"""Of alpha-nDCG: how much less a further relevant document of one language is worth."""
+
+NAME = re.compile(r"(?P<name>PEER|AWRF|LPR|alpha_nDCG_lang)@(?P<cutoff>[1-9]\d{0,4})")
+
+
+def equal_expected_rank(
+    ranking: Sequence[str], grades: Grades, langs: Languages, *, cutoff: int
+) -> float | None:
+    """PEER@k, the Probability of Equal Expected Rank (Yang et al., SIGIR 2024, 2405.00978).
+
+    For each grade above 0 that the query has, the p-value of a Kruskal-Wallis test that
+    documents of that grade stand equally high whatever their language; their mean, each grade
+    with the same weight. Judged documents below the cutoff or not in the list are tied behind
+    it. A grade with documents in fewer than two languages is fair, and counts as 1; so does
+    one of which none was ranked. None for a query without a relevant document.
+
+    The ranks are those among the documents of the grade, as in the test itself. (The authors'
+    package puts list positions in their place, and missing documents at a mean position that
+    need not be behind the others.)
+
+    >>> langs = {"a": "en", "b": "en", "c": "fr", "d": "fr"}
+    >>> equal = equal_expected_rank(["a", "c", "d", "b"], dict.fromkeys(langs, 1), langs, cutoff=4)
+    >>> round(equal, 4)  # the mean rank is 2.5 in both languages
+    1.0
+    >>> uneven = equal_expected_rank(["a", "b", "c"], dict.fromkeys(langs, 1), langs, cutoff=3)
+    >>> round(uneven, 4)  # ranks 1, 2 and 3, 4: H = 12 / (4 * 5) * (9 / 2 + 49 / 2) - 15 = 2.4
+    0.1213
+    """
+    position = {doc_id: rank for rank, doc_id in enumerate(ranking[:cutoff], start=1)}
+    levels: dict[int, dict[str, list[int]]] = {}
+    for doc_id, grade in grades.items():
+        if grade > 0 and langs.get(doc_id):
+            ranks = levels.setdefault(grade, {}).setdefault(langs[doc_id], [])
+            ranks.append(position.get(doc_id, cutoff + 1))
+    if not levels:
+        return None
+    return sum(kruskal_wallis(list(by_lang.values())) for by_lang in levels.values()) / len(levels)
+
+
+def attention_fairness(
+    ranking: Sequence[str], grades: Grades, langs: Languages, *, cutoff: int
+) -> float | None:
+    """AWRF@k, attention-weighted rank fairness (Sapiezynski et al. 2019), as in TREC 2022's
+    Fair Ranking track (Ekstrand et al.).
+
+    1 minus the Jensen-Shannon divergence (in nats, as the track computes it) between the
+    attention that each language gets, 1 / log2(max(rank, 2)) a document, and the share that it
+    has of the judged relevant documents. From 1 - ln 2 = 0.31 (never the right language) to 1.
+    None where nothing of a known language was ranked, or nothing relevant is.
+
+    >>> langs = {"a": "en", "b": "fr"}
+    >>> attention_fairness(["a", "b"], {"a": 1, "b": 1}, langs, cutoff=10)
+    1.0
+    >>> round(attention_fairness(["a"], {"a": 1, "b": 1}, langs, cutoff=10), 4)
+    0.7842
+    """
+    attention: dict[str, float] = {}
+    for rank, doc_id in enumerate(ranking[:cutoff], start=1):
+        if lang := langs.get(doc_id):
+            attention[lang] = attention.get(lang, 0.0) + 1 / math.log2(max(rank, 2))
+    target = Counter(langs[d] for d, grade in grades.items() if grade > 0 and langs.get(d))
+    if not attention or not target:
+        return None
+    return 1.0 - _jensen_shannon(attention, target)
+
+
+def language_preference(
+    ranking: Sequence[str], grades: Grades, langs: Languages, *, cutoff: int, query_lang: str
+) -> float | None:
+    """LPR@k, the language preference rate, after Jang et al. 2026 (MLAIRE, 2605.07249).
+
+    Whether the first relevant document is in the query's language: its mean over queries is
+    the rate at which a system prefers that language where the same is to be had in others.
+    Theirs is over pools of translations; here any relevant documents stand for them.
+
+    None where that cannot be told: no relevant document in the query's language or none in
+    another, or none of them within the cutoff. Neither end is better as such.
+
+    >>> langs = {"a": "en", "b": "fr"}
+    >>> language_preference(["b", "a"], {"a": 1, "b": 1}, langs, cutoff=10, query_lang="en")
+    0.0
+    """
+    relevant = {langs[d] for d, grade in grades.items() if grade > 0 and langs.get(d)}
+    if query_lang not in relevant or len(relevant) < 2:
+        return None
+    for doc_id in ranking[:cutoff]:
+        if grades.get(doc_id, 0) > 0 and langs.get(doc_id):
+            return float(langs[doc_id] == query_lang)
+    return None
+
+
+def alpha_ndcg_lang(
+    ranking: Sequence[str], grades: Grades, langs: Languages, *, cutoff: int
+) -> float | None:
+    """alpha-nDCG@k (Clarke et al., SIGIR 2008), a document's language as its one nugget.
+
+    The n-th relevant document of a language is worth (1 - alpha) ** (n - 1), discounted by
+    log2(1 + rank); alpha is 0.5; the ideal list takes the languages in turn. None for a query
+    without a relevant document of a known language.
+
+    >>> langs = {"a": "en", "b": "en", "c": "fr"}
+    >>> grades = dict.fromkeys(langs, 1)
+    >>> alpha_ndcg_lang(["a", "c", "b"], grades, langs, cutoff=3)
+    1.0
+    >>> round(alpha_ndcg_lang(["a", "b", "c"], grades, langs, cutoff=3), 4)
+    0.9652
+    """
+    relevant = {d: langs[d] for d, grade in grades.items() if grade > 0 and langs.get(d)}
+    if not relevant:
+        return None
+    gains = [
+        (1 - ALPHA) ** nth for count in Counter(relevant.values()).values() for nth in range(count)
+    ]
+    ideal = _discounted(sorted(gains, reverse=True)[:cutoff])
+    seen: Counter[str] = Counter()
+    found = []
+    for doc_id in ranking[:cutoff]:
+        lang = relevant.get(doc_id)
+        found.append(0.0 if lang is None else (1 - ALPHA) ** seen[lang])
+        if lang is not None:
+            seen[lang] += 1
+    return _discounted(found) / ideal
+
+
+def kruskal_wallis(groups: Sequence[Sequence[float]]) -> float:
+    """The p-value of a Kruskal-Wallis test, corrected for ties; 1 where nothing can differ.
+
+    >>> round(kruskal_wallis([[1, 3, 5, 7, 9], [2, 4, 6, 8, 10]]), 4)
+    0.6015
+    """
+    filled = [group for group in groups if group]
+    values = sorted(value for group in filled for value in group)
+    if len(filled) < 2 or values[0] == values[-1]:
+        return 1.0
+    tied = Counter(values)
+    ranks: dict[float, float] = {}
+    before = 0
+    for value, count in sorted(tied.items()):
+        ranks[value] = before + (count + 1) / 2
+        before += count
+    total = len(values)
+    mean = (total + 1) / 2
+    between = sum(len(g) * (sum(ranks[v] for v in g) / len(g) - mean) ** 2 for g in filled)
+    within = sum(count * (ranks[value] - mean) ** 2 for value, count in tied.items())
+    return _chi_squared_tail((total - 1) * between / within, len(filled) - 1)
+
+
+def fairness_measure(name: str) -> FairnessMeasure | None:
+    """The measure of that name and cutoff, like `PEER@20`; None for any other name.
+
+    What it takes: a ranking, grades, languages by document and the query's language.
+    """
+    found = NAME.fullmatch(name)
+    if found is None:
+        return None
+    cutoff = int(found["cutoff"])
+    if found["name"] == "LPR":
+        return lambda ranking, grades, langs, query_lang: language_preference(
+            ranking, grades, langs, cutoff=cutoff, query_lang=query_lang
+        )
+    chosen = {
+        "PEER": equal_expected_rank,
+        "AWRF": attention_fairness,
+        "alpha_nDCG_lang": alpha_ndcg_lang,
+    }[found["name"]]
+    return lambda ranking, grades, langs, _query_lang: chosen(ranking, grades, langs, cutoff=cutoff)
+
+
+FAIRNESS_MEASURES: Mapping[str, str] = {
+    "PEER": "probability of equal expected rank, Kruskal-Wallis per grade (Yang et al. 2024)",
+    "AWRF": "attention-weighted rank fairness, 1 - Jensen-Shannon (Sapiezynski et al. 2019)",
+    "LPR": "share of queries whose first relevant document is in their language (Jang et al. 2026)",
+    "alpha_nDCG_lang": "alpha-nDCG, alpha 0.5, the language as nugget (Clarke et al. 2008)",
+}
+"""What each says, by the name that stands before the cutoff."""
+
+
+def _discounted(gains: Iterable[float]) -> float:
+    return sum(gain / math.log2(rank + 1) for rank, gain in enumerate(gains, start=1))
+
+
+def _jensen_shannon(one: Mapping[str, float], other: Mapping[str, float]) -> float:
+    """The divergence of two distributions, in nats; neither need sum to 1."""
+    sums = sum(one.values()), sum(other.values())
+    divergence = 0.0
+    for lang in sorted({*one, *other}):
+        p, q = one.get(lang, 0) / sums[0], other.get(lang, 0) / sums[1]
+        for share in (p, q):
+            if share > 0:
+                divergence += share * math.log(2 * share / (p + q)) / 2
+    return max(divergence, 0.0)
+
+
+def _chi_squared_tail(value: float, freedom: int) -> float:
+    """P(X >= value) of a chi-squared variable; a finite sum, as the freedom is an integer."""
+    if value <= 0:
+        return 1.0
+    half = value / 2
+    odd = freedom % 2
+    total = math.erfc(math.sqrt(half)) if odd else 0.0
+    for step in range(freedom // 2):
+        power = step + odd / 2
+        total += math.exp(power * math.log(half) - half - math.lgamma(power + 1))
+    return min(total, 1.0)

@@ -1,0 +1,169 @@
+"""Where the rankings that are evaluated come from: an index, or a run file of any program."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from xret.errors import CorpusError, LanguageError
+from xret.eval.corpora.local import LocalCorpus
+from xret.eval.corpora.records import kind_of
+from xret.eval.evaluation import Latency
+from xret.eval.trec import RunFile, ranked, table_lines
+from xret.retriever.languages import language_code
+from xret.retriever.searcher import Searcher
+from xret.types import UNDETERMINED, Hit, Query
+
+__all__ = [
+    "DEPTH",
+    "IndexRankings",
+    "Rankings",
+    "RunRankings",
+    "measure_latency",
+    "read_document_langs",
+]
+
+DEPTH = 1_000
+LATENCY_QUERIES = 50
+LATENCY_DEPTH = 10
+
+
+class Rankings(Protocol):
+    """A system under evaluation.
+
+    languages: documents by language as far as they are known, without the undetermined ones.
+    """
+
+    name: str
+    languages: Mapping[str, int]
+
+    def rank(
+        self, queries: Sequence[Query], *, doc_lang: str | None = None
+    ) -> dict[str, Sequence[Hit]]:
+        """By query id the hits as a run file says them, at most 1,000, best first.
+
+        doc_lang: only documents in that language. A query that the system was not asked is
+        left out; one that it found nothing for has an empty list.
+        """
+
+    def languages_of(self, doc_ids: Iterable[str]) -> dict[str, str]:
+        """The language of each document for which it is known."""
+
+
+class IndexRankings:
+    """An open index, asked through its searcher."""
+
+    def __init__(self, searcher: Searcher, *, name: str = "") -> None:
+        self.name = name or searcher.name
+        self.searcher = searcher
+        counted = searcher.reader.info().languages
+        self.languages: Mapping[str, int] = {
+            lang: n for lang, n in counted.items() if lang != UNDETERMINED
+        }
+        self._known: dict[str, str] = {}
+
+    def rank(
+        self, queries: Sequence[Query], *, doc_lang: str | None = None
+    ) -> dict[str, Sequence[Hit]]:
+        langs = None if doc_lang is None else [doc_lang]
+        found = self.searcher.rank(queries, DEPTH, langs=langs) if queries else []
+        return {query.query_id: ranked(hits) for query, hits in zip(queries, found, strict=True)}
+
+    def languages_of(self, doc_ids: Iterable[str]) -> dict[str, str]:
+        asked = set(doc_ids)
+        for document in self.searcher.reader.documents(sorted(asked - self._known.keys())):
+            self._known[document.doc_id] = "" if document.lang == UNDETERMINED else document.lang
+        return {doc_id: lang for doc_id in asked if (lang := self._known.get(doc_id))}
+
+
+class RunRankings:
+    """A run that was read from a file.
+
+    doc_langs: language by document id, {} where it is not known; it is what cuts the list of
+    one language out of the mixed one. Such a list is only as deep as the mixed one was.
+    """
+
+    def __init__(self, name: str, file: RunFile, doc_langs: Mapping[str, str]) -> None:
+        self.name = name
+        self.file = file
+        self._doc_langs = doc_langs
+        self.languages: Mapping[str, int] = Counter(doc_langs.values())
+
+    def rank(
+        self, queries: Sequence[Query], *, doc_lang: str | None = None
+    ) -> dict[str, Sequence[Hit]]:
+        hits = self.file.run.hits
+        asked = [query.query_id for query in queries if query.query_id in hits]
+        if doc_lang is None:
+            return {query_id: hits[query_id] for query_id in asked}
+        return {
+            query_id: [h for h in hits[query_id] if self._doc_langs.get(h.doc_id) == doc_lang]
+            for query_id in asked
+        }
+
+    def languages_of(self, doc_ids: Iterable[str]) -> dict[str, str]:
+        return {doc_id: lang for doc_id in doc_ids if (lang := self._doc_langs.get(doc_id))}
+
+    def unknown_documents(self) -> tuple[int, int]:
+        """How many of the run's documents have no known language, and how many there are."""
+        documents = {hit.doc_id for hits in self.file.run.hits.values() for hit in hits}
+        return sum(doc_id not in self._doc_langs for doc_id in documents), len(documents)
+
+
+def measure_latency(searcher: Searcher, queries: Sequence[Query]) -> Latency:
+    """Wall-clock time of at most 50 of the queries, spread evenly, asked one by one.
+
+    Each is encoded and its 10 best documents are found; the first is asked once before, so
+    that nothing is loaded while the clock runs.
+    """
+    step = max(1, len(queries) // LATENCY_QUERIES)
+    chosen = queries[::step][:LATENCY_QUERIES]
+    searcher.rank(chosen[:1], LATENCY_DEPTH)
+    times_ms = []
+    for query in chosen:
+        start = time.perf_counter()
+        searcher.rank([query], LATENCY_DEPTH)
+        times_ms.append((time.perf_counter() - start) * 1000)
+    times_ms.sort()
+
+    def quantile(share: float) -> float:
+        return round(times_ms[min(len(times_ms) - 1, int(share * len(times_ms)))], 3)
+
+    mean = round(sum(times_ms) / len(times_ms), 3)
+    return Latency(len(times_ms), mean, quantile(0.5), quantile(0.95), quantile(0.99))
+
+
+def read_document_langs(path: Path) -> dict[str, str]:
+    """The language of each document: lines of `doc_id lang`, or any corpus that names them.
+
+    Raises CorpusError with the line that does not fit, and where no language is named.
+    """
+    if path.is_dir() or kind_of(path) in ("jsonl", "parquet"):
+        found = {
+            document.doc_id: document.lang
+            for document in LocalCorpus(path).documents(on_reject=lambda _: None)
+            if document.lang != UNDETERMINED
+        }
+    else:
+        found = dict(_mapped(path))
+    if not found:
+        raise CorpusError(f"{path} names the language of no document")
+    return found
+
+
+def _mapped(path: Path) -> Iterable[tuple[str, str]]:
+    for number, line in table_lines(path):
+        cells = line.rstrip("\r\n").split("\t") if "\t" in line else line.split()
+        if not any(cells):
+            continue
+        if len(cells) != 2:
+            raise CorpusError(
+                f"{path}:{number}: {len(cells)} cells where 2 are expected: document language"
+            )
+        try:
+            yield cells[0].strip(), language_code(cells[1].strip())
+        except LanguageError as error:
+            raise CorpusError(f"{path}:{number}: {error}") from error

@@ -1,0 +1,220 @@
+"""The systems of an evaluation as they are named on the command line, opened."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xret.cli.options import encoder_name
+from xret.cli.output import message
+
+if TYPE_CHECKING:
+    from xret.eval.corpora.collection import Corpus
+    from xret.eval.rankings import IndexRankings, Rankings, RunRankings
+    from xret.eval.trec import Qrels
+    from xret.retriever.searcher import Searcher
+
+__all__ = ["SystemNames", "check_output", "open_index", "open_systems"]
+
+
+@dataclass(frozen=True, slots=True)
+class SystemNames:
+    """What was typed. target: the corpus, or with topics of its own the index. langs: those
+    of a corpus's documents that were chosen, and so those of the index that is built of it."""
+
+    target: str | None
+    indexes: Sequence[str] = ()
+    encoders: Sequence[str] = ()
+    runs: Sequence[Path] = ()
+    langs: Sequence[str] = ()
+    doc_langs: Path | None = None
+
+
+def check_output(path: Path) -> None:
+    """Find out before anything is ranked that a run cannot be written there."""
+    from xret.errors import ConfigError
+
+    if path.is_dir() or not path.resolve().parent.is_dir():
+        raise ConfigError(f"--output {path}: name a file in a folder that is there")
+
+
+def open_systems(
+    names: SystemNames, *, source: Corpus | None, qrels: Qrels, closing: ExitStack
+) -> list[Rankings]:
+    """Every system named, indexed first where it is not yet, under names of their own.
+
+    source: the corpus where there is one; None for an index with topics, or for runs alone.
+    Where runs are named, indices are only those that are named too. closing: closes them.
+    Raises ConfigError where nothing says what to evaluate.
+    """
+    searchers = _searchers(names, source, closing)
+    from xret.eval.rankings import IndexRankings
+
+    # One corpus by several encoders: what tells the systems apart is the encoder.
+    labels = names.encoders if len(names.encoders) > 1 else [one.name for one in searchers]
+    indexed = [
+        IndexRankings(searcher, name=label)
+        for searcher, label in zip(searchers, labels, strict=True)
+    ]
+    runs = _open_runs(names, indexed, source, qrels)
+    systems: list[Rankings] = [*indexed, *runs]
+    seen: dict[str, int] = {}
+    for system in systems:
+        seen[system.name] = seen.get(system.name, 0) + 1
+        if seen[system.name] > 1:
+            system.name = f"{system.name} ({seen[system.name]})"
+    return systems
+
+
+def open_index(names: SystemNames, *, source: Corpus | None) -> Searcher:
+    """The one index named, or the corpus's own, built where it is not there yet."""
+    from xret.config import index_folder
+    from xret.retriever.encoder import DEFAULT_ENCODER
+    from xret.retriever.searcher import Searcher
+
+    encoder = names.encoders[0] if names.encoders else None
+    if names.indexes:
+        return _open(names.indexes[0], encoder)
+    if source is None:
+        return _open(str(names.target), encoder)
+    folder = index_folder(_own_name(names, source))
+    if not folder.is_dir():
+        _build(names, source, folder, encoder or DEFAULT_ENCODER)
+    named = None if encoder is None else encoder_name(encoder)
+    return Searcher.open(folder, encoder=named)
+
+
+def _searchers(names: SystemNames, source: Corpus | None, closing: ExitStack) -> list[Searcher]:
+    from xret.errors import ConfigError
+
+    if names.indexes and len(names.encoders) > 1:
+        raise ConfigError("name several indices or several encoders, not both")
+    encoder = names.encoders[0] if names.encoders else None
+    if names.indexes:
+        opened = [_open(index, encoder) for index in names.indexes]
+    elif len(names.encoders) > 1:
+        if source is None or names.target is None:
+            raise ConfigError(
+                "several encoders need a corpus to index; for indices that are there, name each "
+                "with --index"
+            )
+        opened = [_open_with(names, source, one) for one in names.encoders]
+    elif names.runs and not encoder:
+        opened = []
+    elif names.target is None:
+        raise ConfigError("name a corpus or an index, or run files with --runs and --qrels")
+    else:
+        opened = [open_index(names, source=source)]
+    for searcher in opened:
+        closing.callback(searcher.close)
+    return opened
+
+
+def _open(index: str, encoder: str | None) -> Searcher:
+    from xret.config import find_index
+    from xret.retriever.searcher import Searcher
+
+    named = None if encoder is None else encoder_name(encoder)
+    return Searcher.open(find_index(index), encoder=named)
+
+
+def _open_with(names: SystemNames, source: Corpus, encoder: str) -> Searcher:
+    """The index of a corpus by one of several encoders: the corpus's own where that is it."""
+    from xret.config import index_folder
+    from xret.index.reader import IndexReader
+    from xret.retriever.searcher import Searcher
+
+    own = index_folder(_own_name(names, source))
+    named = encoder_name(encoder)
+    if own.is_dir():
+        reader = IndexReader.open(own)
+        built_by = reader.settings["encoder"]
+        reader.close()
+        if built_by == named:
+            return Searcher.open(own, encoder=named)
+    folder = own.with_name(f"{own.name}--{_slug(named)}")
+    if not folder.is_dir():
+        _build(names, source, folder, encoder)
+    return Searcher.open(folder, encoder=named)
+
+
+def _build(names: SystemNames, source: Corpus, folder: Path, encoder: str) -> None:
+    """Index the corpus beside its place and move it there whole: half an index has no name."""
+    from xret.cli.index import build_index
+
+    target = str(names.target)
+    message(f"{target} is not indexed yet with {encoder}; indexing it")
+    part = folder.with_name(f"{folder.name}.part")
+    build_index(target, part, encoder=encoder, source=source)
+    part.replace(folder)
+
+
+def _own_name(names: SystemNames, source: Corpus) -> str:
+    """The name of a corpus's index at home; that of files changes with the files."""
+    langs = "-".join(sorted(map(_slug, names.langs)))
+    if source.name is not None:
+        # A collection puts the languages that were chosen into its name by itself.
+        whole = not langs or hasattr(source, "collection")
+        return source.name if whole else f"{source.name}-{langs}"
+    path = Path(str(names.target)).resolve()
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    digest = hashlib.sha256(f"{path}\0{langs}".encode(errors="surrogateescape"))
+    for file in files:
+        if file.is_file():
+            seen = f"{file}\0{file.stat().st_size}\0{file.stat().st_mtime_ns}"
+            digest.update(seen.encode(errors="surrogateescape"))
+    return f"{_slug(path.stem)}-{digest.hexdigest()[:12]}"
+
+
+def _slug(name: str) -> str:
+    """A name of letters, digits, points and hyphens; a folder by its last part and a digest."""
+    short = "".join(c if c.isalnum() or c in ".-_" else "-" for c in Path(name).name)[:60]
+    if Path(name).name == name:
+        return short or "corpus"
+    return f"{short}-{hashlib.sha256(name.encode(errors='surrogateescape')).hexdigest()[:8]}"
+
+
+def _open_runs(
+    names: SystemNames, indexed: Sequence[IndexRankings], source: Corpus | None, qrels: Qrels
+) -> list[RunRankings]:
+    if not names.runs:
+        return []
+    from xret.errors import RunError
+    from xret.eval.rankings import RunRankings, read_document_langs
+    from xret.eval.trec import read_run_file
+
+    files = [read_run_file(path) for path in names.runs]
+    needed = {doc_id for grades in qrels.values() for doc_id in grades}
+    for file in files:
+        needed.update(hit.doc_id for hits in file.run.hits.values() for hit in hits)
+    if names.doc_langs is not None:
+        doc_langs = read_document_langs(names.doc_langs)
+    elif indexed:
+        doc_langs = indexed[0].languages_of(needed)
+    else:
+        doc_langs = {} if source is None else _corpus_langs(source, needed)
+    for path, file in zip(names.runs, files, strict=True):
+        if not file.run.hits.keys() & qrels.keys():
+            raise RunError(
+                f"{path} answers none of the {len(qrels):,} judged queries; the run has "
+                f"{min(file.run.hits)}, the judgements {min(qrels)}"
+            )
+    short = [path.name for path in names.runs]
+    labels = short if len(set(short)) == len(short) else [str(path) for path in names.runs]
+    return [RunRankings(label, file, doc_langs) for label, file in zip(labels, files, strict=True)]
+
+
+def _corpus_langs(source: Corpus, needed: Iterable[str]) -> dict[str, str]:
+    """The languages that a corpus gives its documents; those it does not give stay unknown."""
+    from xret.types import UNDETERMINED
+
+    wanted = set(needed)
+    return {
+        document.doc_id: document.lang
+        for document in source.documents(on_reject=lambda _: None)
+        if document.doc_id in wanted and document.lang != UNDETERMINED
+    }
