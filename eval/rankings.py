@@ -15,7 +15,7 @@ from xret.eval.evaluation import Latency
 from xret.eval.trec import RunFile, ranked, table_lines
 from xret.retriever.languages import language_code
 from xret.retriever.searcher import Searcher
-from xret.types import UNDETERMINED, Hit, Query
+from xret.types import UNDETERMINED, Hit, Mode, Query
 
 __all__ = [
     "DEPTH",
@@ -54,11 +54,15 @@ class Rankings(Protocol):
 
 
 class IndexRankings:
-    """An open index, asked through its searcher."""
+    """An open index, asked through its searcher.
 
-    def __init__(self, searcher: Searcher, *, name: str = "") -> None:
+    mode: by vectors, by words or by both; None for what the index answers by default.
+    """
+
+    def __init__(self, searcher: Searcher, *, name: str = "", mode: Mode | None = None) -> None:
         self.name = name or searcher.name
         self.searcher = searcher
+        self.mode = mode
         counted = searcher.reader.info().languages
         self.languages: Mapping[str, int] = {
             lang: n for lang, n in counted.items() if lang != UNDETERMINED
@@ -69,7 +73,7 @@ class IndexRankings:
         self, queries: Sequence[Query], *, doc_lang: str | None = None
     ) -> dict[str, Sequence[Hit]]:
         langs = None if doc_lang is None else [doc_lang]
-        found = self.searcher.rank(queries, DEPTH, langs=langs) if queries else []
+        found = self.searcher.rank(queries, DEPTH, langs=langs, mode=self.mode) if queries else []
         return {query.query_id: ranked(hits) for query, hits in zip(queries, found, strict=True)}
 
     def languages_of(self, doc_ids: Iterable[str]) -> dict[str, str]:
@@ -113,7 +117,9 @@ class RunRankings:
         return sum(doc_id not in self._doc_langs for doc_id in documents), len(documents)
 
 
-def measure_latency(searcher: Searcher, queries: Sequence[Query]) -> Latency:
+def measure_latency(
+    searcher: Searcher, queries: Sequence[Query], *, mode: Mode | None = None
+) -> Latency:
     """Wall-clock time of at most 50 of the queries, spread evenly, asked one by one.
 
     Each is encoded and its 10 best documents are found; the first is asked once before, so
@@ -121,11 +127,11 @@ def measure_latency(searcher: Searcher, queries: Sequence[Query]) -> Latency:
     """
     step = max(1, len(queries) // LATENCY_QUERIES)
     chosen = queries[::step][:LATENCY_QUERIES]
-    searcher.rank(chosen[:1], LATENCY_DEPTH)
+    searcher.rank(chosen[:1], LATENCY_DEPTH, mode=mode)
     times_ms = []
     for query in chosen:
         start = time.perf_counter()
-        searcher.rank([query], LATENCY_DEPTH)
+        searcher.rank([query], LATENCY_DEPTH, mode=mode)
         times_ms.append((time.perf_counter() - start) * 1000)
     times_ms.sort()
 

@@ -22,9 +22,9 @@ from xret.retriever.encoder import Encoder, EncoderOptions, load_encoder
 from xret.retriever.identify import identify_language, load_identifier
 from xret.retriever.indexing import OPTIONS_SETTING
 from xret.retriever.languages import language_code
-from xret.retriever.words import Mode, check_mode, query_words
+from xret.retriever.words import check_mode, query_words
 from xret.retriever.writer import DocumentWriter
-from xret.types import UNDETERMINED, Document, Hit, Query
+from xret.types import UNDETERMINED, Document, Hit, Mode, Query
 
 __all__ = [
     "QueryInfo",
@@ -76,6 +76,12 @@ class Searcher:
     def close(self) -> None:
         self.reader.close()
 
+    def __enter__(self) -> Searcher:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def search(
         self,
         text: str,
@@ -108,7 +114,7 @@ class Searcher:
         """Search and say how it went.
 
         lang: the query's language, identified when None (unless `identify` is off and neither
-        the encoder nor the mode needs it). mode: see `words.Mode`; None is dense, or lexical
+        the encoder nor the mode needs it). mode: see `types.Mode`; None is dense, or lexical
         where the index has no vectors. doc_langs: only documents in these languages.
         filter: only documents that fulfil it, in either form of `index.filters`. offset:
         how many of the best to leave out. Raises QueryError and LanguageError.

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 from xret.errors import QueryError, UnusableIndexError
 from xret.index.lexical_ranking import Words
 from xret.retriever.analysis import analyse, analyse_query, analysis_version
 from xret.retriever.fusion import fuse_within
-from xret.types import Document, Query
+from xret.types import Document, Mode, Query
 
-__all__ = ["MODES", "WORDS_SETTING", "Mode", "check_mode", "document_terms", "query_words"]
-
-Mode = Literal["dense", "lexical", "hybrid"]
-"""dense: by vectors. lexical: by BM25, in all languages. hybrid: by vectors, with BM25 putting
-the documents in the query's own language in order (`fusion.fuse_within`)."""
+__all__ = ["MODES", "WORDS_SETTING", "check_mode", "document_terms", "query_words"]
 
 MODES: tuple[Mode, ...] = ("dense", "lexical", "hybrid")
 

@@ -16,9 +16,9 @@ from starlette.responses import Response
 
 from xret.index.filters import MAX_TEXT
 from xret.retriever.searcher import MAX_K, MAX_QUERY_CHARACTERS, SearchAnswer
-from xret.retriever.words import Mode
 from xret.server.errors import HttpError, problem_responses
 from xret.server.service import IndexSummary, SearchService
+from xret.types import Mode
 
 __all__ = ["INDEX_NAME", "SearchRequest", "create_router"]
 

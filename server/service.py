@@ -14,9 +14,9 @@ import anyio.to_thread
 
 from xret.errors import IndexNotFoundError, LanguageError, QueryError, ServerError, XretError
 from xret.retriever.searcher import SearchAnswer, Searcher
-from xret.retriever.words import Mode
 from xret.server.errors import HttpError
 from xret.server.settings import ServerSettings
+from xret.types import Mode
 
 __all__ = ["IndexSummary", "SearchService"]
 

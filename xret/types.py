@@ -24,6 +24,7 @@ __all__ = [
     "Hit",
     "IntArray",
     "LangSource",
+    "Mode",
     "Progress",
     "Query",
     "Run",
@@ -34,6 +35,11 @@ UNDETERMINED = "und"
 
 LangSource = Literal["given", "identified", "unknown"]
 """How a language is known: the user's word, an identifier's guess, or not at all."""
+
+
+Mode = Literal["dense", "lexical", "hybrid"]
+"""How an index is asked. dense: by vectors. lexical: by BM25, in all languages. hybrid: by
+vectors, with BM25 putting the documents in the query's own language in order."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,15 @@ def test_run_files_are_evaluated_and_compared(xret: Xret) -> None:
     assert "p = 0.25 (exact), Holm 0.5" in done.stderr
 
 
+def test_the_modes_of_an_index_are_compared(xret: Xret) -> None:
+    done = xret("eval", "demo", "--mode", "dense", "--mode", "lexical", "--measure", "nDCG@10")
+    assert done.returncode == 0, done.stderr
+    lines = [line.split("\t") for line in done.stdout.splitlines()]
+    mixed = {line[0]: float(line[-1]) for line in lines if line[1:3] == ["all", "all"]}
+    assert mixed["xret-static dense"] > mixed["xret-static lexical"] > 0
+    assert "xret-static lexical against xret-static dense" in done.stderr
+
+
 @pytest.mark.usefixtures("files")
 def test_the_json_of_several_systems_has_their_comparison(xret: Xret) -> None:
     done = xret("eval", "--runs", "good.trec", "--runs", "bad.trec", "--qrels", "qrels", "--json",
@@ -137,6 +146,7 @@ def test_a_bad_run_is_refused_with_the_line(
             "qrels:1: 4 cells where 2 are expected",
         ),
         (["eval", "demo", "--seed", "-1"], "--seed"),
+        (["eval", "demo", "--mode", "fuzzy"], "no mode 'fuzzy'; use dense, lexical, hybrid"),
         (["eval", "demo", "--output", "no/such/run"], "name a file in a folder that is there"),
         (["eval", "demo", "--report", "qrels"], "--report qrels is a file; name a folder"),
         (["eval", "demo", "--topics", "t", "--qrels", "qrels", "--lang", "fr"], "leave them out"),

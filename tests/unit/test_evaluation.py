@@ -24,9 +24,10 @@ from xret.eval.rankings import (
 from xret.eval.runner import BATCH, PairEvaluation
 from xret.eval.significance import holm
 from xret.eval.trec import Qrels, RunFile, trec_eval_order
+from xret.index.params import SearchParams
 from xret.index.reader import IndexReader
 from xret.retriever.searcher import Searcher
-from xret.types import Document, Hit, Query, Run
+from xret.types import Document, Hit, Mode, Query, Run
 
 
 def test_pairs_rank_and_judge_only_documents_of_their_language(
@@ -59,10 +60,12 @@ class CountingSearcher(Searcher):
     mixed = 0
 
     def rank(
-        self, queries: Sequence[Query], k: int, *, langs: Sequence[str] | None = None
-    ) -> list[list[Hit]]:
+        self, queries: Sequence[Query], k: int, *,
+        langs: Sequence[str] | None = None, params: SearchParams | None = None,
+        mode: Mode | None = None,
+    ) -> list[list[Hit]]:  # fmt: skip
         self.mixed += langs is None
-        return super().rank(queries, k, langs=langs)
+        return super().rank(queries, k, langs=langs, params=params, mode=mode)
 
 
 def test_the_mixed_index_is_ranked_once_for_measures_and_run(

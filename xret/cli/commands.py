@@ -21,6 +21,8 @@ from xret.cli import (
     settings,
     train,
 )
+from xret.cli import run as run_command
+from xret.cli.variadic import RunsCommand
 from xret.config import read_settings
 
 __all__ = ["Interrupted", "app", "run"]
@@ -50,7 +52,8 @@ app = typer.Typer(
 )
 app.command("index")(index.index)
 app.command("search")(search.search)
-app.command("eval")(evaluate.evaluate)
+app.command("run")(run_command.run)
+app.command("eval", cls=RunsCommand)(evaluate.evaluate)
 app.command("serve")(serve.serve)
 app.command("info")(inspect.info)
 app.command("verify")(inspect.verify)

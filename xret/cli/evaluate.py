@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
@@ -14,6 +14,7 @@ from xret.cli.options import AsJson
 from xret.cli.output import message, show_progress
 from xret.cli.results import print_results
 from xret.cli.systems import SystemNames, check_output, open_systems
+from xret.types import Mode
 
 if TYPE_CHECKING:
     from xret.eval.corpora.collection import Corpus
@@ -71,6 +72,10 @@ def evaluate(
             "repeatable.",
         ),
     ] = None,
+    mode: Annotated[
+        list[str] | None,
+        typer.Option("--mode", help="By vectors, by words or by both; repeatable, to compare."),
+    ] = None,
     baseline: Annotated[
         str | None,
         typer.Option("--baseline", help="Compare with this system only, not each with each."),
@@ -87,7 +92,13 @@ def evaluate(
     """Evaluate a corpus (indexed first where it is not yet), an index, or run files."""
     began = time.perf_counter()
     names = SystemNames(
-        corpus, index or (), encoder or (), runs or (), langs=lang or (), doc_langs=doc_langs
+        corpus,
+        index or (),
+        encoder or (),
+        runs or (),
+        langs=lang or (),
+        doc_langs=doc_langs,
+        modes=_modes(mode or ()),
     )
     _check_words(names, topics, qrels, output, report)
     source = _source(corpus, topics, qrels, lang, query_lang, split)
@@ -113,6 +124,16 @@ def evaluate(
         print_results(evaluations, finished, as_json=as_json)
     if report is not None and finished is not None:
         _write_report(finished, report)
+
+
+def _modes(modes: Sequence[str]) -> list[Mode]:
+    from xret.errors import ConfigError
+
+    known = {mode: mode for mode in get_args(Mode)}
+    for mode in modes:
+        if mode not in known:
+            raise ConfigError(f"no mode {mode!r}; use {', '.join(known)}")
+    return [known[mode] for mode in dict.fromkeys(modes)]
 
 
 def _check_words(
@@ -258,12 +279,13 @@ def _finish(
 
     first = evaluations[0]
     latencies = {
-        rankings.name: measure_latency(rankings.searcher, one.queries)
+        rankings.name: measure_latency(rankings.searcher, one.queries, mode=rankings.mode)
         for one in evaluations
         if isinstance(rankings := one.rankings, IndexRankings) and latency
     }
+    called = title if source is not None and source.name else Path(title).name or title
     return finished_evaluation(
-        title, evaluations,
+        called, evaluations,
         corpus=corpus_facts(
             title, source=source, queries=queries, qrels=first.qrels,
             languages=first.rankings.languages, files=files,

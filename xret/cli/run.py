@@ -12,6 +12,7 @@ import typer
 from xret.cli.options import AsJson
 from xret.cli.output import message, print_json, print_table, show_progress
 from xret.cli.systems import SystemNames, check_output, open_index
+from xret.types import Mode
 
 if TYPE_CHECKING:
     from xret.retriever.searcher import Searcher
@@ -55,6 +56,9 @@ def run(
     encoder: Annotated[
         str | None, typer.Option("--encoder", help="Name or folder of the index's encoder.")
     ] = None,
+    mode: Annotated[
+        Mode | None, typer.Option("--mode", help="By vectors, by words or by both.")
+    ] = None,
     tag: Annotated[
         str | None, typer.Option("--tag", help="Name of the run, its last column.")
     ] = None,
@@ -89,7 +93,7 @@ def run(
     try:
         doc_langs = [language_code(code) for code in doc_lang] if doc_lang else None
         found: dict[str, Sequence[Hit]] = {}
-        show_progress(_rank(searcher, queries, hits, doc_langs, found))
+        show_progress(_rank(searcher, queries, hits, doc_langs, mode, found))
         name = "-".join((tag or searcher.encoder.spec.name).split()) or "xret"
         described = _metadata(
             searcher, name, target, topics, hits, doc_langs, time.perf_counter() - began
@@ -122,6 +126,7 @@ def _rank(
     queries: Sequence[Query],
     k: int,
     doc_langs: Sequence[str] | None,
+    mode: Mode | None,
     found: dict[str, Sequence[Hit]],
 ) -> Iterator[Progress]:
     """Fill `found`, by query id; one Progress a batch."""
@@ -129,7 +134,8 @@ def _rank(
 
     for start in range(0, len(queries), BATCH):
         batch = queries[start : start + BATCH]
-        for query, hits in zip(batch, searcher.rank(batch, k, langs=doc_langs), strict=True):
+        ranked = searcher.rank(batch, k, langs=doc_langs, mode=mode)
+        for query, hits in zip(batch, ranked, strict=True):
             found[query.query_id] = hits
         yield Progress("rank", start + len(batch), len(queries), "queries")
 

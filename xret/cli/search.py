@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from xret.cli.options import AsJson, IndexArgument, LangPolicyOption, encoder_name
 from xret.cli.output import message, print_json, print_table
+from xret.types import Mode
 
 __all__ = ["search"]
 
@@ -33,7 +34,7 @@ def search(
         bool, typer.Option("--exact", help="Score every document, whatever the preset.")
     ] = False,
     mode: Annotated[
-        Literal["dense", "lexical", "hybrid"] | None,
+        Mode | None,
         typer.Option("--mode", help="By vectors (the default), by words, or by both."),
     ] = None,
     encoder: Annotated[

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from xret.eval.rankings import IndexRankings, Rankings, RunRankings
     from xret.eval.trec import Qrels
     from xret.retriever.searcher import Searcher
+    from xret.types import Mode
 
 __all__ = ["SystemNames", "check_output", "open_index", "open_systems"]
 
@@ -32,6 +33,7 @@ class SystemNames:
     runs: Sequence[Path] = ()
     langs: Sequence[str] = ()
     doc_langs: Path | None = None
+    modes: Sequence[Mode] = ()
 
 
 def check_output(path: Path) -> None:
@@ -48,17 +50,23 @@ def open_systems(
     """Every system named, indexed first where it is not yet, under names of their own.
 
     source: the corpus where there is one; None for an index with topics, or for runs alone.
-    Where runs are named, indices are only those that are named too. closing: closes them.
+    Where runs are named, indices are only those that are named too; in several modes an index is
+    as many systems. closing: closes them.
     Raises ConfigError where nothing says what to evaluate.
     """
     searchers = _searchers(names, source, closing)
     from xret.eval.rankings import IndexRankings
 
-    # One corpus by several encoders: what tells the systems apart is the encoder.
-    labels = names.encoders if len(names.encoders) > 1 else [one.name for one in searchers]
+    # A corpus's own index: what it is called by is its encoder.
+    own = source is not None and not names.indexes
+    named = [one.encoder.spec.name if own else one.name for one in searchers]
+    labels = names.encoders if len(names.encoders) > 1 else named
     indexed = [
-        IndexRankings(searcher, name=label)
+        IndexRankings(
+            searcher, name=f"{label} {mode}" if len(names.modes) > 1 else label, mode=mode
+        )
         for searcher, label in zip(searchers, labels, strict=True)
+        for mode in names.modes or (None,)
     ]
     runs = _open_runs(names, indexed, source, qrels)
     systems: list[Rankings] = [*indexed, *runs]
