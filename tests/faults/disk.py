@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 __all__ = ["Change", "Disk", "Loss", "read_record"]
@@ -38,7 +39,7 @@ def read_record(log: Path) -> Iterator[Change]:
         cuts = [end + 1]
         for length in (path_bytes, to_bytes, data_bytes):
             cuts.append(cuts[-1] + int(length))
-        path, to, data = (content[a:b] for a, b in zip(cuts, cuts[1:], strict=False))
+        path, to, data = (content[a:b] for a, b in pairwise(cuts))
         yield Change(op.decode(), path.decode(), to.decode(), int(offset), data)
         at = cuts[-1]
 
@@ -134,9 +135,7 @@ class Disk:
         self._walk(self._folders[self._root], "", loss, found)
         return found
 
-    def _walk(
-        self, folder: _Folder, path: str, loss: Loss, found: dict[str, bytes | None]
-    ) -> None:
+    def _walk(self, folder: _Folder, path: str, loss: Loss, found: dict[str, bytes | None]) -> None:
         for name, entry in sorted(loss.entries(folder).items()):
             below = f"{path}/{name}" if path else name
             if isinstance(entry, _Folder):

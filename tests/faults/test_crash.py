@@ -42,7 +42,9 @@ def rest(change: Change) -> tuple[int, bytes]:
     return change.offset, change.data
 
 
-def states(changes: list[Change], wanted: int) -> Iterator[tuple[str, int, dict[str, bytes | None]]]:
+def states(
+    changes: list[Change], wanted: int
+) -> Iterator[tuple[str, int, dict[str, bytes | None]]]:
     """(name, steps acknowledged, what the disk holds), spread evenly over all crashes."""
     rounds = max(1, wanted // (len(changes) * len(LOSSES)) + 1)
     every = max(1, len(changes) * len(LOSSES) * rounds // wanted)
