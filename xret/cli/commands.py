@@ -8,7 +8,21 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from xret.cli import corpus, evaluate, index, inspect, model, search, serve, settings, train
+from xret.cli import (
+    corpus,
+    evaluate,
+    index,
+    inspect,
+    lang,
+    model,
+    reproduce,
+    search,
+    serve,
+    settings,
+    train,
+)
+from xret.cli import run as run_command
+from xret.cli.variadic import RunsCommand
 from xret.config import read_settings
 
 __all__ = ["Interrupted", "app", "run"]
@@ -38,12 +52,15 @@ app = typer.Typer(
 )
 app.command("index")(index.index)
 app.command("search")(search.search)
-app.command("eval")(evaluate.evaluate)
+app.command("run")(run_command.run)
+app.command("eval", cls=RunsCommand)(evaluate.evaluate)
+app.command("reproduce")(reproduce.reproduce)
 app.command("serve")(serve.serve)
 app.command("info")(inspect.info)
 app.command("verify")(inspect.verify)
 app.command("config")(settings.config)
 app.add_typer(corpus.app, name="corpus")
+app.add_typer(lang.app, name="lang")
 app.add_typer(model.app, name="model")
 app.add_typer(train.app, name="train")
 
