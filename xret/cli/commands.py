@@ -15,7 +15,9 @@ from xret.cli import (
     evaluate,
     index,
     inspect,
+    lang,
     model,
+    reproduce,
     search,
     serve,
     settings,
@@ -54,6 +56,7 @@ app.command("index")(index.index)
 app.command("search")(search.search)
 app.command("run")(run_command.run)
 app.command("eval", cls=RunsCommand)(evaluate.evaluate)
+app.command("reproduce")(reproduce.reproduce)
 app.command("serve")(serve.serve)
 app.command("info")(inspect.info)
 app.command("verify")(inspect.verify)
@@ -62,6 +65,7 @@ app.command("compact")(compact.compact)
 app.command("config")(settings.config)
 app.command("doctor")(doctor.doctor)
 app.add_typer(corpus.app, name="corpus")
+app.add_typer(lang.app, name="lang")
 app.add_typer(model.app, name="model")
 app.add_typer(train.app, name="train")
 

@@ -89,11 +89,12 @@ def open_index(names: SystemNames, *, source: Corpus | None) -> Searcher:
         return _open(names.indexes[0], encoder)
     if source is None:
         return _open(str(names.target), encoder)
+    if encoder is not None:
+        return _open_with(names, source, encoder)
     folder = index_folder(_own_name(names, source))
     if not folder.is_dir():
-        _build(names, source, folder, encoder or DEFAULT_ENCODER)
-    named = None if encoder is None else encoder_name(encoder)
-    return Searcher.open(folder, encoder=named)
+        _build(names, source, folder, DEFAULT_ENCODER)
+    return Searcher.open(folder)
 
 
 def _searchers(names: SystemNames, source: Corpus | None, closing: ExitStack) -> list[Searcher]:
@@ -134,6 +135,7 @@ def _open_with(names: SystemNames, source: Corpus, encoder: str) -> Searcher:
     """The index of a corpus by one of several encoders: the corpus's own where that is it."""
     from xret.config import index_folder
     from xret.index.reader import IndexReader
+    from xret.retriever.encoder import DEFAULT_ENCODER
     from xret.retriever.searcher import Searcher
 
     own = index_folder(_own_name(names, source))
@@ -144,7 +146,8 @@ def _open_with(names: SystemNames, source: Corpus, encoder: str) -> Searcher:
         reader.close()
         if built_by == named:
             return Searcher.open(own, encoder=named)
-    folder = own.with_name(f"{own.name}--{_slug(named)}")
+    default = not own.is_dir() and named == DEFAULT_ENCODER
+    folder = own if default else own.with_name(f"{own.name}--{_slug(named)}")
     if not folder.is_dir():
         _build(names, source, folder, encoder)
     return Searcher.open(folder, encoder=named)

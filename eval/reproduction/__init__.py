@@ -1,0 +1,1 @@
+"""Published tables, the commands that answer them with xret, and whether the numbers agree."""

@@ -1,0 +1,174 @@
+"""Published tables: what stands in them, and when a number counts as reproduced."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from xret.errors import ConfigError, RunError, UnknownCorpusError
+from xret.eval.corpora.registry import CORPORA, find_collection, open_corpus
+from xret.eval.measures import measure_facts
+from xret.eval.reproduction.comparison import commands_of, reproduce_row
+from xret.eval.reproduction.table import (
+    TABLES,
+    Published,
+    PublishedTable,
+    Row,
+    find_table,
+    read_table,
+)
+from xret.retriever.encoder import ENCODERS
+from xret.retriever.languages import language_code
+
+FINE = 'title = "t"\ntolerance = 0.01\n[[rows]]\nname = "a"\ncorpus = "c"\nencoder = "e"\n'
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_row_asks_for_what_there_is(name: str) -> None:
+    """Collections, languages, splits, encoders and measures of our tables all exist."""
+    for row in find_table(name).rows:
+        if row.corpus in CORPORA:
+            choice = find_collection(row.corpus).choose(
+                [row.lang], [row.query_lang] if row.query_lang else [], split=row.split or None
+            )
+            assert len(choice.doc_langs) == 1
+        assert row.encoder in ENCODERS or row.encoder.count("/") == 1
+        for published in row.published:
+            assert measure_facts(published.measure).name == published.measure
+            assert published.place
+            assert published.url.startswith("https://")
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_what_is_indexed_is_the_documents_that_are_evaluated(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many documents by either spelling; opening a corpus fetches nothing."""
+    monkeypatch.setenv("IR_DATASETS_HOME", str(tmp_path))
+    monkeypatch.setenv("XRET_OFFLINE", "1")
+    for row in find_table(name).rows:
+        indexed = open_corpus(row.indexed)
+        evaluated = open_corpus(
+            row.corpus, doc_langs=[row.lang] if row.lang else [], split=row.split or None
+        )
+        assert indexed.count_records() == evaluated.count_records() is not None
+
+
+def test_numbers_of_the_published_tables_are_those_that_were_read() -> None:
+    """Spot checks against the pages, and the averages that the pages print."""
+    rows = {row.name: row for row in find_table("colbert-xm").rows}
+    assert rows["mmarco-fr-colbert-xm"].published[0].value == 0.269
+    assert rows["mmarco-ar-dpr-xm"].published[0].value == 0.151
+    for encoder, average in (("colbert-xm", 26.2), ("dpr-xm", 21.3)):
+        of_it = [r for n, r in rows.items() if n.startswith("mmarco") and n.endswith(encoder)]
+        values = [100 * (row.published[0].value or 0) for row in of_it]
+        assert (len(values), round(sum(values) / 14, 1)) == (14, average)
+    tydi = [row for name, row in rows.items() if name.startswith("mrtydi")]
+    for position, average in ((0, 49.0), (1, 87.5)):
+        values = [100 * (row.published[position].value or 0) for row in tydi]
+        assert (len(values), round(sum(values) / 10, 1)) == (10, average)
+    miracl = {row.name: row for row in find_table("miracl").rows}
+    assert [p.value for p in miracl["miracl-sw-mdpr"].published] == [0.2990, 0.6158]
+    assert sum(name.endswith("-mdpr") for name in miracl) == 18
+
+
+def test_a_number_that_nobody_read_is_not_stated() -> None:
+    for name in ("clirudit", "hc4"):
+        assert all(p.value is None for row in find_table(name).rows for p in row.published)
+
+
+def test_rows_of_one_language_index_that_language() -> None:
+    rows = {row.name: row for table in TABLES for row in find_table(table).rows}
+    for row in rows.values():
+        if row.lang and row.index_corpus:
+            assert language_code(row.index_corpus.split("/")[-1]) == language_code(row.lang)
+    commands = commands_of(rows["hc4-zho-bge-m3"], Path("kept"))
+    assert commands == (
+        ("xret", "corpus", "pull", "hc4", "--lang", "zho", "--query-lang", "eng",
+         "--split", "test"),
+        ("xret", "model", "pull", "bge-m3"),
+        ("xret", "index", "--corpus", "hc4/zho", "--output", "kept/hc4-zho-bge-m3",
+         "--encoder", "bge-m3"),
+        ("xret", "eval", "hc4", "--lang", "zho", "--query-lang", "eng", "--split", "test",
+         "--index", "kept/hc4-zho-bge-m3", "--measure", "nDCG@20", "--measure", "AP",
+         "--measure", "R@1000", "--json"),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("measured", "outcome"),
+    [(0.26, "match"), (0.25, "match"), (0.27, "match"), (0.2489, "miss"), (0.2711, "miss")],
+)
+def test_a_match_is_within_the_tolerance_at_both_ends(measured: float, outcome: str) -> None:
+    row = Row("r", "demo", "xret-static", (Published("RR@10", 0.26, "p", "u"),))
+    table = PublishedTable("t", "t", "", 0.01, "", (row,))
+    results = [
+        {"query_lang": "en", "doc_lang": "fr", "measures": {"RR@10": 0.9}},
+        {"query_lang": "en", "doc_lang": None, "measures": {"RR@10": 0.8}},
+        {"query_lang": None, "doc_lang": None, "measures": {"RR@10": measured}},
+    ]
+
+    def shell(command: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(command, 0, json.dumps({"results": results}))
+
+    number = reproduce_row(row, table, Path("f"), shell=shell).numbers[0]
+    assert (number.outcome, number.measured) == (outcome, measured)
+
+
+def test_a_command_that_fails_ends_the_row_and_is_named() -> None:
+    row = Row("r", "clirudit", "bge-m3", (Published("RR@10", 0.26, "p", "u"),), lang="fr")
+    table = PublishedTable("t", "t", "", 0.01, "", (row,))
+    run: list[tuple[str, ...]] = []
+
+    def shell(command: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+        run.append(command)
+        return subprocess.CompletedProcess(command, int(command[1] == "model"), "")
+
+    result = reproduce_row(row, table, Path("f"), shell=shell)
+    assert [command[1] for command in run] == ["corpus", "model"]
+    assert result.failure.startswith("xret model pull bge-m3 failed")
+    assert "xret corpus pull clirudit --lang fr; xret model pull bge-m3" in result.failure
+    assert (result.numbers[0].outcome, result.numbers[0].difference) == ("failed", None)
+
+
+def test_an_answer_without_results_is_said() -> None:
+    row = Row("r", "demo", "xret-static", (Published("RR@10", None, "", ""),))
+    table = PublishedTable("t", "t", "", 0.01, "", (row,))
+    with pytest.raises(RunError, match="no results"):
+        reproduce_row(
+            row, table, Path("f"),
+            shell=lambda command: subprocess.CompletedProcess(command, 0, "{}"),
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "title = ",
+        FINE,
+        FINE + "published = []",
+        FINE + 'published = [{ measure = "RR@10", value = 37.2 }]',
+        FINE + 'published = [{ measure = "RR@10", source = "nowhere" }]',
+        FINE + "published = [{ value = 0.3 }]",
+        FINE + 'tag = "x"\npublished = [{ measure = "RR@10" }]',
+        (FINE + 'published = [{ measure = "RR@10" }]').replace("0.01", "3"),
+    ],
+)
+def test_a_table_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "t.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"t\.toml"):
+        read_table(path)
+
+
+def test_a_table_of_ones_own_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(FINE + 'published = [{ measure = "RR@10", value = 1 }]', encoding="utf-8")
+    found = find_table(str(path))
+    assert (found.name, found.rows[0].published[0].value, found.rows[0].indexed) == (
+        "mine", 1.0, "c",
+    )  # fmt: skip
+    with pytest.raises(UnknownCorpusError, match="did you mean miracl"):
+        find_table("mircl")
