@@ -95,7 +95,7 @@ def best(scores: FloatArray, k: int) -> IntArray:
 
 
 class Ours:
-    """Candidates (or every passage), int8 scores, fine scores of the best, as the reader does."""
+    """Candidates, or the best of an int8 scan of all, by fine scores, as the reader does."""
 
     def __init__(self, vectors: Int8Vectors, n_candidates: int) -> None:
         self.vectors, self.n = vectors, n_candidates
@@ -105,11 +105,11 @@ class Ours:
     def __call__(self, query: FloatArray) -> IntArray:
         which = self.candidates.search(query[None], self.n)[0] if self.candidates else None
         arrays = (self.vectors.codes, self.vectors.scales, self.offsets)
-        scores = score_passages(query_codes(query[None]), *arrays, which=which)[0]
-        top = best(scores, FINE)
-        top = np.sort(top if which is None else which[top])
-        fine = fine_scores(query_codes(query[None], fine=True), *arrays, which=top)[0]
-        return top[best(fine, K)]
+        if which is None:
+            scores = score_passages(query_codes(query[None]), *arrays)[0]
+            which = np.sort(best(scores, FINE))
+        fine = fine_scores(query_codes(query[None], fine=True), *arrays, which=which)[0]
+        return which[best(fine, K)]
 
 
 def peers(values: FloatArray, *, slow: bool) -> dict[str, Callable[[], Search]]:
