@@ -2,6 +2,7 @@
 
 The trained codec is a residual one (as in PLAID, Santhanam et al. 2022): a vector is its
 nearest centroid plus a residual with 2**bits levels a dimension and one scale a vector.
+A passage of several vectors has a mean of its own besides (`xret.index.passage_means`).
 Vectors are rotated first, so that a residual is spread evenly over its dimensions and looks
 Gaussian, which is what the levels are made for (Lloyd 1982, Max 1960). Centroids, levels
 and rotation are small integers: products of codes are exact on every machine.
@@ -18,31 +19,36 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from xret.errors import ConfigError, DamagedIndexError, DimensionMismatchError
+from xret.errors import DamagedIndexError, DimensionMismatchError
 from xret.index.centroids import MAX_CENTROIDS, nearest
-from xret.index.levels import (
-    GAUSSIAN_LEVELS,
-    bfloat16,
-    integer_levels,
-    level_bounds,
-    packed,
-    unpacked,
+from xret.index.levels import integer_levels, nearest_levels, packed, unpacked
+from xret.index.passage_means import (
+    MEAN_BITS,
+    coded_means,
+    decoded_means,
+    means_of,
+    passage_blocks,
 )
-from xret.index.query_codes import MAX_CODE, rounded
 from xret.index.rotation import Rotation
 from xret.index.segment import Coded, padded, quantize, widened
-from xret.types import FloatArray
+from xret.types import FloatArray, IntArray
 
-__all__ = ["Codec", "Int8Codec", "ResidualCodec", "train_codec"]
+__all__ = ["CENTROID_BITS", "Codec", "Int8Codec", "ResidualCodec"]
 
 BLOCK_ROWS = 2**13
-ROWS_PER_CENTROID = 8
-MOST_CENTROIDS = 2**14
-ITERATIONS = 5
+
+CENTROID_BITS = 4
+"""A dimension of a stored centroid: what it is off by goes into the residuals."""
+
+_CENTROID_LEVELS = integer_levels(CENTROID_BITS)
 
 
 class Codec(Protocol):
-    """Turns vectors into codes and back. levels: int8 (2**bits,), empty for 8 bits."""
+    """Turns vectors into codes and back. levels: int8 (2**bits,), empty for 8 bits.
+
+    offsets: (p + 1,) of the passages that own the vectors; None where each is a passage.
+    mean_bytes: of a passage's coded mean, 0 where the codec keeps none.
+    """
 
     @property
     def bits(self) -> int: ...
@@ -59,13 +65,16 @@ class Codec(Protocol):
     @property
     def n_centroids(self) -> int: ...
 
+    @property
+    def mean_bytes(self) -> int: ...
+
     def rotate(self, values: FloatArray) -> FloatArray:
         """(q, d) query vectors as the codes see them: (q, width)."""
         ...
 
-    def encode(self, values: FloatArray) -> Coded: ...
+    def encode(self, values: FloatArray, offsets: IntArray | None = None) -> Coded: ...
 
-    def decode(self, coded: Coded) -> FloatArray: ...
+    def decode(self, coded: Coded, offsets: IntArray | None = None) -> FloatArray: ...
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]: ...
 
@@ -77,6 +86,7 @@ class Int8Codec:
     dim: int
     bits: int = 8
     n_centroids: int = 0
+    mean_bytes: int = 0
 
     @property
     def code_bytes(self) -> int:
@@ -89,12 +99,16 @@ class Int8Codec:
     def rotate(self, values: FloatArray) -> FloatArray:
         return np.pad(values, ((0, 0), (0, self.code_bytes - self.dim)))
 
-    def encode(self, values: FloatArray) -> Coded:
+    def encode(
+        self, values: FloatArray, offsets: IntArray | None = None  # noqa: ARG002
+    ) -> Coded:  # fmt: skip
         """(t, d) float32 → codes. Raises ValueError for a vector of zeros or not finite."""
         _check_dim(values, self.dim)
         return quantize(values)
 
-    def decode(self, coded: Coded) -> FloatArray:
+    def decode(
+        self, coded: Coded, offsets: IntArray | None = None  # noqa: ARG002
+    ) -> FloatArray:  # fmt: skip
         codes = coded.codes.view(np.int8)[:, : self.dim]
         values: FloatArray = codes * widened(coded.scales)[:, None]
         return values
@@ -105,16 +119,27 @@ class Int8Codec:
 
 @dataclass(frozen=True, slots=True)
 class ResidualCodec:
-    """Centroid and residual: value ≈ centroid + levels[code] × scale, all of them rotated.
+    """value ≈ centroid + levels[code] × scale, and + its passage's mean where `with_means`.
 
-    centroid_codes: (K, width) int8 and centroid_scales: (K,) bfloat16 bits, rotated;
-    levels: (2**bits,) int8, rising. width: the dimensions of codes, a multiple of 8.
+    All of them are rotated. centroid_codes: (K, width) int8, each one of the levels of
+    `CENTROID_BITS`; centroid_scales: (K,) bfloat16 bits; levels: (2**bits,) int8, rising.
+    width: the dimensions of codes, a multiple of 8.
     """
 
     rotation: Rotation
     centroid_codes: npt.NDArray[np.int8]
     centroid_scales: npt.NDArray[np.uint16]
     levels: npt.NDArray[np.int8]
+    with_means: bool = False
+
+    @classmethod
+    def of(
+        cls, rotation: Rotation, centroids: FloatArray, *, bits: int, with_means: bool = False
+    ) -> ResidualCodec:
+        """The codec of these centroids: (K, width) float32, rotated."""
+        codes, scales = nearest_levels(centroids, _CENTROID_LEVELS)
+        held = _CENTROID_LEVELS[unpacked(codes, CENTROID_BITS)]
+        return cls(rotation, held, scales, integer_levels(bits), with_means)
 
     @property
     def dim(self) -> int:
@@ -136,67 +161,88 @@ class ResidualCodec:
     def n_centroids(self) -> int:
         return len(self.centroid_scales)
 
+    @property
+    def mean_bytes(self) -> int:
+        return self.width * MEAN_BITS // 8 if self.with_means else 0
+
     def rotate(self, values: FloatArray) -> FloatArray:
         return self.rotation.forward(values)
 
-    def encode(self, values: FloatArray) -> Coded:
+    def encode(self, values: FloatArray, offsets: IntArray | None = None) -> Coded:
         """(t, d) float32 → codes, in blocks: memory beyond the codes is a few MB.
 
-        Every vector's codes depend on that vector alone. Raises ValueError for a vector that
-        is not finite.
+        A vector's codes depend on its passage alone. Raises ValueError for a vector that is
+        not finite.
         """
         _check_dim(values, self.dim)
+        offsets = np.arange(len(values) + 1) if offsets is None else offsets
         codes = np.empty((len(values), self.code_bytes), np.uint8)
-        scales = np.empty(len(values), np.uint16)
-        near = np.empty(len(values), np.uint16)
-        for first in range(0, len(values), BLOCK_ROWS):
-            rows = slice(first, first + BLOCK_ROWS)
+        scales, near = np.empty(len(values), np.uint16), np.empty(len(values), np.uint16)
+        means = _no_means(len(offsets) - 1, self.mean_bytes) if self.with_means else None
+        for passages, rows in passage_blocks(offsets, BLOCK_ROWS):
             if not np.isfinite(values[rows]).all():
                 raise ValueError("an encoder returned a vector that is not finite")
-            rotated = self.rotate(values[rows])
-            near[rows] = nearest(rotated, self.centroid_codes, self.centroid_scales)
-            codes[rows], scales[rows] = self._residual_codes(rotated - self._centroids(near[rows]))
-        return Coded(codes, scales, near)
+            rest = self.rotate(values[rows])
+            near[rows] = nearest(rest, self.centroid_codes, self.centroid_scales)
+            rest -= self._centroids(near[rows])
+            if means is not None:
+                own = offsets[passages.start : passages.stop + 1] - offsets[passages.start]
+                made = coded_means(means_of(rest, own))
+                means.codes[passages], means.scales[passages] = made.codes, made.scales
+                rest -= np.repeat(decoded_means(made), np.diff(own), axis=0)
+            codes[rows], scales[rows] = nearest_levels(rest, self.levels)
+        return Coded(codes, scales, near, means)
 
-    def decode(self, coded: Coded) -> FloatArray:
+    def decode(self, coded: Coded, offsets: IntArray | None = None) -> FloatArray:
         """The vectors that codes stand for: (t, d) float32, in blocks."""
-        if coded.centroids is None:
-            raise DamagedIndexError("codes of a trained codec lack their centroids")
+        offsets = np.arange(len(coded) + 1) if offsets is None else offsets
+        means = coded.means
+        if coded.centroids is None or (means is None) == self.with_means:
+            raise DamagedIndexError("codes of a trained codec lack their centroids or means")
         values = np.empty((len(coded), self.dim), np.float32)
-        for first in range(0, len(coded), BLOCK_ROWS):
-            rows = slice(first, first + BLOCK_ROWS)
+        for passages, rows in passage_blocks(offsets, BLOCK_ROWS):
             residuals = self.levels[unpacked(coded.codes[rows], self.bits)]
             rotated = residuals * widened(coded.scales[rows])[:, None]
             rotated += self._centroids(coded.centroids[rows])
+            if means is not None:
+                lengths = np.diff(offsets[passages.start : passages.stop + 1])
+                rotated += np.repeat(decoded_means(means.rows(passages)), lengths, axis=0)
             values[rows] = self.rotation.backward(rotated)
         return values
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """What `from_arrays` makes this codec from again."""
+        codes = np.searchsorted(_CENTROID_LEVELS, self.centroid_codes).astype(np.uint8)
         return {
             **self.rotation.arrays(),
-            "centroid_codes": self.centroid_codes,
+            "centroid_codes": packed(codes, CENTROID_BITS),
             "centroid_scales": self.centroid_scales,
             "levels": self.levels,
+            "with_means": np.array([self.with_means], np.uint8),
         }
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> ResidualCodec:
         """Raises DamagedIndexError for arrays that no codec has: they may be anyone's."""
         rotation = Rotation.from_arrays(arrays)
-        codes, scales, levels = (
+        codes, scales, levels, means = (
             _array(arrays, name, dtype, ndim)
             for name, dtype, ndim in (
-                ("centroid_codes", "i1", 2), ("centroid_scales", "<u2", 1), ("levels", "i1", 1)
+                ("centroid_codes", "u1", 2), ("centroid_scales", "<u2", 1), ("levels", "i1", 1),
+                ("with_means", "u1", 1),
             )
         )  # fmt: skip
         if len(levels) not in (2, 4, 16) or (np.diff(levels.astype(np.int16)) <= 0).any():
             raise DamagedIndexError(f"a codec's levels are {levels.tolist()[:16]}")
-        if codes.shape != (len(scales), rotation.width) or not 1 <= len(scales) <= MAX_CENTROIDS:
+        shape = (len(scales), rotation.width * CENTROID_BITS // 8)
+        if codes.shape != shape or not 1 <= len(scales) <= MAX_CENTROIDS:
             raise DamagedIndexError(f"a codec has {len(scales)} centroids of shape {codes.shape}")
         if not np.isfinite(widened(scales)).all() or (widened(scales) < 0).any():
             raise DamagedIndexError("a codec's centroid is not finite")
-        return cls(rotation, codes, scales, levels)
+        if means.tolist() not in ([0], [1]):
+            raise DamagedIndexError(f"whether a codec has means is {means.tolist()[:4]}")
+        held = _CENTROID_LEVELS[unpacked(codes, CENTROID_BITS)]
+        return cls(rotation, held, scales, levels, bool(means[0]))
 
     def _centroids(self, near: npt.NDArray[np.uint16]) -> FloatArray:
         """(t,) numbers → (t, width) float32."""
@@ -204,81 +250,11 @@ class ResidualCodec:
         values: FloatArray = self.centroid_codes[near] * scales[:, None]
         return values
 
-    def _residual_codes(
-        self, residuals: FloatArray
-    ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint16]]:
-        """(t, width) → packed codes, and the scales of least squared error."""
-        deviations = np.sqrt(np.einsum("ij,ij->i", residuals, residuals) / np.float32(self.width))
-        bounds = level_bounds(self.bits)
-        codes = np.zeros(residuals.shape, np.uint8)
-        for bound in bounds:
-            codes += residuals > (bound * deviations)[:, None]
-        levels = self.levels[codes].astype(np.float32)
-        products = np.einsum("ij,ij->i", levels, residuals)
-        scales = bfloat16(products / np.einsum("ij,ij->i", levels, levels))
-        return packed(codes, self.bits), scales
 
-
-def train_codec(
-    values: FloatArray,
-    *,
-    bits: int,
-    seed: int = 0,
-    n_centroids: int | None = None,
-    threads: int = 1,
-) -> ResidualCodec:
-    """A codec for vectors like these, the same for the same values and seed.
-
-    values: (t, d) float32, t >= 1; about 2**17 are enough. n_centroids: None takes a power
-    of two, one for at least `ROWS_PER_CENTROID` vectors and at most `MOST_CENTROIDS`.
-    Centroids are those of k-means (Lloyd) over int8 codes with our own integer kernel, some
-    ten times as fast as float32 clustering where the CPU multiplies bytes, and the same on
-    every machine.
-    """
-    if bits not in GAUSSIAN_LEVELS:
-        raise ConfigError(f"a trained codec has 1, 2 or 4 bits a dimension, not {bits}")
-    if not len(values) or not np.isfinite(values).all():
-        raise ConfigError(f"{len(values)} vectors to train on; there must be one, all finite")
-    rng = np.random.default_rng(seed)
-    rotation = Rotation.drawn(values.shape[1], rng)
-    wanted = n_centroids or min(MOST_CENTROIDS, _power_of_two(len(values) // ROWS_PER_CENTROID))
-    rotated = np.empty((len(values), rotation.width), np.float32)
-    for first in range(0, len(values), BLOCK_ROWS):
-        rotated[first : first + BLOCK_ROWS] = rotation.forward(values[first : first + BLOCK_ROWS])
-    codes, scales = _clustered(rotated, min(wanted, len(values)), rng, threads)
-    return ResidualCodec(rotation, codes, scales, integer_levels(bits))
-
-
-def _power_of_two(number: int) -> int:
-    """The largest that is not above the number, at least 1."""
-    return 1 << max(0, number.bit_length() - 1)
-
-
-def _clustered(
-    values: FloatArray, k: int, rng: np.random.Generator, threads: int
-) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.uint16]]:
-    """k-means → (k, width) int8 codes and (k,) bfloat16 scales of the centroids."""
-    codes, scales = _int8(values[np.sort(rng.choice(len(values), k, replace=False))])
-    for _ in range(ITERATIONS):
-        sums, counts = np.zeros((k, values.shape[1]), np.float64), np.zeros(k, np.int64)
-        for first in range(0, len(values), BLOCK_ROWS):
-            block = values[first : first + BLOCK_ROWS]
-            near = nearest(block, codes, scales, threads=threads)
-            order = np.argsort(near, kind="stable")
-            found, starts = np.unique(near[order], return_index=True)
-            sums[found] += np.add.reduceat(block[order], starts, axis=0)
-            counts += np.bincount(near, minlength=k)
-        empty = np.flatnonzero(counts == 0)
-        sums[empty] = values[np.sort(rng.choice(len(values), len(empty), replace=False))]
-        codes, scales = _int8((sums / np.maximum(counts, 1)[:, None]).astype(np.float32))
-    return codes, scales
-
-
-def _int8(values: FloatArray) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.uint16]]:
-    """(k, d) → int8 codes and bfloat16 scales; a row of zeros stays one."""
-    _, units = rounded(values, levels=MAX_CODE)
-    scales = ((units.view(np.uint32) + np.uint32(0xFFFF)) >> 16).astype(np.uint16)
-    return np.rint(values / widened(scales)[:, None]).astype(np.int8), scales
+def _no_means(n_passages: int, mean_bytes: int) -> Coded:
+    """Room for the means of passages."""
+    codes = np.empty((n_passages, mean_bytes), np.uint8)
+    return Coded(codes, np.empty(n_passages, np.uint16))
 
 
 def _array(

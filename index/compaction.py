@@ -104,14 +104,15 @@ class Compaction:
         records, codecs = catalog.segments(), catalog.codecs()
         number = max(codecs, default=0)
         vectors = sum(record.vectors for record in records.values())
-        if bits == 8 or vectors < recoding.CODEC_ROWS:
+        passages = sum(record.passages for record in records.values())
+        if not recoding.wants_codec(bits, vectors=vectors, passages=passages):
             return
         if number and vectors < OUTGROWN * codecs[number]:
             return
         known = self._codecs(catalog)
         sources = [(self._read(catalog, r, known), known.get(r.codec)) for r in records.values()]
         made = recoding.train(
-            [(segment.coded, codec) for segment, codec in sources],
+            [(segment.coded, segment.offsets, codec) for segment, codec in sources],
             bits=bits, dim=int(catalog.setting("dim")),
         )  # fmt: skip
         prepare_folder(self.folder / "codec")
@@ -164,6 +165,7 @@ class Compaction:
             self.folder, record, catalog.files().get(record.folder, []),
             code_bytes=padded(int(catalog.setting("dim"))) if codec is None else codec.code_bytes,
             n_centroids=0 if codec is None else codec.n_centroids,
+            mean_bytes=0 if codec is None else codec.mean_bytes,
         )  # fmt: skip
 
 
@@ -201,13 +203,13 @@ def _merged(
     coded, lengths, counts, spans = [], [np.empty(0, np.int64)], [np.empty(0, np.int64)], []
     for segment, alive in parts:
         passages, starts = segment.passages(alive)
-        sizes = segment.offsets[passages + 1] - segment.offsets[passages]
-        first = segment.offsets[passages] - (np.cumsum(sizes) - sizes)
-        made = segment.coded.rows(np.repeat(first, sizes) + np.arange(sizes.sum()))
+        made, offsets = recoding.selected(segment.coded, segment.offsets, passages)
         if segment.codec != current:
-            made = recoding.recoded(made, codecs[current], before=codecs.get(segment.codec))
+            made = recoding.recoded(
+                made, codecs[current], offsets=offsets, before=codecs.get(segment.codec)
+            )
         coded.append(made)
-        lengths.append(sizes)
+        lengths.append(np.diff(offsets))
         counts.append(np.diff([*starts, len(passages)]))
         whole = np.full((len(passages), 2), -1, np.int32)
         spans.append(whole if segment.spans is None else segment.spans[passages])

@@ -48,22 +48,22 @@ def _file_faults(folder: Path, catalog: Catalog) -> Iterator[str]:
     with catalog.snapshot():
         files, dim = catalog.files(), int(catalog.setting("dim"))
         records, codecs = catalog.segments().values(), catalog.codecs()
-    widths = {0: (padded(dim), 0)}
+    widths = {0: (padded(dim), 0, 0)}
     for number in codecs:
         try:
             codec = read_codec(folder, number, files.get(codec_folder(number), []))
-            widths[number] = (codec.code_bytes, codec.n_centroids)
+            widths[number] = (codec.code_bytes, codec.n_centroids, codec.mean_bytes)
         except DamagedIndexError as error:
             yield str(error)
     for record in records:
         if record.codec not in widths:
             yield f"{folder / record.folder}: its codec {record.codec} cannot be read"
             continue
-        code_bytes, n_centroids = widths[record.codec]
+        code_bytes, n_centroids, mean_bytes = widths[record.codec]
         try:
             read_segment(
                 folder, record, files.get(record.folder, []),
-                code_bytes=code_bytes, n_centroids=n_centroids,
+                code_bytes=code_bytes, n_centroids=n_centroids, mean_bytes=mean_bytes,
             )  # fmt: skip
         except DamagedIndexError as error:
             yield str(error)

@@ -10,7 +10,15 @@ import numpy.typing as npt
 from xret.index.query_codes import MAX_CODE
 from xret.types import FloatArray
 
-__all__ = ["GAUSSIAN_LEVELS", "bfloat16", "integer_levels", "level_bounds", "packed", "unpacked"]
+__all__ = [
+    "GAUSSIAN_LEVELS",
+    "bfloat16",
+    "integer_levels",
+    "level_bounds",
+    "nearest_levels",
+    "packed",
+    "unpacked",
+]
 
 GAUSSIAN_LEVELS: Mapping[int, tuple[float, ...]] = {
     1: (0.7979,),
@@ -38,6 +46,24 @@ def level_bounds(bits: int) -> FloatArray:
     levels = np.concatenate([-positive[::-1], positive])
     bounds: FloatArray = ((levels[1:] + levels[:-1]) / 2).astype(np.float32)
     return bounds
+
+
+def nearest_levels(
+    values: FloatArray, levels: npt.NDArray[np.int8]
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint16]]:
+    """(t, width) → packed codes of `integer_levels`, bfloat16 scales of least squared error.
+
+    Sums run over one row in NumPy's own order, which is that of its length alone: the codes
+    of a row are the same whatever the other rows and the machine are.
+    """
+    bits = len(levels).bit_length() - 1
+    deviations = np.sqrt(np.square(values).sum(axis=1) / np.float32(values.shape[1]))
+    codes = np.zeros(values.shape, np.uint8)
+    for bound in level_bounds(bits):
+        codes += values > (bound * deviations)[:, None]
+    chosen = levels[codes].astype(np.float32)
+    scales = (chosen * values).sum(axis=1) / np.square(chosen).sum(axis=1)
+    return packed(codes, bits), bfloat16(scales)
 
 
 def bfloat16(values: FloatArray) -> npt.NDArray[np.uint16]:

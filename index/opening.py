@@ -119,11 +119,12 @@ class OpenFiles:
         return files, read_codec(self.folder, number, files)
 
     def _read(self, record: SegmentRecord, files: list[StoredFile], *, verify: bool) -> Segment:
-        code_bytes, n_centroids = padded(self.dim), 0
+        code_bytes, n_centroids, mean_bytes = padded(self.dim), 0, 0
         if record.codec:
             codec = self._codecs[record.codec][1]
             code_bytes, n_centroids = codec.code_bytes, codec.n_centroids
+            mean_bytes = codec.mean_bytes
         return read_segment(
             self.folder, record, files,
-            code_bytes=code_bytes, n_centroids=n_centroids, verify=verify,
+            code_bytes=code_bytes, n_centroids=n_centroids, mean_bytes=mean_bytes, verify=verify,
         )  # fmt: skip

@@ -13,7 +13,7 @@ from xret.index.files import StoredFile
 from xret.index.recoding import concatenated
 from xret.index.segment import Coded
 from xret.index.stored import SegmentRecord, place_of, with_deleted
-from xret.types import Document
+from xret.types import Document, IntArray
 
 __all__ = ["PendingSegment", "Span", "WrittenSegment"]
 
@@ -42,6 +42,11 @@ class PendingSegment:
     superseded: list[tuple[str, bytes]] = field(default_factory=list)
     touched: set[str] = field(default_factory=set)
 
+    @property
+    def offsets(self) -> IntArray:
+        """(p + 1,) of the passages into the vectors."""
+        return np.cumsum([0, *self.lengths], dtype=np.int64)
+
     def codes(self) -> Coded:
         """All vectors, as one."""
         return concatenated(self.coded)
@@ -66,7 +71,7 @@ class PendingSegment:
 
             lexical = segment_arrays([terms or () for terms in self.terms])
         return {
-            "offsets": np.cumsum([0, *self.lengths], dtype=np.int64),
+            "offsets": self.offsets,
             "documents": np.cumsum([0, *counts], dtype=np.int64) if several else None,
             "spans": np.array(pairs, np.int32) if several else None,
             **lexical,

@@ -31,7 +31,7 @@ from xret.index.segment import (
     write_segment,
 )
 from xret.index.stored import SegmentRecord, codec_folder
-from xret.types import FloatArray
+from xret.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from xret.index.codec import ResidualCodec
@@ -40,6 +40,7 @@ __all__ = [
     "CODEC_ROWS",
     "DEFAULT_PRESET",
     "PRESETS",
+    "Source",
     "concatenated",
     "decoded",
     "first_codec",
@@ -49,7 +50,9 @@ __all__ = [
     "recode_segment",
     "recoded",
     "sampled",
+    "selected",
     "train",
+    "wants_codec",
     "write_codec",
 ]
 
@@ -57,6 +60,9 @@ PRESETS: Mapping[str, int] = {"exact": 8, "balanced": 2, "compact": 1}
 """Bits a dimension of a document vector, once the index is large."""
 
 NamedSegment = tuple[SegmentRecord, list[StoredFile]]
+
+Source = tuple[Coded, IntArray, "ResidualCodec | None"]
+"""Coded vectors, the offsets of their passages, and the codec, None for 8 bits."""
 
 DEFAULT_PRESET = "balanced"
 CODEC_ROWS = 1 << 18
@@ -72,44 +78,77 @@ def preset_bits(preset: str) -> int:
     return PRESETS[preset]
 
 
-def train(
-    sources: Sequence[tuple[Coded, ResidualCodec | None]], *, bits: int, dim: int
-) -> ResidualCodec:
-    """A codec for the vectors of these segments, trained on an even sample of them.
+def wants_codec(bits: int, *, vectors: int, passages: int) -> bool:
+    """Whether an index of so many vectors, deleted ones included, leaves 8 bits for a codec.
 
-    sources: each with the codec that it is coded with, None for 8 bits.
+    A bi-encoder's index, one vector a passage, leaves them for 1 bit alone, where the fewest
+    bytes are asked for: its 8-bit codes are d bytes a passage, fewer than the text has, and
+    nothing is lost in their ranking.
     """
-    from xret.index.codec import train_codec
-
-    return train_codec(sampled(sources, dim), bits=bits)
-
-
-def sampled(sources: Sequence[tuple[Coded, ResidualCodec | None]], dim: int) -> FloatArray:
-    """(t, d) float32: at most `TRAIN_ROWS` of the vectors, evenly spaced over all of them."""
-    total = sum(len(source) for source, _ in sources)
-    wanted = np.unique(np.linspace(0, total - 1, min(total, TRAIN_ROWS)).astype(np.int64))
-    parts, first = [], 0
-    for source, codec in sources:
-        rows = wanted[(wanted >= first) & (wanted < first + len(source))] - first
-        parts.append(decoded(source.rows(rows), codec)[:, :dim])
-        first += len(source)
-    return np.concatenate(parts)
+    single = vectors == passages
+    return bits < 8 and vectors >= CODEC_ROWS and (bits == 1 or not single)
 
 
-def decoded(coded: Coded, codec: ResidualCodec | None = None) -> FloatArray:
-    """(t, d) float32 of a codec's codes; of 8-bit codes with their padding, (t, padded(d))."""
+def train(sources: Sequence[Source], *, bits: int, dim: int) -> ResidualCodec:
+    """A codec for the vectors of these segments, trained on an even sample of them."""
+    from xret.index.clustering import train_codec
+
+    values, offsets = sampled(sources, dim)
+    return train_codec(values, bits=bits, offsets=offsets)
+
+
+def sampled(sources: Sequence[Source], dim: int) -> tuple[FloatArray, IntArray]:
+    """(t, d) float32 of some passages, evenly spaced over all of them, and their offsets.
+
+    As many as own about `TRAIN_ROWS` vectors, or all where there are fewer.
+    """
+    vectors = sum(len(coded) for coded, _, _ in sources)
+    total = sum(len(offsets) - 1 for _, offsets, _ in sources)
+    share = min(total, max(1, total * TRAIN_ROWS // vectors))
+    wanted = np.unique(np.linspace(0, total - 1, share).astype(np.int64))
+    parts, lengths, first = [], [], 0
+    for coded, offsets, codec in sources:
+        last = first + len(offsets) - 1
+        which = wanted[(wanted >= first) & (wanted < last)] - first
+        some, own = selected(coded, offsets, which)
+        parts.append(decoded(some, codec, offsets=own)[:, :dim])
+        lengths.append(np.diff(own))
+        first = last
+    return np.concatenate(parts), np.cumsum([0, *np.concatenate(lengths)], dtype=np.int64)
+
+
+def selected(coded: Coded, offsets: IntArray, which: IntArray) -> tuple[Coded, IntArray]:
+    """The vectors of the passages of these numbers, and their offsets."""
+    lengths = offsets[which + 1] - offsets[which]
+    own = np.cumsum([0, *lengths], dtype=np.int64)
+    rows = np.repeat(offsets[which] - own[:-1], lengths) + np.arange(own[-1])
+    return coded.rows(rows, which), own
+
+
+def decoded(
+    coded: Coded, codec: ResidualCodec | None = None, *, offsets: IntArray | None = None
+) -> FloatArray:
+    """(t, d) float32 of a codec's codes; of 8-bit codes with their padding, (t, padded(d)).
+
+    offsets: of the passages that own the vectors, None where each is one.
+    """
     if coded.centroids is not None and codec is not None:
-        return codec.decode(coded)
+        return codec.decode(coded, offsets)
     values: FloatArray = coded.codes.view(np.int8) * widened(coded.scales)[:, None]
     return values
 
 
-def recoded(coded: Coded, codec: ResidualCodec, *, before: ResidualCodec | None = None) -> Coded:
-    """The same vectors in the codes of a codec, made in blocks."""
-    parts = [
-        codec.encode(decoded(coded.rows(slice(first, first + BLOCK_ROWS)), before)[:, : codec.dim])
-        for first in range(0, len(coded), BLOCK_ROWS)
-    ]
+def recoded(
+    coded: Coded, codec: ResidualCodec, *, offsets: IntArray, before: ResidualCodec | None = None
+) -> Coded:
+    """The same vectors in the codes of a codec, made in blocks of whole passages."""
+    from xret.index.passage_means import passage_blocks
+
+    parts = []
+    for passages, rows in passage_blocks(offsets, BLOCK_ROWS):
+        own = offsets[passages.start : passages.stop + 1] - offsets[passages.start]
+        values = decoded(coded.rows(rows, passages), before, offsets=own)
+        parts.append(codec.encode(values[:, : codec.dim], own))
     return concatenated(parts)
 
 
@@ -117,10 +156,12 @@ def concatenated(parts: Iterable[Coded]) -> Coded:
     """Vectors of one codec, one after the other."""
     made = list(parts)
     centroids = [part.centroids for part in made if part.centroids is not None]
+    means = [part.means for part in made if part.means is not None]
     return Coded(
         np.concatenate([part.codes for part in made]),
         np.concatenate([part.scales for part in made]),
         np.concatenate(centroids) if centroids else None,
+        concatenated(means) if means else None,
     )
 
 
@@ -145,17 +186,17 @@ def read_codec(index: Path, number: int, files: Sequence[StoredFile]) -> Residua
 
 
 def first_codec(
-    folder: Path, earlier: Sequence[NamedSegment], coded: Coded, *, bits: int, dim: int
+    folder: Path, earlier: Sequence[NamedSegment], last: Source, *, bits: int, dim: int
 ) -> tuple[ResidualCodec, list[StoredFile], list[NamedSegment]]:
-    """Train codec 1 on the 8-bit segments there are and on `coded`, and recode the segments.
+    """Train codec 1 on the 8-bit segments there are and on `last`, and recode the segments.
 
     Returns it, its files, and the segments in its codes, all written and named by no commit.
     """
     segments = [
         read_segment(folder, record, files, code_bytes=padded(dim)) for record, files in earlier
     ]
-    sources = [*(segment.coded for segment in segments), coded]
-    codec = train([(one, None) for one in sources], bits=bits, dim=dim)
+    sources = [*((segment.coded, segment.offsets, None) for segment in segments), last]
+    codec = train(sources, bits=bits, dim=dim)
     prepare_folder(folder / "codec")
     files = write_codec(folder, 1, codec)
     made = [
@@ -175,7 +216,7 @@ def recode_segment(
         "offsets": segment.offsets, "documents": segment.documents, "spans": segment.spans,
         **segment.arrays,
     }  # fmt: skip
-    coded = recoded(segment.coded, codec[1], before=before)
+    coded = recoded(segment.coded, codec[1], offsets=segment.offsets, before=before)
     return made, write_segment(folder, made, coded, arrays)
 
 

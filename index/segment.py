@@ -6,6 +6,8 @@ documents, each passage with at least one vector and each document with at least
     codes.u8       (t, code_bytes)  the vectors' codes, of 8 bits or by a trained codec
     scales.bf16    (t,)             bfloat16, one scale a vector
     centroids.u16  (t,)             only where the codec has centroids
+    means.u8       (p, mean_bytes)  the passages' means, 4 bits a dimension, and
+    mean_scales.bf16  (p,)          their scales, only where the codec has means
     offsets.i64    (p + 1,)         passage i owns rows offsets[i]:offsets[i + 1]
     documents.i64  (n + 1,)         document i owns passages documents[i]:documents[i + 1]
     spans.i32      (p, 2)           where each passage starts and ends in its document's text,
@@ -55,6 +57,7 @@ _SUFFIXES = {np.dtype(dtype): suffix for suffix, dtype in DTYPES.items() if suff
 _OWN = {
     "codes": "codes.u8", "scales": "scales.bf16", "centroids": "centroids.u16",
     "offsets": "offsets.i64", "documents": "documents.i64", "spans": "spans.i32",
+    "means": "means.u8", "mean_scales": "mean_scales.bf16",
 }  # fmt: skip
 _REQUIRED = {"codes.u8", "scales.bf16", "offsets.i64"}
 
@@ -62,18 +65,24 @@ _REQUIRED = {"codes.u8", "scales.bf16", "offsets.i64"}
 @dataclass(frozen=True, slots=True)
 class Coded:
     """codes: (t, code_bytes) uint8, for 8 bits the patterns of int8; scales: (t,) bfloat16
-    as uint16; centroids: (t,) uint16, None where the codec has none."""
+    as uint16; centroids: (t,) uint16, None where the codec has none. means: of the passages
+    that own the vectors, by `xret.index.passage_means`, None where the codec has none."""
 
     codes: npt.NDArray[np.uint8]
     scales: npt.NDArray[np.uint16]
     centroids: npt.NDArray[np.uint16] | None = None
+    means: Coded | None = None
 
     def __len__(self) -> int:
         return len(self.scales)
 
-    def rows(self, which: slice | IntArray) -> Coded:
+    def rows(self, which: slice | IntArray, passages: slice | IntArray | None = None) -> Coded:
+        """Some vectors, with the means of these passages; None leaves the means out."""
         centroids = None if self.centroids is None else self.centroids[which]
-        return Coded(self.codes[which], self.scales[which], centroids)
+        means = None
+        if self.means is not None and passages is not None:
+            means = self.means.rows(passages)
+        return Coded(self.codes[which], self.scales[which], centroids, means)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +175,8 @@ def write_segment(
     named: dict[str, npt.NDArray[Any] | None] = {
         "codes": coded.codes, "scales": coded.scales, "centroids": coded.centroids, **arrays,
     }  # fmt: skip
+    if coded.means is not None:
+        named |= {"means": coded.means.codes, "mean_scales": coded.means.scales}
     contents = {}
     for name, array in named.items():
         if array is None:
@@ -179,7 +190,7 @@ def write_segment(
 
 def read_segment(
     index: Path, record: SegmentRecord, files: Sequence[StoredFile], *,
-    code_bytes: int, n_centroids: int = 0, verify: bool = True,
+    code_bytes: int, n_centroids: int = 0, mean_bytes: int = 0, verify: bool = True,
 ) -> Segment:  # fmt: skip
     """Check every file's size, and its checksum where `verify`, then map it read-only.
 
@@ -188,13 +199,15 @@ def read_segment(
     folder = index / record.folder
     names = {file.name for file in files}
     required = _REQUIRED | ({"centroids.u16"} if n_centroids else set())
+    required |= {"means.u8", "mean_scales.bf16"} if mean_bytes else set()
     if not required <= names or any(name.rpartition(".")[2] not in DTYPES for name in names):
         raise DamagedIndexError(
             f"{folder}: the catalog names {sorted(names)}, not {sorted(required)}"
         )
     arrays = {file.name: mapped(folder / file.name, file, verify=verify) for file in files}
     try:
-        return _segment(record, arrays, code_bytes, n_centroids)
+        means = _means(arrays, record.passages, mean_bytes)
+        return _segment(record, arrays, code_bytes, n_centroids, means)
     except (ValueError, IndexError) as error:
         raise DamagedIndexError(
             f"{folder}: its arrays do not belong together; restore it from a copy or build the "
@@ -232,9 +245,24 @@ def mapped(
     return np.frombuffer(content, dtype=values)
 
 
+def _means(
+    arrays: Mapping[str, npt.NDArray[Any]], n_passages: int, mean_bytes: int
+) -> Coded | None:
+    """Raises ValueError where they are no means of so many passages."""
+    codes, scales = arrays.get("means.u8"), arrays.get("mean_scales.bf16")
+    if codes is None and scales is None:
+        return None
+    if codes is None or scales is None or not mean_bytes or len(scales) != n_passages:
+        raise ValueError("means of other passages")
+    if not np.isfinite(widened(scales)).all():
+        raise ValueError("a mean that is not finite")
+    return Coded(codes.reshape(n_passages, mean_bytes), scales)
+
+
 def _segment(
-    record: SegmentRecord, arrays: Mapping[str, npt.NDArray[Any]], code_bytes: int, n_centroids: int
-) -> Segment:
+    record: SegmentRecord, arrays: Mapping[str, npt.NDArray[Any]], code_bytes: int,
+    n_centroids: int, means: Coded | None,
+) -> Segment:  # fmt: skip
     """Raises ValueError where shapes or values would let a kernel read beyond an array."""
     scales, offsets = arrays["scales.bf16"], arrays["offsets.i64"]
     centroids, documents = arrays.get("centroids.u16"), arrays.get("documents.i64")
@@ -255,7 +283,7 @@ def _segment(
     if not sound:
         raise ValueError("counts, offsets or centroids")
     others = {n.rpartition(".")[0]: array for n, array in arrays.items() if n not in _OWN.values()}
-    coded = Coded(codes, scales, centroids)
+    coded = Coded(codes, scales, centroids, means)
     return Segment(record.segment, record.codec, coded, offsets, documents, spans, others)
 
 

@@ -17,7 +17,7 @@ from xret.index.catalog import Catalog
 from xret.index.files import StoredFile, prepare_folder, remove_folder, sync_folder
 from xret.index.folder import check_encoder, claim_folder, lock_index, sweep
 from xret.index.pending import PendingSegment, Span, WrittenSegment
-from xret.index.segment import Coded, quantize, write_segment
+from xret.index.segment import quantize, write_segment
 from xret.index.stored import SegmentRecord, content_hash, place
 from xret.types import Document, Embeddings, EncoderSpec
 
@@ -25,7 +25,6 @@ __all__ = ["IndexWriter"]
 
 SEGMENT_ROWS = 1 << 18
 """Vectors in a full segment: 64 MiB of 8-bit codes at 256 dimensions."""
-
 
 SEGMENT_DOCUMENTS = 1 << 18
 """Documents in a full segment, where they have no or few vectors."""
@@ -276,24 +275,26 @@ class IndexWriter:
         part = self._part
         coded, record = part.codes(), part.record()
         if self._codec is None and self._bits < 8:
-            total = sum(r.vectors for r in self.catalog.segments().values())
-            total += sum(one.record.vectors for one in self._written) + part.rows
-            if total >= recoding.CODEC_ROWS:
-                self._train(coded, total)
+            records = [*self.catalog.segments().values(), *(w.record for w in self._written)]
+            total = sum(one.vectors for one in records) + part.rows
+            passages = sum(one.passages for one in records) + len(part.lengths)
+            if recoding.wants_codec(self._bits, vectors=total, passages=passages):
+                self._train((coded, part.offsets, None), total)
         if self._codec is not None:
             number, codec = self._codec
-            coded, record = recoding.recoded(coded, codec), replace(record, codec=number)
+            coded = recoding.recoded(coded, codec, offsets=part.offsets)
+            record = replace(record, codec=number)
         files = write_segment(self.folder, record, coded, part.arrays())
         self._written.append(WrittenSegment.of(part, record, files))
         self._part = PendingSegment(part.number + 1)
 
-    def _train(self, coded: Coded, vectors: int) -> None:
+    def _train(self, last: recoding.Source, vectors: int) -> None:
         """Train the codec, and code again what was written before it."""
         files = self.catalog.files()
         earlier = [(one, files[one.folder]) for one in self.catalog.segments().values()]
         waiting = [(one.record, one.files) for one in self._written]
         codec, written, made = recoding.first_codec(
-            self.folder, [*earlier, *waiting], coded, bits=self._bits, dim=self._dim
+            self.folder, [*earlier, *waiting], last, bits=self._bits, dim=self._dim
         )
         self._recoded = {record.segment: (record, new) for record, new in made[: len(earlier)]}
         for i, (record, new) in enumerate(made[len(earlier) :]):

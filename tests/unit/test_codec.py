@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xret.errors import ConfigError, DamagedIndexError, DimensionMismatchError
-from xret.index.codec import Int8Codec, ResidualCodec, train_codec
+from xret.index.clustering import train_codec
+from xret.index.codec import Int8Codec, ResidualCodec
 from xret.index.levels import bfloat16, packed, unpacked
 from xret.index.maxsim import centroid_tables, maxsim_scores, query_codes, score_passages
 from xret.index.rotation import Rotation
@@ -167,14 +168,14 @@ HOSTILE = {
     "three levels": {"levels": np.array([-1, 0, 1], np.int8)},
     "levels that fall": {"levels": np.array([1, 0, -1, -2], np.int8)},
     "levels of another type": {"levels": np.array([-2, -1, 1, 2], np.int64)},
-    "centroids of another width": {"centroid_codes": np.zeros((8, 60), np.int8)},
-    "centroids in one row": {"centroid_codes": np.zeros(512, np.int8)},
+    "centroids of another width": {"centroid_codes": np.zeros((8, 30), np.uint8)},
+    "centroids in one row": {"centroid_codes": np.zeros(256, np.uint8)},
     "fewer scales": {"centroid_scales": np.ones(7, np.uint16)},
     "an endless scale": {"centroid_scales": np.full(8, 0x7F80, np.uint16)},
     "a scale that is no number": {"centroid_scales": np.full(8, 0x7FC0, np.uint16)},
     "a negative scale": {"centroid_scales": np.full(8, 0xBF80, np.uint16)},
     "no centroid": {
-        "centroid_codes": np.zeros((0, 64), np.int8), "centroid_scales": np.zeros(0, np.uint16)
+        "centroid_codes": np.zeros((0, 32), np.uint8), "centroid_scales": np.zeros(0, np.uint16)
     },
     "a dimension twice": {"order": np.zeros(64, np.int32)},
     "a dimension outside": {"order": np.arange(1, 65, dtype=np.int32)},
