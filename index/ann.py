@@ -143,6 +143,8 @@ def scan_one(scan: Any, query: FloatArray, n: int, parameters: Any) -> tuple[Flo
     """Scores and numbers of about the n best codes for one query (d,), those it has."""
     with faiss_threads(1):
         scores, numbers = scan.search(query[None], n, params=parameters)
+    if numbers[0, -1] >= 0:  # what is missing is at the end
+        return scores[0], numbers[0]
     real = numbers[0] >= 0
     return scores[0][real], numbers[0][real]
 
@@ -155,6 +157,9 @@ def faiss_threads(n: int | None) -> Iterator[None]:
         return
     faiss = _faiss()
     before = faiss.omp_get_max_threads()
+    if before == n:
+        yield
+        return
     faiss.omp_set_num_threads(n)
     try:
         yield

@@ -15,7 +15,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from xret.index.centroids import table_bytes, table_extremes
 from xret.index.maxsim import centroid_scan
+from xret.index.passage_means import mean_scores
 from xret.index.query_codes import QueryCodes
 from xret.index.segment import Segment
 from xret.types import FloatArray, IntArray
@@ -24,10 +26,12 @@ __all__ = ["CodedQueries", "byte_tables", "candidate_documents", "default_candid
 
 LEAST = 256
 A_HIT = 3
-CACHED = 2**16
-GROUP = 16
 
 Mask = npt.NDArray[np.bool_] | None
+
+MASKED = int(np.iinfo(np.int32).min)
+LARGEST = 2**30
+"""Of a passage's term in steps; no sound index comes near it."""
 
 CodedQueries = Mapping[int, tuple[QueryCodes, FloatArray]]
 """By number of codec: the queries in its codes, and their `centroid_tables`."""
@@ -50,27 +54,32 @@ def candidate_documents(
     masks: Sequence[Mask],
     n: int,
     *,
+    sums: Mapping[int, QueryCodes] | None = None,
     threads: int = 1,
 ) -> list[list[IntArray]]:
     """For every query and segment, the rising positions of the documents to score in full.
 
     queries: one entry for each codec that a segment is coded with. masks: for each segment
     (documents,), None for all. n: documents wanted of all segments together; as many are
-    found where there are so many, and more where several tie with the last. Documents of
-    segments of 8 bits, which have no centroids, come on top, all of them. The answer is the
-    same for every number of threads and whatever the other queries are.
+    found where there are so many, and more where several tie with the last. sums: from
+    `query_sums`, for the codecs that keep passages' means. Documents of segments of 8 bits,
+    which have no centroids, come on top, all of them. The answer is the same for every
+    number of threads and whatever the other queries are.
     """
     pairs = list(zip(segments, masks, strict=True))
     coded = [pair for pair in pairs if pair[0].coded.centroids is not None]
     n_queries = len(next(iter(queries.values()))[0])
     if sum(_count(*pair) for pair in coded) <= n:
         return [[_kept(*pair) for pair in pairs] for _ in range(n_queries)]
-    scans = byte_tables(queries)
-    scores = [_document_scores(queries, scans, *pair, threads) for pair in coded]
+    scans, units = byte_tables(queries)
+    scores = [
+        _document_scores(queries, scans, units, (sums or {}).get(pair[0].codec), *pair, threads)
+        for pair in coded
+    ]
     found = []
     for query in range(n_queries):
         row = np.concatenate([part[query] for part in scores])
-        least = max(0, int(np.partition(row, -n)[-n]))
+        least = max(MASKED + 1, int(np.partition(row, -n)[-n]))
         parts = iter(scores)
         found.append(
             [
@@ -83,61 +92,53 @@ def candidate_documents(
     return found
 
 
-def byte_tables(queries: CodedQueries) -> dict[int, npt.NDArray[np.uint8]]:
+def byte_tables(
+    queries: CodedQueries,
+) -> tuple[dict[int, npt.NDArray[np.uint8]], FloatArray]:
     """Tables in bytes whose sums compare across codecs: one step a query, one zero a lane.
 
     Leaving out what a lane's least entry is changes all sums of a query by the same.
+    Also (n_queries,): how many steps a similarity of 1 is.
     """
-    lowest = [_extreme(np.minimum, table) * codes.scales for codes, table in queries.values()]
-    highest = [_extreme(np.maximum, table) * codes.scales for codes, table in queries.values()]
-    least = np.min(lowest, axis=0)
-    spread = np.max(highest, axis=0) - least
+    ends = [np.array(table_extremes(table)) * codes.scales for codes, table in queries.values()]
+    least = np.min([lowest for lowest, _ in ends], axis=0)
+    spread = np.max([highest for _, highest in ends], axis=0) - least
     steps = np.zeros_like(spread)
-    for first, last in itertools.pairwise(next(iter(queries.values()))[0].offsets.tolist()):
+    offsets = next(iter(queries.values()))[0].offsets
+    for first, last in itertools.pairwise(offsets.tolist()):
         largest = spread[first:last].max()
         steps[first:last] = np.float32(255) / largest if largest > 0 else np.float32(0)
-    return {
-        codec: _bytes(table, codes.scales * steps, np.float32(0.5) - least * steps)
+    scans = {
+        codec: table_bytes(table, codes.scales * steps, np.float32(0.5) - least * steps)
         for codec, (codes, table) in queries.items()
     }
-
-
-def _extreme(pick: np.ufunc, table: FloatArray) -> FloatArray:
-    """(K, lanes) → (lanes,) smallest or largest entries; long rows are what NumPy is fast at."""
-    group = GROUP if len(table) % GROUP == 0 else 1
-    wide = pick.reduce(table.reshape(-1, group * table.shape[1]), axis=0)
-    found: FloatArray = pick.reduce(wide.reshape(group, -1), axis=0)
-    return found
-
-
-def _bytes(table: FloatArray, factors: FloatArray, terms: FloatArray) -> npt.NDArray[np.uint8]:
-    """table * factors + terms, between 0 and 256, in bytes; a few rows at a time stay cached."""
-    group = GROUP if len(table) % GROUP == 0 else 1
-    wide = table.reshape(-1, group * table.shape[1])
-    factors, terms = np.tile(factors, group), np.tile(terms, group)
-    made = np.empty(wide.shape, np.uint8)
-    rows = max(1, CACHED // wide.shape[1])
-    for first in range(0, len(wide), rows):
-        block = wide[first : first + rows] * factors
-        block += terms
-        made[first : first + rows] = block.astype(np.int32)
-    return made.reshape(table.shape)
+    return scans, steps[offsets[:-1]]
 
 
 def _document_scores(
     queries: CodedQueries,
     scans: Mapping[int, npt.NDArray[np.uint8]],
+    units: FloatArray,
+    sums: QueryCodes | None,
     segment: Segment,
     mask: Mask,
     threads: int,
 ) -> npt.NDArray[np.int32]:
-    """(n_queries, documents) int32, each its best passage's; -1 where it is masked out."""
+    """(n_queries, documents) int32, each its best passage's; MASKED where it is masked out."""
     codes, near = queries[segment.codec][0], segment.coded.centroids
     assert near is not None  # noqa: S101 (the caller's choice)
-    scores = centroid_scan(
-        codes, scans[segment.codec], near, segment.offsets,
-        keep=None if mask is None else segment.by_passage(mask), threads=threads,
-    )  # fmt: skip
+    kept = None if mask is None else np.flatnonzero(segment.by_passage(mask))
+    found = centroid_scan(
+        codes, scans[segment.codec], near, segment.offsets, which=kept, threads=threads
+    )
+    if segment.coded.means is not None and sums is not None:
+        terms = mean_scores(sums, segment.coded.means, which=kept, threads=threads)
+        terms *= units[:, None]
+        found += np.rint(np.clip(terms, -LARGEST, LARGEST)).astype(np.int32)
+    scores = found
+    if kept is not None:
+        scores = np.full((len(codes), segment.n_passages), MASKED, np.int32)
+        scores[:, kept] = found
     if segment.documents is None or not segment.n_documents:
         return scores
     best: npt.NDArray[np.int32] = np.maximum.reduceat(scores, segment.documents[:-1], axis=1)

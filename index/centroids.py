@@ -22,6 +22,8 @@ __all__ = [
     "check_table",
     "nearest",
     "scan_tables",
+    "table_bytes",
+    "table_extremes",
 ]
 
 MAX_CENTROIDS = 2**16
@@ -68,6 +70,33 @@ def scan_tables(queries: QueryCodes, tables: FloatArray) -> npt.NDArray[np.uint8
         largest = weighted[:, first:last].max()
         weighted[:, first:last] *= np.float32(255) / largest if largest > 0 else np.float32(0)
     return np.asarray(np.rint(weighted), dtype=np.uint8)
+
+
+def table_extremes(table: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """(K, lanes) float32, K > 0 → the smallest and the largest entries, (lanes,) each."""
+    table = array_of(table, np.float32, "table")
+    if kernel_path() == NUMPY:
+        return maxsim_numpy.extreme(np.minimum, table), maxsim_numpy.extreme(np.maximum, table)
+    from xret.index import _kernels
+
+    n, lanes = table.shape
+    lowest, highest = np.empty(lanes, np.float32), np.empty(lanes, np.float32)
+    _kernels.extremes(table, n, lanes, lowest, highest)
+    return lowest, highest
+
+
+def table_bytes(table: FloatArray, factors: FloatArray, terms: FloatArray) -> npt.NDArray[np.uint8]:
+    """(K, lanes) table * factors + terms, between 0 and 256, cut to bytes; (lanes,) of each."""
+    table = array_of(table, np.float32, "table")
+    factors, terms = (array_of(array, np.float32, "factors") for array in (factors, terms))
+    if kernel_path() == NUMPY:
+        return maxsim_numpy.byte_table(table, factors, terms)
+    from xret.index import _kernels
+
+    n, lanes = table.shape
+    out = np.empty((n, lanes), np.uint8)
+    _kernels.bytes(table, n, lanes, factors, terms, out)
+    return out
 
 
 def centroid_scan(

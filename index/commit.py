@@ -16,6 +16,8 @@ from xret.types import Embeddings
 
 if TYPE_CHECKING:
     from xret.index.codec import ResidualCodec
+    from xret.index.dense_candidates import DenseCandidates
+    from xret.index.gpu import DeviceScan
 
 __all__ = ["Asked", "Commit", "Ranked", "rank_commit"]
 
@@ -68,14 +70,16 @@ class Ranked:
 
 
 def rank_commit(
-    commit: Commit, asked: Asked, masks: Sequence[Masks], *, bm25: Bm25 | None
-) -> list[Ranked]:
-    """One a query. masks: of `asked.filters()`; bm25: of that commit, where there are words."""
+    commit: Commit, asked: Asked, masks: Sequence[Masks], *, bm25: Bm25 | None,
+    candidates: DenseCandidates | None = None, scan: DeviceScan | None = None,
+) -> list[Ranked]:  # fmt: skip
+    """One a query. masks: of `asked.filters()`; bm25: of that commit, where there are words;
+    candidates and scan: of that commit, where there are any, see `best_documents`."""
     dense: list[Best] = []
     if asked.queries is not None:
         dense = best_documents(
             asked.queries, commit.segments, masks[0], asked.depth,
-            codecs=commit.codecs, params=asked.params,
+            codecs=commit.codecs, params=asked.params, dense=candidates, scan=scan,
         )  # fmt: skip
     if asked.words is None or bm25 is None:
         return [Ranked(one, None) for one in dense]

@@ -52,6 +52,12 @@ class DenseCandidates:
         self._rotation, self._shift = rotation, shift
         self._trained, self._parts = trained, parts
         self.n_passages: int = sum(part.ntotal for part in parts)
+        self._unmasked = [ann.scan_parameters(None)] * len(parts)
+
+    @property
+    def dim(self) -> int:
+        """Dimensions of the vectors."""
+        return len(self._rotation)
 
     @classmethod
     def build(
@@ -145,9 +151,9 @@ class DenseCandidates:
 
     def _parameters(self, keep: npt.NDArray[np.bool_] | None) -> list[Any]:
         """FAISS's search parameters of each part: its share of the mask."""
-        ends = np.cumsum([part.ntotal for part in self._parts])
         if keep is None:
-            return [ann.scan_parameters(None)] * len(ends)
+            return self._unmasked
+        ends = np.cumsum([part.ntotal for part in self._parts])
         return [ann.scan_parameters(share) for share in np.split(keep, ends[:-1])]
 
     def _fill(self, part: Any, vectors: VectorRows, stopped: Callable[[], bool]) -> None:

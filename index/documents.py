@@ -80,10 +80,17 @@ class DocumentTable:
 
         Raises DamagedIndexError where one is not there.
         """
-        query = "SELECT doc_id FROM documents WHERE document = ?"
+        wanted = [*numbers]
+        found: dict[int, object] = {}
+        for first in range(0, len(wanted), PAGE_DOCUMENTS):
+            page = wanted[first : first + PAGE_DOCUMENTS]
+            marks = ", ".join("?" * len(page))
+            query = f"SELECT document, doc_id FROM documents WHERE document IN ({marks})"  # noqa: S608
+            found.update(self._database.rows(query, page))
         with damage(self.path):
-            found = (self._database.rows(query, (number,)) for number in numbers)
-            return [str(doc_id) for ((doc_id,),) in found]
+            if lost := found.keys() ^ {*wanted}:
+                raise ValueError(f"no document has the row number {min(lost)}")
+            return [str(found[number]) for number in wanted]
 
     def of(self, doc_ids: Iterable[str]) -> list[Document]:
         """The documents of these ids, in that order; ids that are not there are left out.

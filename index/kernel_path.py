@@ -33,7 +33,12 @@ def kernel_path() -> str:
 
     Raises ConfigError for a name that is none, or one that this machine cannot run.
     """
-    wanted = os.environ.get(VARIABLE)
+    return _path(os.environ.get(VARIABLE, ""))
+
+
+@functools.cache
+def _path(wanted: str) -> str:
+    """The path of that name, the fastest for none; looked up several times a query."""
     reasons = kernel_reasons()
     if not wanted:
         return next(path for path, reason in reasons.items() if not reason)

@@ -18,9 +18,11 @@ from xret.index.coded_passages import CodedPassages, check_passage
 from xret.index.query_codes import LANES, PLANE, QueryCodes
 from xret.types import FloatArray, IntArray
 
-__all__ = ["from_bfloat16", "nearest", "scan", "score", "tables"]
+__all__ = ["byte_table", "extreme", "from_bfloat16", "nearest", "scan", "score", "tables"]
 
 BLOCK_ROWS = 8_192
+CACHED = 2**16
+GROUP = 16
 EXACT_DIM = 1_024
 """Products of two int8 codes add up to at most 2**14 a dimension."""
 
@@ -72,6 +74,25 @@ def tables(
     """(K, lanes) float32: similarities in units of each query vector's scale."""
     similarities = _dots(queries, centroid_codes) * from_bfloat16(centroid_scales)
     return np.ascontiguousarray(similarities.T)
+
+
+def extreme(pick: np.ufunc, table: FloatArray) -> FloatArray:
+    """(K, lanes) → (lanes,) smallest or largest entries; long rows are what NumPy is fast at."""
+    group = GROUP if len(table) % GROUP == 0 else 1
+    wide = pick.reduce(table.reshape(-1, group * table.shape[1]), axis=0)
+    found: FloatArray = pick.reduce(wide.reshape(group, -1), axis=0)
+    return found
+
+
+def byte_table(table: FloatArray, factors: FloatArray, terms: FloatArray) -> npt.NDArray[np.uint8]:
+    """table * factors + terms in bytes; a few rows at a time stay cached."""
+    made = np.empty(table.shape, np.uint8)
+    rows = max(1, CACHED // max(1, table.shape[1]))
+    for first in range(0, len(table), rows):
+        block = table[first : first + rows] * factors
+        block += terms
+        made[first : first + rows] = np.clip(block, 0, 255).astype(np.int32)
+    return made
 
 
 def scan(

@@ -21,8 +21,11 @@ LANES = 16
 """Queries are padded to a multiple of this many vectors, with code 0 and scale 0."""
 
 MAX_CODE = 127
-PLANE = 128
+PLANE_BITS = 7
+PLANE = 1 << PLANE_BITS
 """A fine code is PLANE * codes + low."""
+
+TINY = np.finfo(np.float32).tiny
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,9 @@ def query_codes(
     >>> query_codes(np.array([[0.5, -1.0, 0.0, 0.25]], dtype="f4")).codes[0]
     array([  64, -127,    0,   32], dtype=int8)
     """
+    alone = offsets is None or [*offsets] == [0, len(values)]
+    if alone and values.ndim == 2 and len(values):
+        return _one_query(values, fine=fine)
     starts = np.array([0, len(values)]) if offsets is None else np.asarray(offsets)
     lengths = np.diff(starts)
     if values.ndim != 2 or starts[0] != 0 or starts[-1] != len(values) or (lengths < 1).any():
@@ -61,9 +67,7 @@ def query_codes(
             f"queries of {lengths.tolist()} vectors in an array of shape {values.shape}; "
             "every query needs at least one"
         )
-    if not np.isfinite(values).all():
-        raise QueryError("the encoder returned a query vector that is not finite")
-    integers, units = rounded(values, levels=MAX_CODE * PLANE if fine else MAX_CODE)
+    integers, units = _finite(values, fine=fine)
     padded = -(-lengths // LANES) * LANES
     ends = np.concatenate([[0], np.cumsum(padded)]).astype(np.int64)
     rows = np.arange(len(values)) + np.repeat(ends[:-1] - starts[:-1], lengths)
@@ -79,10 +83,38 @@ def query_codes(
     return QueryCodes(codes, low, scales, ends)
 
 
+def _one_query(values: FloatArray, *, fine: bool) -> QueryCodes:
+    """`query_codes` of (q, d), q > 0, where nothing has to be moved to another row."""
+    n, width = values.shape
+    lanes = -(-n // LANES) * LANES
+    integers, units = _finite(values, fine=fine)
+    scales = np.zeros(lanes, np.float32)
+    scales[:n] = units
+    codes = np.zeros((lanes, width), np.int8)
+    low = None
+    if fine:
+        high = (integers + PLANE // 2) >> PLANE_BITS
+        low = np.zeros((lanes, width), np.int8)
+        low[:n] = integers - (high << PLANE_BITS)
+        integers = high
+    codes[:n] = integers
+    return QueryCodes(codes, low, scales, np.array([0, lanes], np.int64))
+
+
+def _finite(values: FloatArray, *, fine: bool) -> tuple[npt.NDArray[np.int32], FloatArray]:
+    """`rounded`, to 8 bits or to 15. Raises QueryError for a vector that is not finite."""
+    if not np.isfinite(values).all():
+        raise QueryError("the encoder returned a query vector that is not finite")
+    return rounded(values, levels=MAX_CODE * PLANE if fine else MAX_CODE)
+
+
 def rounded(values: FloatArray, *, levels: int) -> tuple[npt.NDArray[np.int32], FloatArray]:
     """(t, d) float32 → (t, d) integers within ±levels, (t,) scales; values ≈ integers × scales."""
     largest = np.maximum(values.max(axis=1, initial=0.0), -values.min(axis=1, initial=0.0))
-    scales = (largest / np.float32(levels)).astype(np.float32)
-    scales[scales < np.finfo(np.float32).tiny] = 1.0  # all zeros, or as good as
-    integers = np.rint(values / scales[:, None])
-    return np.clip(integers, -levels, levels).astype(np.int32), scales
+    scales = (largest / np.float32(levels)).astype(np.float32, copy=False)
+    scales[scales < TINY] = 1.0  # all zeros, or as good as
+    integers = values / scales[:, None]
+    np.rint(integers, out=integers)
+    np.minimum(integers, levels, out=integers)
+    np.maximum(integers, -levels, out=integers)
+    return integers.astype(np.int32), scales

@@ -1,14 +1,17 @@
 """The best documents of one commit for each query, before anyone asks what they are called.
 
-An index of 8-bit codes has every passage scored with queries of 8 bits; one with a trained
-codec is asked for candidates by their centroids. The documents that come out best are scored
-with queries of 15 bits, and those scores rank. A document scores what its best passage does.
+An index of 8-bit codes has every passage scored with queries of 8 bits, and the documents
+that come out best are scored again with queries of 15 bits: those scores rank, and are within
+1e-4 of what exact queries would get. One with a trained codec is asked for candidates by
+their centroids, and they are scored and ranked with queries of 8 bits, whose rounding is a
+tenth of what such codes round themselves. A document scores what its best passage does.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -20,13 +23,17 @@ from xret.index.candidates import candidate_documents, default_candidates
 from xret.index.centroids import centroid_tables
 from xret.index.maxsim import fine_scores, score_passages
 from xret.index.params import SearchParams
+from xret.index.passage_means import mean_scores, query_sums
 from xret.index.query_codes import QueryCodes, query_codes
 from xret.index.segment import Segment, padded
+from xret.index.single_vectors import dense_documents
 from xret.index.stored import place
 from xret.types import Embeddings, FloatArray, IntArray
 
 if TYPE_CHECKING:
     from xret.index.codec import ResidualCodec
+    from xret.index.dense_candidates import DenseCandidates
+    from xret.index.gpu import DeviceScan
 
 __all__ = ["Best", "Masks", "best_documents"]
 
@@ -38,6 +45,9 @@ RESCORED = 100
 
 Masks = tuple[npt.NDArray[np.bool_] | None, ...]
 """For each segment (n,): which of its documents may be found; None for all."""
+
+Chosen = list[IntArray]
+"""For each segment, positions of the documents to rank."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,24 +66,42 @@ class Best:
 def best_documents(
     queries: Embeddings, segments: Sequence[Segment], keep: Masks, k: int, *,
     codecs: Mapping[int, ResidualCodec], params: SearchParams,
+    dense: DenseCandidates | None = None, scan: DeviceScan | None = None,
 ) -> list[Best]:  # fmt: skip
-    """One `Best` a query. codecs: those of the segments, by number; 0 is that of 8 bits."""
-    found = []
+    """One `Best` a query, the same whatever the threads and the other queries are.
+
+    codecs: those of the segments, by number; 0 is that of 8 bits. dense: of these segments,
+    where every passage is one vector. scan: of these segments, on a device, in the place of
+    both. Neither is asked where `params.exact`.
+    """
+    found: list[Best] = []
     threads = params.threads or _usable_cpus()
     for first in range(0, len(queries), QUERY_BLOCK):
-        offsets = queries.offsets[first : first + QUERY_BLOCK + 1]
-        block = Embeddings(queries.values[offsets[0] : offsets[-1]], offsets - offsets[0])
-        coded = _CodedQueries(block, codecs, threads)
-        if params.exact:
-            chosen = [_all_kept(segments, keep)] * len(block)
-        elif any(segment.codec for segment in segments):
-            chosen = _candidates(coded, segments, keep, k, params)
-        else:
-            chosen = _coarse(coded, segments, keep, k + max(k, RESCORED))
-        for values, documents in zip(block, chosen, strict=True):
-            one = Embeddings(values, np.array([0, len(values)]))
-            found.append(_fine(_CodedQueries(one, codecs, threads), segments, documents, k))
+        block = _part(queries, first, first + QUERY_BLOCK)
+        choose = _choice(block, segments, keep, k, codecs, params, threads, dense, scan)
+
+        def ranked(
+            position: int, threads: int, *, block: Embeddings = block, choose: _Choose = choose
+        ) -> Best:
+            one = _part(block, position, position + 1)
+            query = _CodedQueries(one, codecs, threads)
+            return _ranked(query, segments, choose(query, position), k)
+
+        found += _each(ranked, len(block), threads)
     return found
+
+
+def _part(queries: Embeddings, first: int, last: int) -> Embeddings:
+    offsets = queries.offsets[first : last + 1]
+    return Embeddings(queries.values[offsets[0] : offsets[-1]], offsets - offsets[0])
+
+
+def _each(work: Callable[[int, int], Best], n: int, threads: int) -> list[Best]:
+    """work(position, threads) for n queries: side by side where there are several."""
+    if n == 1 or threads == 1:
+        return [work(position, threads) for position in range(n)]
+    with ThreadPoolExecutor(min(n, threads)) as pool:
+        return list(pool.map(lambda position: work(position, 1), range(n)))
 
 
 class _CodedQueries:
@@ -86,51 +114,95 @@ class _CodedQueries:
         self._codecs = codecs
         self.threads = threads
         self._tables: dict[int, tuple[QueryCodes, FloatArray | None]] = {}
-        self._fine: dict[int, QueryCodes] = {}
+        self.sums: dict[int, QueryCodes] = {}
+        self._fine: QueryCodes | None = None
 
-    def coarse(self, segment: Segment, keep: npt.NDArray[np.bool_] | None) -> FloatArray:
-        """(queries, p) scores of passages, -inf for those that are not kept."""
+    def coarse(
+        self, segment: Segment, *, keep: npt.NDArray[np.bool_] | None = None,
+        which: IntArray | None = None,
+    ) -> FloatArray:  # fmt: skip
+        """Scores of passages by 8-bit queries: (queries, p), -inf for those that are not
+        kept; or (queries, len(which))."""
         codec = self._codecs.get(segment.codec)
         codes, tables = self.tables(segment.codec)
-        return score_passages(
-            codes, *segment.packed, keep=keep, threads=self.threads, tables=tables,
+        scores = score_passages(
+            codes, *segment.packed, keep=keep, which=which, threads=self.threads, tables=tables,
             centroids=segment.coded.centroids, bits=8 if codec is None else codec.bits,
             levels=None if codec is None else codec.levels,
         )  # fmt: skip
+        if segment.coded.means is not None:
+            scores += mean_scores(
+                self.sums[segment.codec], segment.coded.means,
+                keep=keep, which=which, threads=self.threads,
+            )  # fmt: skip
+        return scores
 
     def tables(self, number: int) -> tuple[QueryCodes, FloatArray | None]:
-        """8-bit queries for the codec of that number, and what its centroids score."""
+        """8-bit queries for the codec of that number, and what its centroids score.
+
+        Makes their `sums` too, where the codec has means.
+        """
         if number not in self._tables:
             codec, tables = self._codecs.get(number), None
-            codes = query_codes(self._seen(codec), self.queries.offsets)
+            seen = self._seen(codec)
+            codes = query_codes(seen, self.queries.offsets)
+            if codec is not None and codec.with_means:
+                self.sums[number] = query_sums(seen, self.queries.offsets)
             if codec is not None:
                 tables = centroid_tables(codes, codec.centroid_codes, codec.centroid_scales)
             self._tables[number] = codes, tables
         return self._tables[number]
 
-    def fine(self, segment: Segment, passages: IntArray) -> FloatArray:
-        """(queries, len(passages)) scores without the queries' rounding."""
-        codec = self._codecs.get(segment.codec)
-        if segment.codec not in self._fine:
-            seen = self._seen(codec)
-            self._fine[segment.codec] = query_codes(seen, self.queries.offsets, fine=True)
-        return fine_scores(
-            self._fine[segment.codec], *segment.packed, which=passages, threads=self.threads,
-            centroids=segment.coded.centroids, bits=8 if codec is None else codec.bits,
-            levels=None if codec is None else codec.levels,
-            centroid_codes=None if codec is None else codec.centroid_codes,
-            centroid_scales=None if codec is None else codec.centroid_scales,
-        )  # fmt: skip
+    def final(self, segment: Segment, passages: IntArray) -> FloatArray:
+        """(queries, len(passages)) scores that rank: of 8-bit codes by queries of 15 bits."""
+        if segment.codec:
+            return self.coarse(segment, which=passages)
+        if self._fine is None:
+            self._fine = query_codes(self._seen(None), self.queries.offsets, fine=True)
+        return fine_scores(self._fine, *segment.packed, which=passages, threads=self.threads)
 
     def _seen(self, codec: ResidualCodec | None) -> FloatArray:
         if codec is not None:
             return codec.rotate(self.queries.values)
         width = self.queries.values.shape[1]
+        if width == padded(width):
+            return self.queries.values
         return np.pad(self.queries.values, ((0, 0), (0, padded(width) - width)))
 
 
-def _all_kept(segments: Sequence[Segment], keep: Masks) -> list[IntArray]:
-    """For each segment, positions of the documents that may be found."""
+_Choose = Callable[[_CodedQueries, int], Chosen]
+
+
+def _choice(
+    block: Embeddings, segments: Sequence[Segment], keep: Masks, k: int,
+    codecs: Mapping[int, ResidualCodec], params: SearchParams, threads: int,
+    dense: DenseCandidates | None, scan: DeviceScan | None,
+) -> _Choose:  # fmt: skip
+    """How the documents to rank are chosen, for a query and its position in the block.
+
+    A scan of everything serves all queries in one pass. Candidates are chosen query by
+    query: what is looked up for one stays in the processor's cache, for eight it does not.
+    """
+    if params.exact:
+        every = _all_kept(segments, keep)
+        return lambda _query, _position: every
+    wanted = k + max(k, RESCORED)
+    if scan is not None:
+        from xret.index.scanned import scanned_documents  # the module needs torch at hand
+
+        scanned = scanned_documents(scan, block, segments, keep, wanted)
+        return lambda _query, position: scanned[position]
+    if dense is not None:
+        return lambda query, _: dense_documents(
+            dense, query.queries.values, segments, keep, k, params.n_candidates
+        )
+    if any(segment.codec for segment in segments):
+        return lambda query, _: _candidates(query, segments, keep, k, params)
+    coarse = _coarse(_CodedQueries(block, codecs, threads), segments, keep, wanted)
+    return lambda _query, position: coarse[position]
+
+
+def _all_kept(segments: Sequence[Segment], keep: Masks) -> Chosen:
     return [
         np.arange(segment.n_documents) if mask is None else np.flatnonzero(mask)
         for segment, mask in zip(segments, keep, strict=True)
@@ -138,28 +210,30 @@ def _all_kept(segments: Sequence[Segment], keep: Masks) -> list[IntArray]:
 
 
 def _candidates(
-    queries: _CodedQueries, segments: Sequence[Segment], keep: Masks, k: int, params: SearchParams
-) -> list[list[IntArray]]:
-    """For each query and segment, positions of the documents whose centroids score best."""
+    query: _CodedQueries, segments: Sequence[Segment], keep: Masks, k: int, params: SearchParams
+) -> Chosen:
+    """The documents whose centroids score best."""
     n_documents = sum(segment.n_documents for segment in segments)
     wanted = max(k, params.n_candidates or default_candidates(k, n_documents))
     seen = {}
     for number in {segment.codec for segment in segments}:
-        codes, tables = queries.tables(number)
+        codes, tables = query.tables(number)
         if tables is not None:
             seen[number] = codes, tables
-    return candidate_documents(seen, segments, keep, wanted, threads=queries.threads)
+    return candidate_documents(
+        seen, segments, keep, wanted, sums=query.sums, threads=query.threads
+    )[0]
 
 
 def _coarse(
     queries: _CodedQueries, segments: Sequence[Segment], keep: Masks, wanted: int
-) -> list[list[IntArray]]:
-    """For each query and segment, positions of the best documents by 8-bit queries."""
+) -> list[Chosen]:
+    """For each query, the best documents by 8-bit queries."""
     parts = [np.empty((len(queries.queries), 0), np.float32)]
     ends = np.cumsum([0, *(segment.n_documents for segment in segments)])
     for segment, mask in zip(segments, keep, strict=True):
         allowed = None if mask is None else segment.by_passage(mask)
-        parts.append(segment.by_document(queries.coarse(segment, allowed)))
+        parts.append(segment.by_document(queries.coarse(segment, keep=allowed)))
     chosen = []
     for scores in np.concatenate(parts, axis=1):
         best = _at_least(scores, wanted)
@@ -168,18 +242,17 @@ def _coarse(
     return chosen
 
 
-def _fine(
-    query: _CodedQueries, segments: Sequence[Segment], chosen: Sequence[IntArray], k: int
-) -> Best:
-    """The best of some documents. chosen: for each segment, their positions."""
+def _ranked(query: _CodedQueries, segments: Sequence[Segment], chosen: Chosen, k: int) -> Best:
+    """The best of some documents."""
     scores, numbers = [np.empty(0, np.float32)], [np.empty(0, np.int64)]
     spans = [np.empty((0, 2), np.int32)]
     for segment, documents in zip(segments, chosen, strict=True):
         if not len(documents):
             continue
         passages, starts = segment.passages(documents)
-        found = query.fine(segment, passages)[0]
-        best = np.maximum.reduceat(found, starts)
+        best = found = query.final(segment, passages)[0]
+        if segment.documents is not None:
+            best = np.maximum.reduceat(found, starts)
         scores.append(best)
         numbers.append(place(segment.segment, 0) + documents)
         if segment.spans is None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from xret.errors import (
     DamagedIndexError,
@@ -28,8 +29,12 @@ from xret.index.opening import OpenFiles
 from xret.index.params import SearchParams
 from xret.index.pending import Span
 from xret.index.ranking import Best, Masks
+from xret.index.single_vectors import DenseIndex
 from xret.index.stored import IndexInfo, StoredRoute
 from xret.types import Document, Embeddings, Hit
+
+if TYPE_CHECKING:
+    from xret.index.scanned import DeviceIndex
 
 __all__ = ["Found", "IndexReader"]
 
@@ -62,7 +67,9 @@ class IndexReader:
     longer may be gone from the folder; those that are open are read to the end.
     """
 
-    def __init__(self, folder: Path, catalog: Catalog) -> None:
+    def __init__(self, folder: Path, catalog: Catalog, *, device: str | None = None) -> None:
+        self._device = device_index(device)
+        self._dense = DenseIndex()
         self.folder = folder
         self._catalog = catalog
         self._turn = threading.RLock()
@@ -73,25 +80,30 @@ class IndexReader:
         self._commit = self._files.commit()
 
     @classmethod
-    def open(cls, folder: Path) -> IndexReader:
+    def open(cls, folder: Path, *, device: str | None = None) -> IndexReader:
         """Open the index in a folder, checking the size and checksum of every file.
+
+        device: where every document is scored: None or "cpu" is the CPU's own kernels and
+        candidates; "cuda" or "cuda:1" a GPU, whose best documents the CPU scores again.
 
         Files of more than `opening.EAGER_BYTES` together are compared with their checksums after
         it is open, and a search refuses as soon as one differs. Raises IndexNotFoundError
         where there is none, DamagedIndexError naming the file that is missing, cut or
-        changed.
+        changed, ConfigError for a device that is not there, MissingLibraryError for a GPU
+        without torch.
         """
         if not folder.is_dir():
             raise IndexNotFoundError(f"no index at {folder}")
         catalog = Catalog.open(folder)
         try:
-            return cls(folder, catalog)
+            return cls(folder, catalog, device=device)
         except BaseException:
             catalog.close()
             raise
 
     def close(self) -> None:
         self._files.close()
+        self._dense.close()
         with self._turn:
             self._catalog.close()
 
@@ -178,13 +190,19 @@ class IndexReader:
             )
 
     def _scored(self, commit: Commit, asked: Asked, masks: list[Masks]) -> list[Ranked]:
-        bm25 = None
+        bm25 = candidates = scan = None
+        if asked.queries is not None and not asked.params.exact:
+            with self._turn:
+                if self._device is not None:
+                    scan = self._device.of(commit.segments, commit.codecs)
+                else:
+                    candidates = self._dense.of(commit.segments)
         if asked.words is not None:
             known = self._bm25
             if known is None or known[0] != commit.version:
                 known = self._bm25 = commit.version, open_bm25(commit.segments, commit.alive)
             bm25 = known[1]
-        return rank_commit(commit, asked, masks, bm25=bm25)
+        return rank_commit(commit, asked, masks, bm25=bm25, candidates=candidates, scan=scan)
 
     def _found(
         self, ranked: list[Ranked], commit: Commit, asked: Asked, page: slice, fetch: bool
@@ -232,6 +250,15 @@ class IndexReader:
         if self._catalog.version() != self._commit.version:
             self._commit = self._files.commit()
         return self._commit
+
+
+def device_index(device: str | None) -> DeviceIndex | None:
+    """The scan that a device is asked for; None where the CPU's own kernels do the work."""
+    if device is None or device == "cpu":
+        return None
+    from xret.index.scanned import DeviceIndex
+
+    return DeviceIndex(device)
 
 
 def _order(ranked: tuple[float, str, Span | None]) -> tuple[float, str]:

@@ -55,12 +55,13 @@ class Searcher:
         """Open an index by name or path, with its own encoder or the one named.
 
         options: how to run the encoder; what shapes vectors is taken from the index, except
-        for a language policy that is named. Raises IndexNotFoundError, DamagedIndexError,
+        for a language policy that is named. Where its device is a GPU, documents are scored
+        there too. Raises IndexNotFoundError, DamagedIndexError,
         UnknownModelError, ModelError, and EncoderMismatchError where the encoder's content
         is not what built the index.
         """
         folder = find_index(index)
-        reader = IndexReader.open(folder)
+        reader = IndexReader.open(folder, device=_scan_device(options))
         try:
             settings = reader.settings
             wanted = _options(settings, options)
@@ -221,6 +222,12 @@ def _wanted(langs: Sequence[str] | None, given: str | Mapping[str, Any] | None) 
     if given is not None:
         parts.append(parse_filter(given, language=language_code))
     return Logic("AND", tuple(parts)) if len(parts) > 1 else parts[0] if parts else None
+
+
+def _scan_device(options: EncoderOptions | None) -> str | None:
+    """The GPU that was asked for; documents are scored there or by the CPU's own kernels."""
+    device = None if options is None else options.device
+    return device if device is not None and device.startswith("cuda") else None
 
 
 def _options(settings: Mapping[str, str], given: EncoderOptions | None) -> EncoderOptions:

@@ -28,6 +28,7 @@ inline int round_up(int value, int unit) { return (value + unit - 1) / unit * un
 inline void prefetch_line(const void* address) {
 #if defined(__GNUC__)
   __builtin_prefetch(address);
+  __asm__ volatile("");  // without an effect that GCC knows of, it leaves the call out
 #else
   (void)address;
 #endif
@@ -100,6 +101,7 @@ class Reader {
     // 16 of them whatever the bits, as table lookups by shuffle read that many.
     for (int i = 0; passages.levels && i < 16; i++)
       levels_[i] = int8_t(passages.levels[i & ((1 << passages.bits) - 1)] ^ Isa::kFlip);
+    prefetch();
   }
 
   Block<Isa> block;
@@ -136,18 +138,36 @@ class Reader {
   int64_t bad = kSound;
 
  private:
-  // Asks for the codes of the next block, which come while this one is being scored.
+  // Asks for the rows of the next block, which come while this one is being scored: one
+  // stretch of a scan, or those of all the listed passages that it will hold.
   void prefetch() {
-    if (column_ >= columns_.last) return;
-    const int64_t passage = columns_.which ? at<int64_t>(columns_.which, column_) : column_;
-    if (passage < 0 || passage >= passages_.n) return;
-    const int64_t row = at<int64_t>(passages_.offsets, passage) + done_;
-    int64_t end = columns_.which ? at<int64_t>(passages_.offsets, passage + 1) : row + kRows;
-    if (end > row + kRows) end = row + kRows;
-    if (row < 0 || row >= end || end > passages_.rows) return;
+    int64_t column = column_, done = done_;
+    for (int64_t n = 0; n < kRows && column < columns_.last; column++, done = 0) {
+      const int64_t passage = columns_.which ? at<int64_t>(columns_.which, column) : column;
+      if (passage < 0 || passage >= passages_.n) return;
+      const int64_t begin = at<int64_t>(passages_.offsets, passage);
+      if (begin < 0 || begin >= passages_.rows) return;
+      const int64_t row = begin + done;
+      int64_t end = row + kRows - n;
+      if (columns_.which) {
+        const int64_t own = at<int64_t>(passages_.offsets, passage + 1);
+        end = own < end ? own : end;
+      }
+      if (row >= end || end > passages_.rows) return;
+      prefetch_rows(row, end);
+      n += end - row;
+    }
+  }
+
+  void prefetch_rows(int64_t row, int64_t end) {
     const int64_t width = int64_t(passages_.dim) * passages_.bits / 8;
     for (int64_t byte = row * width; byte < end * width; byte += 64)
       prefetch_line(passages_.codes + byte);
+    if (!columns_.which) return;
+    prefetch_line(passages_.codes + end * width - 1);
+    prefetch_line(static_cast<const char*>(passages_.scales) + row * 2);
+    if (passages_.centroids)
+      prefetch_line(static_cast<const char*>(passages_.centroids) + row * 2);
   }
 
   bool refuse(int64_t passage) {

@@ -84,6 +84,13 @@ struct Path {
   void (*nearest)(const Vectors&, const Centroids&, int dim, uint16_t* out);
 };
 
+// The least and the largest entry of every lane of a table (n, lanes), n > 0.
+void table_extremes(const float* table, int64_t n, int64_t lanes, float* lowest, float* highest);
+
+// out = table * factor + term in bytes, each lane with its own; two roundings, then cut.
+void table_bytes(const float* table, int64_t n, int64_t lanes, const float* factors,
+                 const float* terms, uint8_t* out);
+
 int64_t scan_centroids(const uint8_t* table, int64_t n_centroids, const int64_t* query_offsets,
                        int64_t n_queries, const Passages&, const Columns&, int32_t* out,
                        int64_t stride);

@@ -240,6 +240,41 @@ PyObject* scan(PyObject*, PyObject* arguments) {
   });
 }
 
+const char kExtremesDoc[] = "extremes(table, n_centroids, n_lanes, lowest, highest)";
+
+PyObject* extremes(PyObject*, PyObject* arguments) {
+  Buffer table, lowest, highest;
+  long long n, lanes;
+  if (!PyArg_ParseTuple(arguments, "y*LLw*w*", &table.view, &n, &lanes, &lowest.view,
+                        &highest.view))
+    return nullptr;
+  if (n < 1 || lanes < 0 || lanes % kLanes || !lowest.holds(lanes, 4) ||
+      !highest.holds(lanes, 4) || !table.holds(n, lanes * 4))
+    return wrong_sizes();
+  return unlocked([&] {
+    table_extremes(table.read<float>(), n, lanes, lowest.write<float>(), highest.write<float>());
+    return kSound;
+  });
+}
+
+const char kBytesDoc[] = "bytes(table, n_centroids, n_lanes, factors, terms, out)";
+
+PyObject* bytes(PyObject*, PyObject* arguments) {
+  Buffer table, factors, terms, out;
+  long long n, lanes;
+  if (!PyArg_ParseTuple(arguments, "y*LLy*y*w*", &table.view, &n, &lanes, &factors.view,
+                        &terms.view, &out.view))
+    return nullptr;
+  if (n < 0 || lanes < 0 || lanes % kLanes || !factors.holds(lanes, 4) ||
+      !terms.holds(lanes, 4) || !table.holds(n, lanes * 4) || !out.holds(n, lanes))
+    return wrong_sizes();
+  return unlocked([&] {
+    table_bytes(table.read<float>(), n, lanes, factors.read<float>(), terms.read<float>(),
+                out.write<uint8_t>());
+    return kSound;
+  });
+}
+
 const char kLacksDoc[] = "lacks(path) -> why this machine cannot run it, or an empty string";
 
 PyObject* lacks(PyObject*, PyObject* name) {
@@ -254,6 +289,7 @@ PyObject* lacks(PyObject*, PyObject* name) {
 PyMethodDef kMethods[] = {
     {"score", score, METH_VARARGS, kScoreDoc},       {"tables", tables, METH_VARARGS, kTablesDoc},
     {"nearest", nearest, METH_VARARGS, kNearestDoc}, {"scan", scan, METH_VARARGS, kScanDoc},
+    {"extremes", extremes, METH_VARARGS, kExtremesDoc}, {"bytes", bytes, METH_VARARGS, kBytesDoc},
     {"lacks", lacks, METH_O, kLacksDoc},             {nullptr, nullptr, 0, nullptr},
 };
 

@@ -74,7 +74,92 @@ int32_t sum_of_largest(const uint8_t* table, int64_t stride, const void* centroi
   return total;
 }
 
+#if defined(__SSE2__) || defined(_M_X64)
+struct Extremes {
+  __m128 low[4];
+  __m128 high[4];
+  Extremes(const float* lowest, const float* highest) {
+    for (int i = 0; i < 4; i++) {
+      low[i] = _mm_loadu_ps(lowest + 4 * i);
+      high[i] = _mm_loadu_ps(highest + 4 * i);
+    }
+  }
+  void widen(const float* entry) {
+    for (int i = 0; i < 4; i++) {
+      const __m128 value = _mm_loadu_ps(entry + 4 * i);
+      low[i] = _mm_min_ps(value, low[i]);
+      high[i] = _mm_max_ps(value, high[i]);
+    }
+  }
+  void store(float* lowest, float* highest) const {
+    for (int i = 0; i < 4; i++) {
+      _mm_storeu_ps(lowest + 4 * i, low[i]);
+      _mm_storeu_ps(highest + 4 * i, high[i]);
+    }
+  }
+};
+inline __m128i whole(const float* entry, const float* factor, const float* term) {
+  const __m128 product = _mm_mul_ps(_mm_loadu_ps(entry), _mm_loadu_ps(factor));
+  const __m128 value = _mm_max_ps(_mm_add_ps(product, _mm_loadu_ps(term)), _mm_setzero_ps());
+  return _mm_cvttps_epi32(_mm_min_ps(value, _mm_set1_ps(255.0f)));
+}
+inline void cut(const float* entry, const float* factor, const float* term, uint8_t* out) {
+  const __m128i low = _mm_packs_epi32(whole(entry, factor, term),
+                                      whole(entry + 4, factor + 4, term + 4));
+  const __m128i high = _mm_packs_epi32(whole(entry + 8, factor + 8, term + 8),
+                                       whole(entry + 12, factor + 12, term + 12));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm_packus_epi16(low, high));
+}
+#else
+struct Extremes {
+  float low[kLanes];
+  float high[kLanes];
+  Extremes(const float* lowest, const float* highest) {
+    std::memcpy(low, lowest, sizeof(low));
+    std::memcpy(high, highest, sizeof(high));
+  }
+  void widen(const float* entry) {
+    for (int i = 0; i < kLanes; i++) {
+      low[i] = entry[i] < low[i] ? entry[i] : low[i];
+      high[i] = entry[i] > high[i] ? entry[i] : high[i];
+    }
+  }
+  void store(float* lowest, float* highest) const {
+    std::memcpy(lowest, low, sizeof(low));
+    std::memcpy(highest, high, sizeof(high));
+  }
+};
+inline void cut(const float* entry, const float* factor, const float* term, uint8_t* out) {
+  for (int i = 0; i < kLanes; i++) {
+    const float value = entry[i] * factor[i] + term[i];
+    const float low = value > 0.0f ? value : 0.0f;
+    out[i] = uint8_t(int32_t(low < 255.0f ? low : 255.0f));
+  }
+}
+#endif
+
 }  // namespace
+
+void table_extremes(const float* table, int64_t n, int64_t lanes, float* lowest, float* highest) {
+  constexpr int64_t kBlock = 64;  // rows whose lines stay in the cache for all groups of lanes
+  std::memcpy(lowest, table, size_t(lanes) * sizeof(float));
+  std::memcpy(highest, table, size_t(lanes) * sizeof(float));
+  for (int64_t first = 0; first < n; first += kBlock) {
+    const int64_t last = first + kBlock < n ? first + kBlock : n;
+    for (int64_t lane = 0; lane < lanes; lane += kLanes) {
+      Extremes extremes(lowest + lane, highest + lane);
+      for (int64_t row = first; row < last; row++) extremes.widen(table + row * lanes + lane);
+      extremes.store(lowest + lane, highest + lane);
+    }
+  }
+}
+
+void table_bytes(const float* table, int64_t n, int64_t lanes, const float* factors,
+                 const float* terms, uint8_t* out) {
+  for (int64_t row = 0; row < n; row++)
+    for (int64_t lane = 0; lane < lanes; lane += kLanes, table += kLanes, out += kLanes)
+      cut(table, factors + lane, terms + lane, out);
+}
 
 int64_t scan_centroids(const uint8_t* table, int64_t n_centroids, const int64_t* query_offsets,
                        int64_t n_queries, const Passages& passages, const Columns& columns,

@@ -2,6 +2,7 @@
 //
 // Built with the address and undefined-behaviour sanitizers by .ci/run: arrays have exactly
 // their size on the heap, and lie at odd addresses where the kernels must bear that.
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <limits>
@@ -197,6 +198,26 @@ void check_scan(const Case& c, int trial) {
   expect(equal, "scan", "sum", trial);
 }
 
+void check_bytes(const Case& c, const std::vector<float>& table, int trial) {
+  const size_t lanes = size_t(c.lanes());
+  std::vector<float> lowest(lanes), highest(lanes), factors(lanes), terms(lanes);
+  for (auto& factor : factors) factor = float(between(-90, 90)) / 7;
+  for (auto& term : terms) term = float(between(0, 2560)) / 10;
+  std::vector<uint8_t> bytes(table.size());
+  table_extremes(table.data(), c.n_centroids, c.lanes(), lowest.data(), highest.data());
+  table_bytes(table.data(), c.n_centroids, c.lanes(), factors.data(), terms.data(), bytes.data());
+  bool equal = true;
+  std::vector<float> low(lanes, std::numeric_limits<float>::infinity()), high(lanes, -low[0]);
+  for (size_t i = 0; i < table.size(); i++) {
+    const size_t lane = i % lanes;
+    low[lane] = std::min(low[lane], table[i]);
+    high[lane] = std::max(high[lane], table[i]);
+    const float value = std::max(0.0f, table[i] * factors[lane] + terms[lane]);
+    equal &= bytes[i] == uint8_t(std::min(255.0f, value));
+  }
+  expect(equal && low == lowest && high == highest, "bytes", "table", trial);
+}
+
 // Offsets and centroid numbers from a damaged file are told, and nothing outside is read.
 void check_damage(const Path& path, Case c, const std::vector<float>& table, int trial) {
   const int passage = between(0, c.n - 1);
@@ -236,6 +257,7 @@ int main() {
       check_scores(*path, c, table, trial);
       check_nearest(*path, c, trial);
       check_scan(c, trial);
+      check_bytes(c, table, trial);
       check_damage(*path, c, table, trial);
     }
   }

@@ -7,6 +7,7 @@ import hashlib
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -267,6 +268,23 @@ def test_failure_in_the_background_is_told() -> None:
     pending = PendingCandidates([int8(clustered(50))])
     with pytest.raises(ConfigError, match="need 256 vectors"):
         pending.wait()
+
+
+def test_a_build_is_given_up_within_a_block() -> None:
+    class Slow:
+        def __len__(self) -> int:
+            return 50_000_000
+
+        def rows(self, which: object) -> FloatArray:  # noqa: ARG002
+            time.sleep(0.01)
+            return clustered(500)
+
+    pending = PendingCandidates([Slow()])
+    pending.ready()
+    pending.ready()
+    pending.stop()
+    assert pending.wait() is None
+    assert not any(t.name == "xret-candidates" for t in threading.enumerate())
 
 
 def test_process_ends_in_the_middle_of_a_build() -> None:

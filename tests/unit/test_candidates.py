@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xret.index.candidates import byte_tables, candidate_documents, default_candidates
-from xret.index.codec import Int8Codec, ResidualCodec, train_codec
+from xret.index.clustering import train_codec
+from xret.index.codec import Int8Codec, ResidualCodec
 from xret.index.maxsim import (
     QueryCodes,
     centroid_tables,
@@ -103,7 +104,7 @@ def test_candidates_are_those_of_a_plain_loop(
     masks = [None if share is None else rng.random(s.n_documents) < share for s in segments]
     codecs = {number: CODECS[number] for number in numbers}
     queries = coded_for(codecs, unit(rng.standard_normal((9, 24))), np.array([0, 4, 9]))
-    scans = byte_tables(queries)
+    scans, _ = byte_tables(queries)
     offsets = queries[1][0].offsets
     matching = [
         s.n_documents if m is None else int(m.sum()) for s, m in zip(segments, masks, strict=True)
@@ -136,7 +137,7 @@ def test_bytes_of_one_codec_are_those_of_the_kernels_own_table() -> None:
     values = unit(np.random.default_rng(2).standard_normal((20, 24)))
     queries = coded_for({1: CODECS[1]}, values, np.array([0, 3, 20]))
     codes, tables = queries[1]
-    scan = byte_tables(queries)[1].astype(int)
+    scan = byte_tables(queries)[0][1].astype(int)
     assert np.abs(scan - scan_tables(codes, tables).astype(int)).max() <= 1
     for first, last in itertools.pairwise(codes.offsets.tolist()):
         assert scan[:, first:last].max() == 255

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xret.errors import ConfigError, DamagedIndexError, DimensionMismatchError, QueryError
+from xret.index.centroids import table_bytes, table_extremes
 from xret.index.coded_passages import run_shares
 from xret.index.kernel_path import KERNEL_PATHS, NUMPY, VARIABLE, kernel_reasons
 from xret.index.maxsim import (
@@ -423,3 +424,43 @@ def test_a_path_is_named_or_the_fastest(monkeypatch: pytest.MonkeyPatch) -> None
         monkeypatch.setenv(VARIABLE, path)
         with pytest.raises(ConfigError, match="; here: "):
             kernel_path()
+
+
+@CASES
+@given(case=cases, seed=st.integers(0, 2**32))
+def test_byte_tables_are_the_same_on_every_path(case: Case, seed: int) -> None:
+    """Products and sums are rounded one after the other; what is outside of a byte is cut."""
+    rng = np.random.default_rng(seed)
+    queries = case.queries
+    table = centroid_tables(queries, case.centroid_codes, case.centroid_scales)
+    factors = (rng.standard_normal(table.shape[1]) * 50).astype(np.float32)
+    terms = (rng.random(table.shape[1]) * 255).astype(np.float32)
+    values = np.clip(table * factors + terms, 0, 255).astype(np.int32)
+    for path in PATHS:
+        with on(path):
+            lowest, highest = table_extremes(table)
+            assert np.array_equal(lowest, table.min(axis=0))
+            assert np.array_equal(highest, table.max(axis=0))
+            assert np.array_equal(table_bytes(table, factors, terms), values)
+            assert np.array_equal(table_bytes(table[::-1], factors, terms), values[::-1])
+
+
+@pytest.mark.parametrize("fine", [False, True])
+@pytest.mark.parametrize("n", [1, 15, 16, 17, 40])
+def test_one_query_has_the_codes_that_it_has_among_others(n: int, fine: bool) -> None:
+    values = np.random.default_rng(n).standard_normal((n + 5, 12)).astype(np.float32)
+    together = query_codes(values, np.array([0, 5, n + 5]), fine=fine)
+    for alone in (
+        query_codes(values[5:], fine=fine), query_codes(values[5:], np.array([0, n]), fine=fine)
+    ):  # fmt: skip
+        assert alone.offsets.tolist() == [0, len(alone.codes)]
+        assert np.array_equal(alone.codes, together.codes[16:])
+        assert np.array_equal(alone.scales, together.scales[16:])
+        if fine:
+            assert np.array_equal(alone.low, together.low[16:])
+
+
+@pytest.mark.parametrize("offsets", [[0, 1], [0, 3], [1, 2], [0, 0], [0, 0, 2]])
+def test_offsets_that_are_not_those_of_the_queries_are_refused(offsets: list[int]) -> None:
+    with pytest.raises(QueryError, match="needs at least one"):
+        query_codes(np.ones((2, 8), np.float32), np.array(offsets))
