@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from xret.retriever.static import StaticEncoder
+from xret.retriever.encoders.static import StaticEncoder
 from xret.types import Document, Embeddings, FloatArray, Query
 
 MAIN = [

@@ -35,8 +35,8 @@ from safetensors.torch import save_file  # noqa: E402
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers  # noqa: E402
 from transformers import XLMRobertaConfig, XLMRobertaModel  # noqa: E402
 
-from xret.retriever.batches import padding_waste, token_batches  # noqa: E402
 from xret.retriever.encoder import EncoderOptions, load_encoder  # noqa: E402
+from xret.retriever.encoders.batches import padding_waste, token_batches  # noqa: E402
 from xret.types import Document, FloatArray, Query  # noqa: E402
 
 VOCABULARY = 30_000
@@ -175,7 +175,7 @@ def precisions(folder: Path, texts: Sequence[str], runs: int) -> None:
 
 
 def single_queries(folder: Path, texts: Sequence[str], runs: int) -> None:
-    from xret.retriever.encoder_export import export_encoder
+    from xret.retriever.onnx.encoder_export import export_encoder
 
     ways: dict[str, Callable[[], object]] = {}
     encoders: dict[str, Any] = {"torch fp32": load_encoder(str(folder))}

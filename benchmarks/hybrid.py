@@ -21,13 +21,13 @@ from pathlib import Path
 
 import numpy as np
 
-from xret.index.bm25 import Bm25
-from xret.index.lexical import LexicalSegment, segment_arrays
-from xret.retriever.analysis import analyse, analyse_query
+from xret.index.words.bm25 import Bm25
+from xret.index.words.lexical import LexicalSegment, segment_arrays
 from xret.retriever.encoder import load_encoder
 from xret.retriever.fusion import Fusion, fuse_within
-from xret.retriever.languages import language_code
-from xret.retriever.words import same_language
+from xret.retriever.lexical.analysis import analyse, analyse_query
+from xret.retriever.lexical.words import same_language
+from xret.retriever.routing.languages import language_code
 from xret.types import Document, Hit, Query
 
 DEPTH = 100

@@ -22,8 +22,8 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")
 
 import numpy as np  # noqa: E402
 
-from xret.index.kernel_path import VARIABLE, kernel_reasons  # noqa: E402
-from xret.index.maxsim import (  # noqa: E402
+from xret.index.scoring.kernel_path import VARIABLE, kernel_reasons  # noqa: E402
+from xret.index.scoring.maxsim import (  # noqa: E402
     centroid_scan,
     centroid_tables,
     fine_scores,

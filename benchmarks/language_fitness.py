@@ -21,8 +21,8 @@ from scipy.stats import spearmanr
 from xret.eval.fertility import read_tokenizer
 from xret.eval.fitness import LanguageFitness, check_languages
 from xret.eval.parallel_sentences import draw_sentences
-from xret.retriever.languages import language_code
-from xret.retriever.static import StaticEncoder
+from xret.retriever.encoders.static import StaticEncoder
+from xret.retriever.routing.languages import language_code
 
 
 def main() -> None:

@@ -24,9 +24,9 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import numpy as np  # noqa: E402
 
-from xret.index.bm25 import Bm25  # noqa: E402
-from xret.index.lexical import LexicalSegment, segment_arrays  # noqa: E402
-from xret.retriever.analysis import analyse  # noqa: E402
+from xret.index.words.bm25 import Bm25  # noqa: E402
+from xret.index.words.lexical import LexicalSegment, segment_arrays  # noqa: E402
+from xret.retriever.lexical.analysis import analyse  # noqa: E402
 
 K = 10
 QUERIES = 200
@@ -131,7 +131,7 @@ def run_bm25s(documents: Texts, queries: Texts, ours: list[Ranking]) -> None:
 
 
 def run_lucene(documents: Texts, queries: Texts, ours: list[Ranking]) -> None:
-    from xret.retriever.lucene import LuceneIndex
+    from xret.retriever.lexical.lucene import LuceneIndex
     from xret.types import Document
 
     corpus = [Document(str(i), " ".join(words), "und") for i, words in enumerate(documents)]

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 from transformers import XmodConfig, XmodModel
 
-from xret.retriever.xmod import XMOD_ADAPTERS, prepare_xmod
+from xret.retriever.xmod.xmod import XMOD_ADAPTERS, prepare_xmod
 
 VOCABULARY = 1000
 MIXED = ("en", "fr", "de", "zh", "ar", "sw")

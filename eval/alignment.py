@@ -17,7 +17,7 @@ import numpy.typing as npt
 from xret.errors import DimensionMismatchError
 from xret.eval.evaluation import Interval
 from xret.eval.significance import bootstrap_intervals
-from xret.index.maxsim import maxsim_scores
+from xret.index.scoring.maxsim import maxsim_scores
 from xret.retriever.encoder import Encoder
 from xret.types import Document, Embeddings, FloatArray, Query
 

@@ -15,7 +15,7 @@ from typing import Literal
 from tokenizers import Tokenizer
 
 from xret.errors import ModelError
-from xret.retriever.wordpieces import IS_UNSPACED, RUN_PREFIX, UNKNOWN, split_words
+from xret.retriever.encoders.wordpieces import IS_UNSPACED, RUN_PREFIX, UNKNOWN, split_words
 
 __all__ = ["Fertility", "SubwordCounts", "read_tokenizer"]
 

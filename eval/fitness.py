@@ -16,7 +16,7 @@ from xret.eval.alignment import Alignment, SentencePool
 from xret.eval.fertility import Fertility, SubwordCounts, read_tokenizer
 from xret.eval.parallel_sentences import ParallelSentences
 from xret.retriever.encoder import Encoder, model_location
-from xret.retriever.static import StaticEncoder
+from xret.retriever.encoders.static import StaticEncoder
 
 __all__ = [
     "POOL", "LanguageFitness", "check_languages", "encoder_tokenizer", "judge",

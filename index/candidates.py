@@ -15,11 +15,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from xret.index.centroids import table_bytes, table_extremes
-from xret.index.maxsim import centroid_scan
-from xret.index.passage_means import mean_scores
-from xret.index.query_codes import QueryCodes
-from xret.index.segment import Segment
+from xret.index.coding.passage_means import mean_scores
+from xret.index.scoring.centroids import table_bytes, table_extremes
+from xret.index.scoring.maxsim import centroid_scan
+from xret.index.scoring.query_codes import QueryCodes
+from xret.index.storage.segment import Segment
 from xret.types import FloatArray, IntArray
 
 __all__ = ["CodedQueries", "byte_tables", "candidate_documents", "default_candidates"]

@@ -17,16 +17,17 @@ import numpy as np
 import numpy.typing as npt
 
 from xret.errors import IndexLockedError, IndexNotFoundError
-from xret.index import recoding, writer
-from xret.index.catalog import Catalog
-from xret.index.files import prepare_folder, remove_folder
-from xret.index.folder import lock_index, sweep
-from xret.index.segment import Coded, Segment, padded, read_segment, write_segment
-from xret.index.stored import SegmentRecord, codec_folder, deleted_mask, place
+from xret.index import writer
+from xret.index.storage import recoding
+from xret.index.storage.catalog import Catalog
+from xret.index.storage.files import prepare_folder, remove_folder
+from xret.index.storage.folder import lock_index, sweep
+from xret.index.storage.segment import Coded, Segment, padded, read_segment, write_segment
+from xret.index.storage.stored import SegmentRecord, codec_folder, deleted_mask, place
 from xret.types import IntArray, Progress
 
 if TYPE_CHECKING:
-    from xret.index.codec import ResidualCodec
+    from xret.index.coding.codec import ResidualCodec
 
 __all__ = ["Compaction", "CompactionSummary"]
 
@@ -227,7 +228,7 @@ def _lexical(parts: Sequence[tuple[Segment, IntArray]]) -> dict[str, npt.NDArray
     """The lexical arrays of the same documents, where there are any."""
     if not any("lexical_lengths" in segment.arrays for segment, _ in parts):
         return {}
-    from xret.index.lexical import LexicalSegment, merged_arrays, segment_arrays
+    from xret.index.words.lexical import LexicalSegment, merged_arrays, segment_arrays
 
     read = []
     for segment, alive in parts:

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from xret.errors import QueryError
-from xret.index.stored import moment, moment_end
+from xret.index.storage.stored import moment, moment_end
 
 __all__ = ["FIELDS", "Condition", "Filter", "Logic", "Scalar", "compile_filter", "parse_filter"]
 

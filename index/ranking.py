@@ -20,20 +20,20 @@ import numpy as np
 import numpy.typing as npt
 
 from xret.index.candidates import candidate_documents, default_candidates
-from xret.index.centroids import centroid_tables
-from xret.index.maxsim import fine_scores, score_passages
+from xret.index.coding.passage_means import mean_scores, query_sums
+from xret.index.dense.single_vectors import dense_documents
 from xret.index.params import SearchParams
-from xret.index.passage_means import mean_scores, query_sums
-from xret.index.query_codes import QueryCodes, query_codes
-from xret.index.segment import Segment, padded
-from xret.index.single_vectors import dense_documents
-from xret.index.stored import place
+from xret.index.scoring.centroids import centroid_tables
+from xret.index.scoring.maxsim import fine_scores, score_passages
+from xret.index.scoring.query_codes import QueryCodes, query_codes
+from xret.index.storage.segment import Segment, padded
+from xret.index.storage.stored import place
 from xret.types import Embeddings, FloatArray, IntArray
 
 if TYPE_CHECKING:
-    from xret.index.codec import ResidualCodec
-    from xret.index.dense_candidates import DenseCandidates
-    from xret.index.gpu import DeviceScan
+    from xret.index.coding.codec import ResidualCodec
+    from xret.index.dense.dense_candidates import DenseCandidates
+    from xret.index.device.gpu import DeviceScan
 
 __all__ = ["Best", "Masks", "best_documents"]
 

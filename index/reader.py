@@ -15,22 +15,22 @@ from xret.errors import (
     IndexNotFoundError,
     QueryError,
 )
-from xret.index.bm25 import Bm25
-from xret.index.catalog import Catalog
 from xret.index.commit import Asked, Commit, Ranked, rank_commit
+from xret.index.dense.single_vectors import DenseIndex
 from xret.index.filters import Filter
-from xret.index.lexical_ranking import (
+from xret.index.params import SearchParams
+from xret.index.ranking import Best, Masks
+from xret.index.storage.catalog import Catalog
+from xret.index.storage.masks import FilterMasks
+from xret.index.storage.opening import OpenFiles
+from xret.index.storage.pending import Span
+from xret.index.storage.stored import IndexInfo, StoredRoute
+from xret.index.words.bm25 import Bm25
+from xret.index.words.lexical_ranking import (
     Words,
     numbers_within,
     open_bm25,
 )
-from xret.index.masks import FilterMasks
-from xret.index.opening import OpenFiles
-from xret.index.params import SearchParams
-from xret.index.pending import Span
-from xret.index.ranking import Best, Masks
-from xret.index.single_vectors import DenseIndex
-from xret.index.stored import IndexInfo, StoredRoute
 from xret.types import Document, Embeddings, Hit
 
 if TYPE_CHECKING:

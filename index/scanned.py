@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from xret.index.dense_vectors import Int8Vectors, VectorRows
-from xret.index.gpu import DeviceScan, ScanSegment, torch_device
-from xret.index.query_codes import query_codes
-from xret.index.segment import Segment, padded
+from xret.index.dense.dense_vectors import Int8Vectors, VectorRows
+from xret.index.device.gpu import DeviceScan, ScanSegment, torch_device
+from xret.index.scoring.query_codes import query_codes
+from xret.index.storage.segment import Segment, padded
 from xret.types import Embeddings, FloatArray, IntArray
 
 if TYPE_CHECKING:
-    from xret.index.codec import ResidualCodec
+    from xret.index.coding.codec import ResidualCodec
 
 __all__ = ["DeviceIndex", "scanned_documents"]
 

@@ -12,13 +12,13 @@ from types import TracebackType
 import filelock
 
 from xret.errors import IndexNotFoundError, UnusableIndexError
-from xret.index import recoding
-from xret.index.catalog import Catalog
-from xret.index.files import StoredFile, prepare_folder, remove_folder, sync_folder
-from xret.index.folder import check_encoder, claim_folder, lock_index, sweep
-from xret.index.pending import PendingSegment, Span, WrittenSegment
-from xret.index.segment import quantize, write_segment
-from xret.index.stored import SegmentRecord, content_hash, place
+from xret.index.storage import recoding
+from xret.index.storage.catalog import Catalog
+from xret.index.storage.files import StoredFile, prepare_folder, remove_folder, sync_folder
+from xret.index.storage.folder import check_encoder, claim_folder, lock_index, sweep
+from xret.index.storage.pending import PendingSegment, Span, WrittenSegment
+from xret.index.storage.segment import quantize, write_segment
+from xret.index.storage.stored import SegmentRecord, content_hash, place
 from xret.types import Document, Embeddings, EncoderSpec
 
 __all__ = ["IndexWriter"]

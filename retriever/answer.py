@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from xret.index.pending import Span
-from xret.retriever.languages import direction
+from xret.index.storage.pending import Span
+from xret.retriever.routing.languages import direction
 from xret.types import Document, LangSource
 
 __all__ = [

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Literal
 
 from xret.errors import DuplicateIdError
-from xret.index.stored import content_hash
+from xret.index.storage.stored import content_hash
 from xret.index.writer import IndexWriter
-from xret.retriever.analysis import analysis_version
 from xret.retriever.encoder import Encoder
 from xret.retriever.indexing import DocumentIndexer, check_document
+from xret.retriever.lexical.analysis import analysis_version
 from xret.types import Document, Progress
 
 __all__ = ["BuildSummary", "Duplicates", "IndexBuild"]

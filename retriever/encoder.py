@@ -16,7 +16,7 @@ from xret.retriever.models import DEFAULT_ENCODER, ENCODERS, RegisteredEncoder, 
 from xret.types import Document, Embeddings, EncoderSpec, Query
 
 if TYPE_CHECKING:
-    from xret.retriever.router import Route
+    from xret.retriever.routing.router import Route
 
 __all__ = [
     "DEFAULT_ENCODER",
@@ -31,9 +31,9 @@ __all__ = [
 ]
 
 _CLASSES = {
-    "static": "xret.retriever.static:StaticEncoder",
-    "bi-encoder": "xret.retriever.bi_encoder:BiEncoder",
-    "late interaction": "xret.retriever.late_interaction:LateInteractionEncoder",
+    "static": "xret.retriever.encoders.static:StaticEncoder",
+    "bi-encoder": "xret.retriever.encoders.bi_encoder:BiEncoder",
+    "late interaction": "xret.retriever.encoders.late_interaction:LateInteractionEncoder",
 }
 
 
@@ -156,7 +156,7 @@ def load_encoder(
     pickled, and for a model that needs foreign code.
     """
     if name == WORDS_ONLY:
-        from xret.retriever.bm25 import WordsOnly
+        from xret.retriever.lexical.bm25 import WordsOnly
 
         return WordsOnly()
     registered = ENCODERS.get(name)
@@ -207,7 +207,7 @@ def _folder(name: str, registered: RegisteredEncoder | None, revision: str | Non
         raise UnknownModelError(
             f"no encoder is called {name!r} and there is no such folder; known: {', '.join(close)}"
         )
-    from xret.retriever.hub import find_model
+    from xret.retriever.loading.hub import find_model
 
     return find_model(name, revision=revision)
 
@@ -215,7 +215,7 @@ def _folder(name: str, registered: RegisteredEncoder | None, revision: str | Non
 def _kind(folder: Path, registered: RegisteredEncoder | None) -> str:
     if registered is not None and registered.folder is not None:
         return "static"
-    from xret.retriever.layout import model_kind
+    from xret.retriever.loading.layout import model_kind
 
     return model_kind(folder)
 

@@ -13,16 +13,16 @@ from typing import Any
 from xret.config import find_index
 from xret.errors import QueryError
 from xret.index.filters import Condition, Filter, Logic, parse_filter
-from xret.index.folder import check_encoder
 from xret.index.params import SearchParams
 from xret.index.reader import Found, IndexReader
-from xret.index.stored import StoredRoute
+from xret.index.storage.folder import check_encoder
+from xret.index.storage.stored import StoredRoute
 from xret.retriever.answer import QueryInfo, SearchAnswer, SearchHit, Snippet, Timings, search_hit
 from xret.retriever.encoder import Encoder, EncoderOptions, load_encoder
-from xret.retriever.identify import identify_language, load_identifier
 from xret.retriever.indexing import OPTIONS_SETTING
-from xret.retriever.languages import language_code
-from xret.retriever.words import check_mode, query_words
+from xret.retriever.lexical.words import check_mode, query_words
+from xret.retriever.routing.identify import identify_language, load_identifier
+from xret.retriever.routing.languages import language_code
 from xret.retriever.writer import DocumentWriter
 from xret.types import UNDETERMINED, Document, Hit, Mode, Query
 
@@ -243,7 +243,7 @@ def _described(stored: StoredRoute | None) -> str:
     """The route that a document took when it was indexed, for people."""
     if stored is None or stored.how == "own":
         return ""
-    from xret.retriever.router import Route
+    from xret.retriever.routing.router import Route
 
     how: Any = stored.how
     return Route(stored.lang, stored.adapter, how, stored.reason).describe()

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 
 from xret.errors import DuplicateIdError
-from xret.index.stored import content_hash
+from xret.index.storage.stored import content_hash
 from xret.index.writer import IndexWriter
 from xret.retriever.encoder import Encoder
 from xret.retriever.indexing import DocumentIndexer, check_document

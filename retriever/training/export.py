@@ -10,7 +10,13 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
-from xret.retriever.static import CONFIG_FILE, FORMAT, TOKENIZER_FILE, WEIGHTS_FILE, StaticConfig
+from xret.retriever.encoders.static import (
+    CONFIG_FILE,
+    FORMAT,
+    TOKENIZER_FILE,
+    WEIGHTS_FILE,
+    StaticConfig,
+)
 from xret.retriever.training.quantize import principal_axes, quantize
 from xret.types import FloatArray, IntArray
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from xret.errors import CorpusError, LanguageError
-from xret.retriever.languages import language_code
-from xret.retriever.wordpieces import RUN_PREFIX, split_words
+from xret.retriever.encoders.wordpieces import RUN_PREFIX, split_words
+from xret.retriever.routing.languages import language_code
 
 __all__ = ["HeldOut"]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from xret.retriever.wordpieces import WordPieces, split_words
+from xret.retriever.encoders.wordpieces import WordPieces, split_words
 from xret.types import IntArray
 
 __all__ = ["WORD_START", "PieceArray", "Pieces", "cut_texts"]

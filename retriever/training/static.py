@@ -14,7 +14,8 @@ import numpy as np
 import torch
 
 from xret.errors import TrainingError
-from xret.retriever.static import StaticConfig
+from xret.retriever.encoders.static import StaticConfig
+from xret.retriever.encoders.wordpieces import WordPieces
 from xret.retriever.training.batches import PairSampler
 from xret.retriever.training.card import model_card
 from xret.retriever.training.checkpoint import WorkFolder
@@ -39,7 +40,6 @@ from xret.retriever.training.teacher import (
     read_english,
 )
 from xret.retriever.training.tokenizer import train_tokenizer
-from xret.retriever.wordpieces import WordPieces
 from xret.types import Progress
 
 __all__ = ["train_static"]

@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-from xret.retriever.training.parallel import ParallelText, source_weight
-from xret.retriever.training.settings import StaticTraining
-from xret.retriever.wordpieces import (
+from xret.retriever.encoders.wordpieces import (
     CONTINUATION,
     IS_UNSPACED,
     RUN_PREFIX,
     UNKNOWN,
     split_words,
 )
+from xret.retriever.training.parallel import ParallelText, source_weight
+from xret.retriever.training.settings import StaticTraining
 from xret.types import FloatArray
 
 __all__ = ["train_tokenizer"]

@@ -9,7 +9,7 @@ import pytest
 from command_line import Xret
 
 from xret.cli import doctor
-from xret.index.kernel_path import kernel_path
+from xret.index.scoring.kernel_path import kernel_path
 
 
 def test_doctor_tells_versions_and_the_kernel_path(xret: Xret) -> None:

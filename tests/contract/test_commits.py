@@ -12,14 +12,14 @@ from encoders import HashingEncoder
 from indices import random_documents, ranking
 
 from xret.errors import IndexLockedError
-from xret.index import opening as opening_module
 from xret.index import ranking as ranking_module
-from xret.index.catalog import Catalog
-from xret.index.documents import DocumentTable
-from xret.index.faults import find_faults
-from xret.index.maxsim import score_passages
 from xret.index.reader import IndexReader
-from xret.index.stored import SegmentRecord
+from xret.index.scoring.maxsim import score_passages
+from xret.index.storage import opening as opening_module
+from xret.index.storage.catalog import Catalog
+from xret.index.storage.documents import DocumentTable
+from xret.index.storage.faults import find_faults
+from xret.index.storage.stored import SegmentRecord
 from xret.index.writer import IndexWriter
 from xret.retriever.searcher import Searcher
 from xret.types import Document, FloatArray, Query
@@ -42,7 +42,7 @@ def test_a_search_during_a_replacement_answers_from_one_commit(
     tmp_path: Path, encoder: HashingEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     build([Document("a", "gold", "en"), Document("b", "river", "en")], tmp_path / "i", encoder)
-    monkeypatch.setattr("xret.index.database.BUSY_S", 0.05)
+    monkeypatch.setattr("xret.index.storage.database.BUSY_S", 0.05)
     fetch = DocumentTable.of
 
     def replaced_first(self: DocumentTable, doc_ids: list[str]) -> list[Document]:
@@ -113,7 +113,7 @@ def test_a_commit_is_not_held_up_by_scoring_nor_by_opening_files(
 ) -> None:
     """Each commit happens while the reader is busy; it waits for nothing at all."""
     build([Document("a", "gold", "en")], tmp_path / "i", encoder)
-    monkeypatch.setattr("xret.index.database.BUSY_S", 0.0)
+    monkeypatch.setattr("xret.index.storage.database.BUSY_S", 0.0)
     opened: list[int] = []
     read = opening_module.read_segment
 
@@ -139,8 +139,8 @@ def test_the_check_of_every_document_lets_a_writer_commit(
     tmp_path: Path, encoder: HashingEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     build(random_documents(1, 9), tmp_path / "i", encoder)
-    monkeypatch.setattr("xret.index.documents.PAGE_DOCUMENTS", 2)
-    monkeypatch.setattr("xret.index.database.BUSY_S", 0.0)
+    monkeypatch.setattr("xret.index.storage.documents.PAGE_DOCUMENTS", 2)
+    monkeypatch.setattr("xret.index.storage.database.BUSY_S", 0.0)
     path = tmp_path / "i" / "catalog.sqlite"
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("UPDATE texts SET title = 'changed' WHERE document % 2 = 0")
@@ -158,7 +158,7 @@ def test_a_commit_that_a_reader_holds_up_can_be_made_again(
     tmp_path: Path, encoder: HashingEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     build([Document("a", "gold", "en")], tmp_path / "i", encoder)
-    monkeypatch.setattr("xret.index.database.BUSY_S", 0.0)
+    monkeypatch.setattr("xret.index.storage.database.BUSY_S", 0.0)
     new = [Document("b", "gold river", "en")]
     with (
         closing(sqlite3.connect(tmp_path / "i" / "catalog.sqlite")) as other,

@@ -18,8 +18,8 @@ from xret.index.filters import Condition
 from xret.index.params import SearchParams
 from xret.index.ranking import best_documents
 from xret.index.reader import IndexReader
-from xret.index.recoding import decoded
-from xret.index.segment import Coded, Segment, quantize
+from xret.index.storage.recoding import decoded
+from xret.index.storage.segment import Coded, Segment, quantize
 from xret.types import Document, Embeddings, Query
 
 

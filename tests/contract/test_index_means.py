@@ -10,9 +10,9 @@ import pytest
 
 from xret.errors import DamagedIndexError
 from xret.index.compaction import Compaction
-from xret.index.faults import find_faults
 from xret.index.params import SearchParams
 from xret.index.reader import IndexReader
+from xret.index.storage.faults import find_faults
 from xret.index.writer import IndexWriter
 from xret.types import Document, Embeddings, EncoderSpec
 
@@ -51,7 +51,7 @@ def mean_files(folder: Path) -> list[Path]:
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("xret.index.recoding.CODEC_ROWS", 500)
+    monkeypatch.setattr("xret.index.storage.recoding.CODEC_ROWS", 500)
     monkeypatch.setattr("xret.index.writer.SEGMENT_ROWS", 200)
 
 

@@ -16,8 +16,8 @@ from indices import WORDS, plain_maxsim, random_documents
 
 from xret.index.params import SearchParams
 from xret.index.reader import IndexReader
-from xret.index.recoding import decoded
-from xret.index.segment import quantize
+from xret.index.storage.recoding import decoded
+from xret.index.storage.segment import quantize
 from xret.index.writer import IndexWriter
 from xret.retriever.encoder import load_encoder
 from xret.retriever.searcher import Searcher

@@ -19,12 +19,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from indices import WORDS, plain_maxsim
 
 from xret.index.compaction import Compaction
-from xret.index.faults import find_faults
 from xret.index.filters import Condition, Filter
 from xret.index.params import SearchParams
 from xret.index.reader import IndexReader
-from xret.index.recoding import decoded
-from xret.index.segment import quantize
+from xret.index.storage.faults import find_faults
+from xret.index.storage.recoding import decoded
+from xret.index.storage.segment import quantize
 from xret.index.writer import IndexWriter
 from xret.retriever.indexing import passages
 from xret.types import Document, Query
@@ -175,7 +175,7 @@ class CodedIndexMachine(IndexMachine):
 @pytest.fixture(autouse=True)
 def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("xret.index.writer.SEGMENT_ROWS", 40)
-    monkeypatch.setattr("xret.index.recoding.CODEC_ROWS", 90)
+    monkeypatch.setattr("xret.index.storage.recoding.CODEC_ROWS", 90)
     monkeypatch.setattr("xret.index.compaction.OUTGROWN", 2)
 
 

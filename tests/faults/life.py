@@ -13,10 +13,10 @@ from pathlib import Path
 from encoders import HashingEncoder
 
 from xret.errors import IndexNotFoundError
-from xret.index import recoding
 from xret.index.compaction import Compaction
-from xret.index.faults import find_faults
 from xret.index.reader import IndexReader
+from xret.index.storage import recoding
+from xret.index.storage.faults import find_faults
 from xret.index.writer import IndexWriter
 from xret.types import Document, Query
 

@@ -10,9 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xret.retriever.analysis import FOLDED, SNOWBALL, analyse, analyse_query, analysis_version
-from xret.retriever.spellings import CHARACTERS, ENDINGS
-from xret.retriever.stopwords import STOP_WORDS
+from xret.retriever.lexical.analysis import (
+    FOLDED,
+    SNOWBALL,
+    analyse,
+    analyse_query,
+    analysis_version,
+)
+from xret.retriever.lexical.spellings import CHARACTERS, ENDINGS
+from xret.retriever.lexical.stopwords import STOP_WORDS
 
 LANGUAGES = sorted(
     {*SNOWBALL, *FOLDED, *CHARACTERS, *ENDINGS, "und", "zh", "vi", "th", "az"} - {""}

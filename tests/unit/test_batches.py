@@ -6,7 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xret.errors import ModelError
-from xret.retriever.batches import is_out_of_memory, padding_waste, run_batches, token_batches
+from xret.retriever.encoders.batches import (
+    is_out_of_memory,
+    padding_waste,
+    run_batches,
+    token_batches,
+)
 from xret.types import IntArray
 
 lengths_of_texts = st.lists(st.integers(0, 600), max_size=200)

@@ -25,8 +25,8 @@ from xret.errors import (
     UnknownModelError,
     UnusableIndexError,
 )
-from xret.index.faults import find_faults
 from xret.index.reader import IndexReader
+from xret.index.storage.faults import find_faults
 from xret.index.writer import IndexWriter
 from xret.retriever.build import IndexBuild
 from xret.retriever.searcher import Searcher
@@ -81,8 +81,8 @@ def test_an_interrupted_build_trains_the_same_codec_as_an_unbroken_one(
     cut: int, tmp_path: Path, encoder: HashingEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("xret.index.writer.SEGMENT_ROWS", 300)
-    monkeypatch.setattr("xret.index.recoding.CODEC_ROWS", 1500)
-    monkeypatch.setattr("xret.index.recoding.BLOCK_ROWS", 128)
+    monkeypatch.setattr("xret.index.storage.recoding.CODEC_ROWS", 1500)
+    monkeypatch.setattr("xret.index.storage.recoding.BLOCK_ROWS", 128)
     build(documents(1000), tmp_path / "whole", encoder)
     broken = IndexBuild(until(documents(1000), cut), tmp_path / "broken", encoder)
     with pytest.raises(Killed):

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xret.index.candidates import byte_tables, candidate_documents, default_candidates
-from xret.index.clustering import train_codec
-from xret.index.codec import Int8Codec, ResidualCodec
-from xret.index.maxsim import (
+from xret.index.coding.clustering import train_codec
+from xret.index.coding.codec import Int8Codec, ResidualCodec
+from xret.index.scoring.maxsim import (
     QueryCodes,
     centroid_tables,
     maxsim_scores,
@@ -19,7 +19,7 @@ from xret.index.maxsim import (
     scan_tables,
     score_passages,
 )
-from xret.index.segment import Segment
+from xret.index.storage.segment import Segment
 
 
 def unit(values: np.ndarray) -> np.ndarray:

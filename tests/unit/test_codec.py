@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xret.errors import ConfigError, DamagedIndexError, DimensionMismatchError
-from xret.index.clustering import train_codec
-from xret.index.codec import Int8Codec, ResidualCodec
-from xret.index.levels import bfloat16, packed, unpacked
-from xret.index.maxsim import centroid_tables, maxsim_scores, query_codes, score_passages
-from xret.index.rotation import Rotation
-from xret.index.segment import Coded, widened
+from xret.index.coding.clustering import train_codec
+from xret.index.coding.codec import Int8Codec, ResidualCodec
+from xret.index.coding.levels import bfloat16, packed, unpacked
+from xret.index.coding.rotation import Rotation
+from xret.index.scoring.maxsim import centroid_tables, maxsim_scores, query_codes, score_passages
+from xret.index.storage.segment import Coded, widened
 
 
 def clustered(n: int, dim: int, *, seed: int = 0, n_words: int = 64) -> np.ndarray:

@@ -18,14 +18,14 @@ from encoders import HashingEncoder
 from indices import random_documents, ranking
 
 from xret.errors import IndexLockedError, IndexNotFoundError
-from xret.index import opening as opening_module
 from xret.index.compaction import Compaction
-from xret.index.faults import find_faults
 from xret.index.params import SearchParams
 from xret.index.ranking import best_documents
 from xret.index.reader import IndexReader
+from xret.index.storage import opening as opening_module
+from xret.index.storage.faults import find_faults
 from xret.index.writer import IndexWriter
-from xret.retriever.words import document_terms
+from xret.retriever.lexical.words import document_terms
 from xret.types import Document, Query
 
 
@@ -222,7 +222,7 @@ def test_the_codec_comes_where_the_index_is_large_enough_and_stays(
     preset: str, tmp_path: Path, encoder: HashingEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("xret.index.writer.SEGMENT_ROWS", 100)
-    monkeypatch.setattr("xret.index.recoding.CODEC_ROWS", 350)
+    monkeypatch.setattr("xret.index.storage.recoding.CODEC_ROWS", 350)
     documents = random_documents(5, 160)
     for first in range(0, 160, 40):
         build(documents[first : first + 40], tmp_path / "i", encoder, preset=preset)
@@ -248,7 +248,7 @@ def test_an_outgrown_codec_is_trained_anew(
     tmp_path: Path, encoder: HashingEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("xret.index.writer.SEGMENT_ROWS", 100)
-    monkeypatch.setattr("xret.index.recoding.CODEC_ROWS", 100)
+    monkeypatch.setattr("xret.index.storage.recoding.CODEC_ROWS", 100)
     monkeypatch.setattr("xret.index.compaction.OUTGROWN", 4)
     build(random_documents(5, 200), tmp_path / "i", encoder)
     assert compact(tmp_path / "i").summary.retrained

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from indices import ranking
 
 from xret.errors import QueryError
-from xret.index.catalog import Catalog
 from xret.index.filters import (
     FIELDS,
     MAX_DEPTH,
@@ -29,7 +28,8 @@ from xret.index.filters import (
     parse_filter,
 )
 from xret.index.reader import IndexReader
-from xret.index.stored import moment, moment_end
+from xret.index.storage.catalog import Catalog
+from xret.index.storage.stored import moment, moment_end
 from xret.types import Document, Query
 
 NAMES = ("year", "publisher", "tags", "a b", 'quo"te', "$.x")

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xret.errors import DamagedIndexError
-from xret.index import bm25 as scoring
-from xret.index import lexical
-from xret.index.bm25 import Bm25
-from xret.index.lexical import (
+from xret.index.words import bm25 as scoring
+from xret.index.words import lexical
+from xret.index.words.bm25 import Bm25
+from xret.index.words.lexical import (
     LEXICAL_DTYPES,
     LexicalSegment,
     merged_arrays,

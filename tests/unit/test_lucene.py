@@ -15,11 +15,11 @@ from xret.errors import (
     QueryError,
     UnusableIndexError,
 )
-from xret.index.bm25 import Bm25
-from xret.index.lexical import LexicalSegment, segment_arrays
-from xret.retriever import lucene
-from xret.retriever.analysis import analyse
-from xret.retriever.lucene import LuceneIndex
+from xret.index.words.bm25 import Bm25
+from xret.index.words.lexical import LexicalSegment, segment_arrays
+from xret.retriever.lexical import lucene
+from xret.retriever.lexical.analysis import analyse
+from xret.retriever.lexical.lucene import LuceneIndex
 from xret.types import Document, Query
 
 INSTALLED = all(importlib.util.find_spec(name) for name in ("pyserini", "jnius_config"))

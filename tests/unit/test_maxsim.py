@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xret.errors import ConfigError, DamagedIndexError, DimensionMismatchError, QueryError
-from xret.index.centroids import table_bytes, table_extremes
-from xret.index.coded_passages import run_shares
-from xret.index.kernel_path import KERNEL_PATHS, NUMPY, VARIABLE, kernel_reasons
-from xret.index.maxsim import (
+from xret.index.scoring.centroids import table_bytes, table_extremes
+from xret.index.scoring.coded_passages import run_shares
+from xret.index.scoring.kernel_path import KERNEL_PATHS, NUMPY, VARIABLE, kernel_reasons
+from xret.index.scoring.maxsim import (
     QueryCodes,
     centroid_scan,
     centroid_tables,

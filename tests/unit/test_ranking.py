@@ -11,15 +11,15 @@ import pytest
 
 from xret.errors import ConfigError, DamagedIndexError
 from xret.index import ranking as ranking_module
-from xret.index.clustering import train_codec
-from xret.index.codec import ResidualCodec
-from xret.index.dense_candidates import DenseCandidates
-from xret.index.maxsim import maxsim_scores
+from xret.index.coding.clustering import train_codec
+from xret.index.coding.codec import ResidualCodec
+from xret.index.dense.dense_candidates import DenseCandidates
+from xret.index.dense.single_vectors import DenseIndex, has_single_vectors
 from xret.index.params import SearchParams
 from xret.index.ranking import Best, best_documents
 from xret.index.reader import IndexReader
-from xret.index.segment import Segment, quantize
-from xret.index.single_vectors import DenseIndex, has_single_vectors
+from xret.index.scoring.maxsim import maxsim_scores
+from xret.index.storage.segment import Segment, quantize
 from xret.index.writer import IndexWriter
 from xret.types import Document, Embeddings, EncoderSpec, FloatArray
 
@@ -61,7 +61,7 @@ def single_segments(
     *sizes: int, passages: int = 1, monkeypatch: pytest.MonkeyPatch | None = None
 ) -> list[Segment]:
     if monkeypatch is not None:
-        monkeypatch.setattr("xret.index.single_vectors.EXACT_PASSAGES", 300)
+        monkeypatch.setattr("xret.index.dense.single_vectors.EXACT_PASSAGES", 300)
     segments = []
     for number, n in enumerate(sizes, 1):
         coded = quantize(themed(np.random.default_rng(number), n * passages))
@@ -155,7 +155,7 @@ def test_candidates_of_single_vectors_rank_as_a_scan_does(
 
 
 def ranking_vectors(segment: Segment):  # type: ignore[no-untyped-def]
-    from xret.index.single_vectors import _vectors
+    from xret.index.dense.single_vectors import _vectors
 
     return _vectors(segment)
 
@@ -183,7 +183,7 @@ def test_a_commit_that_adds_extends_what_there_is(monkeypatch: pytest.MonkeyPatc
     query = segments[2].coded.codes.view(np.int8)[7:8].astype(np.float32)
     assert 1407 in grown.search(query, 10)[0]
     monkeypatch.undo()
-    monkeypatch.setattr("xret.index.single_vectors.EXACT_PASSAGES", 300)
+    monkeypatch.setattr("xret.index.dense.single_vectors.EXACT_PASSAGES", 300)
     index.of(segments[1:])  # a compaction: other segments
     assert index._pending is not None and index._pending._known is None
     index.close()
@@ -205,7 +205,7 @@ def add_singles(writer: IndexWriter, first: int, n: int) -> None:
 def test_a_reader_answers_alike_with_and_without_candidates(
     index_of_singles: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("xret.index.single_vectors.EXACT_PASSAGES", 300)
+    monkeypatch.setattr("xret.index.dense.single_vectors.EXACT_PASSAGES", 300)
     queries = queries_of(5, single=True)
     with closing(IndexReader.open(index_of_singles)) as reader:
         exact = SearchParams(exact=True)
@@ -234,7 +234,7 @@ def test_a_reader_answers_alike_with_and_without_candidates(
 def test_single_vectors_keep_8_bits_unless_the_fewest_bytes_are_asked_for(
     preset: str, codecs: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("xret.index.recoding.CODEC_ROWS", 350)
+    monkeypatch.setattr("xret.index.storage.recoding.CODEC_ROWS", 350)
     with IndexWriter.open(tmp_path / "i", SPEC, preset=preset) as writer:
         add_singles(writer, 0, 400)
     with closing(IndexReader.open(tmp_path / "i")) as reader:

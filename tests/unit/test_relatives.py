@@ -5,8 +5,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xret.errors import LanguageError
-from xret.retriever.languages import language_code
-from xret.retriever.relatives import distance, facts, known_languages, nearest, same_language
+from xret.retriever.routing.languages import language_code
+from xret.retriever.routing.relatives import (
+    distance,
+    facts,
+    known_languages,
+    nearest,
+    same_language,
+)
 
 _LANGUAGES = (
     "en id vi ru fa sv ja fr de ro ko hu es fi uk da pt no th pl bg nl zh he el it sk hr tr ar cs"

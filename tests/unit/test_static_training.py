@@ -15,7 +15,7 @@ from safetensors.numpy import load_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from xret.errors import CorpusError, ModelError, TrainingError
-from xret.retriever.static import StaticEncoder
+from xret.retriever.encoders.static import StaticEncoder
 from xret.retriever.training.checkpoint import WorkFolder
 from xret.retriever.training.held_out import HeldOut
 from xret.retriever.training.losses import maxsim_scores

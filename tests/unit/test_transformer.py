@@ -15,7 +15,7 @@ from torch import Tensor
 
 from xret.errors import ConfigError, ModelError
 from xret.retriever.encoder import EncoderOptions, load_encoder
-from xret.retriever.precision import Precision, QuantizedLinear, choose_precision
+from xret.retriever.encoders.precision import Precision, QuantizedLinear, choose_precision
 from xret.types import Document, Embeddings, Query
 
 DOCUMENTS = [Document(lang, text, lang) for lang, text in TEXTS.items()]
@@ -141,7 +141,7 @@ def test_a_precision_that_the_cpu_would_emulate_is_refused(monkeypatch: pytest.M
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """colbert-xm with graphs of two of its six languages."""
-    from xret.retriever.encoder_export import export_encoder
+    from xret.retriever.onnx.encoder_export import export_encoder
 
     folder = tiny_colbert_xm(tmp_path_factory.mktemp("exported"))
     assert len(list(export_encoder(folder, adapters=["sw", "fr"]))) == 2
@@ -299,7 +299,7 @@ def test_one_kind_of_language_modules_at_a_time(tmp_path: Path) -> None:
 def test_a_code_switched_query_goes_through_an_adapter_a_token(
     make: object, tmp_path: Path
 ) -> None:
-    from xret.retriever.codeswitch import language_spans
+    from xret.retriever.routing.codeswitch import language_spans
 
     folder = str(make(tmp_path))  # type: ignore[operator]
     text = "the coral reefs are warming 珊瑚礁正在变暖"

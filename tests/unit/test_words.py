@@ -10,10 +10,11 @@ from encoders import HashingEncoder
 
 from xret.errors import EncoderMismatchError, QueryError, UnusableIndexError
 from xret.index.compaction import Compaction
-from xret.retriever import analysis, indexing, words
-from xret.retriever.bm25 import WordsOnly
+from xret.retriever import indexing
+from xret.retriever.lexical import analysis, words
+from xret.retriever.lexical.bm25 import WordsOnly
+from xret.retriever.lexical.words import same_language
 from xret.retriever.searcher import Searcher
-from xret.retriever.words import same_language
 from xret.types import Document, Hit, Query
 
 TEXTS = {
@@ -180,7 +181,7 @@ def test_words_of_another_analysis_are_refused(
     with pytest.raises(UnusableIndexError, match="text analysis"):
         opened.rank(QUERIES, 10, mode="lexical")
     opened.close()
-    monkeypatch.setattr("xret.retriever.bm25.analysis_version", lambda: "2")
+    monkeypatch.setattr("xret.retriever.lexical.bm25.analysis_version", lambda: "2")
     with pytest.raises(EncoderMismatchError):
         build(DOCUMENTS[5:], tmp_path / "words", WordsOnly())
 

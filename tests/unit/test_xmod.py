@@ -20,14 +20,14 @@ from torch import Tensor
 from transformers import AutoModel, AutoTokenizer, XmodModel
 
 from xret.errors import LanguageError, ModelError
-from xret.retriever.languages import language_code
-from xret.retriever.xmod import (
+from xret.retriever.routing.languages import language_code
+from xret.retriever.xmod.xmod import (
     XMOD_ADAPTERS,
     adapter_name,
     freeze_for_retrieval,
     prepare_xmod,
 )
-from xret.retriever.xmod_checkpoint import XmodCheckpoint, load_xmod
+from xret.retriever.xmod.xmod_checkpoint import XmodCheckpoint, load_xmod
 
 VOCABULARY = 97
 ADAPTERS = tuple(adapter_name(spelling) for spelling in LANGUAGES)

@@ -86,7 +86,7 @@ def _rows(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
 def _kernel() -> dict[str, Any]:
     """The path that scores run on, who chose it, and why no faster one."""
     from xret.errors import ConfigError
-    from xret.index.kernel_path import VARIABLE, kernel_path, kernel_reasons
+    from xret.index.scoring.kernel_path import VARIABLE, kernel_path, kernel_reasons
 
     reasons = kernel_reasons()
     problem = None

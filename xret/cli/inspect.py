@@ -10,7 +10,7 @@ from xret.cli.options import AsJson, IndexArgument
 from xret.cli.output import message, print_json, print_table
 
 if TYPE_CHECKING:
-    from xret.index.stored import IndexInfo
+    from xret.index.storage.stored import IndexInfo
 
 __all__ = ["info", "verify"]
 
@@ -52,7 +52,7 @@ def _codec(found: IndexInfo) -> str:
     """How the vectors are coded: 8 bits a dimension each, or by a trained codec."""
     if not any(found.codecs):
         return "8 bits"
-    from xret.index.recoding import preset_bits
+    from xret.index.storage.recoding import preset_bits
 
     bits = preset_bits(found.preset)
     mixed = ", some vectors 8 bits" if 0 in found.codecs else ""
@@ -62,7 +62,7 @@ def _codec(found: IndexInfo) -> str:
 def verify(index: IndexArgument) -> None:
     """Check every file and every stored document; exit status 1 when one is damaged."""
     from xret.config import find_index
-    from xret.index.faults import find_faults
+    from xret.index.storage.faults import find_faults
 
     folder = find_index(index)
     faults = find_faults(folder)

@@ -61,7 +61,7 @@ def pull_model(
     as_json: AsJson = False,
 ) -> None:
     """Download a model's data files from the hub and record the commit; run it again to go on."""
-    from xret.retriever.hub import model_folder, pull
+    from xret.retriever.loading.hub import model_folder, pull
     from xret.retriever.models import ENCODERS
 
     known = ENCODERS.get(name)
@@ -83,8 +83,8 @@ def pull_model(
 @app.command("check")
 def check_model(model: FolderArgument, as_json: AsJson = False) -> None:
     """Load a model and encode a text in each of its languages, each through its own adapter."""
-    from xret.retriever.check import check_encoder
     from xret.retriever.encoder import load_encoder
+    from xret.retriever.loading.check import check_encoder
 
     encoder = load_encoder(model)
     checked = list(check_encoder(encoder))
@@ -110,11 +110,13 @@ def export_model(
 ) -> None:
     """Write a model's ONNX graphs beside it: one, or one a language; queries then need no torch."""
     from xret.retriever.encoder import model_location
-    from xret.retriever.languages import language_code
+    from xret.retriever.routing.languages import language_code
 
     folder = model_location(model)
     adapters = [language_code(code) for code in lang] if lang else None
-    from xret.retriever.encoder_export import export_encoder  # heavy: after the words are checked
+    from xret.retriever.onnx.encoder_export import (
+        export_encoder,  # heavy: after the words are checked
+    )
 
     rows = [
         (report.card.adapter or "", f"{report.n_bytes:,}", f"{report.card.max_error:.1e}",
@@ -142,14 +144,14 @@ def _described(name: str, known: RegisteredEncoder) -> dict[str, object]:
 
 def _revision(name: str, known: RegisteredEncoder) -> str | None:
     """The commit that was pulled, else the registered one, None where neither is known."""
-    from xret.retriever.hub import pinned
+    from xret.retriever.loading.hub import pinned
 
     pin = None if known.folder else pinned(name)
     return pin.revision if pin else known.revision
 
 
 def _folder(name: str, known: RegisteredEncoder) -> str | None:
-    from xret.retriever.hub import model_folder, pinned
+    from xret.retriever.loading.hub import model_folder, pinned
 
     if known.folder is not None:
         return str(known.folder) if known.shipped else None

@@ -73,7 +73,7 @@ def run(
     from xret.eval.corpora.topics import read_queries
     from xret.eval.metadata import to_yaml, write_side_file
     from xret.eval.trec import write_run
-    from xret.retriever.languages import language_code
+    from xret.retriever.routing.languages import language_code
     from xret.types import Run
 
     _check_words(output, topics, lang, split)

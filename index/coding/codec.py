@@ -1,0 +1,274 @@
+"""How document vectors become codes: 8 bits a dimension, or a trained codec of 4, 2 or 1.
+
+The trained codec is a residual one (as in PLAID, Santhanam et al. 2022): a vector is its
+nearest centroid plus a residual with 2**bits levels a dimension and one scale a vector.
+A passage of several vectors has a mean of its own besides (`xret.index.coding.passage_means`).
+Vectors are rotated first, so that a residual is spread evenly over its dimensions and looks
+Gaussian, which is what the levels are made for (Lloyd 1982, Max 1960). Centroids, levels
+and rotation are small integers: products of codes are exact on every machine.
+
+Code j of a row stands in byte j modulo the row's width, counted from the byte's low bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from xret.errors import DamagedIndexError, DimensionMismatchError
+from xret.index.coding.levels import integer_levels, nearest_levels, packed, unpacked
+from xret.index.coding.passage_means import (
+    MEAN_BITS,
+    coded_means,
+    decoded_means,
+    means_of,
+    passage_blocks,
+)
+from xret.index.coding.rotation import Rotation
+from xret.index.scoring.centroids import MAX_CENTROIDS, nearest
+from xret.index.storage.segment import Coded, padded, quantize, widened
+from xret.types import FloatArray, IntArray
+
+__all__ = ["CENTROID_BITS", "Codec", "Int8Codec", "ResidualCodec"]
+
+BLOCK_ROWS = 2**13
+
+CENTROID_BITS = 4
+"""A dimension of a stored centroid: what it is off by goes into the residuals."""
+
+_CENTROID_LEVELS = integer_levels(CENTROID_BITS)
+
+
+class Codec(Protocol):
+    """Turns vectors into codes and back. levels: int8 (2**bits,), empty for 8 bits.
+
+    offsets: (p + 1,) of the passages that own the vectors; None where each is a passage.
+    mean_bytes: of a passage's coded mean, 0 where the codec keeps none.
+    """
+
+    @property
+    def bits(self) -> int: ...
+
+    @property
+    def dim(self) -> int: ...
+
+    @property
+    def code_bytes(self) -> int: ...
+
+    @property
+    def levels(self) -> npt.NDArray[np.int8]: ...
+
+    @property
+    def n_centroids(self) -> int: ...
+
+    @property
+    def mean_bytes(self) -> int: ...
+
+    def rotate(self, values: FloatArray) -> FloatArray:
+        """(q, d) query vectors as the codes see them: (q, width)."""
+        ...
+
+    def encode(self, values: FloatArray, offsets: IntArray | None = None) -> Coded: ...
+
+    def decode(self, coded: Coded, offsets: IntArray | None = None) -> FloatArray: ...
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Int8Codec:
+    """Symmetric 8-bit codes with one scale a vector; nothing to train."""
+
+    dim: int
+    bits: int = 8
+    n_centroids: int = 0
+    mean_bytes: int = 0
+
+    @property
+    def code_bytes(self) -> int:
+        return padded(self.dim)
+
+    @property
+    def levels(self) -> npt.NDArray[np.int8]:
+        return np.empty(0, np.int8)
+
+    def rotate(self, values: FloatArray) -> FloatArray:
+        return np.pad(values, ((0, 0), (0, self.code_bytes - self.dim)))
+
+    def encode(
+        self, values: FloatArray, offsets: IntArray | None = None  # noqa: ARG002
+    ) -> Coded:  # fmt: skip
+        """(t, d) float32 → codes. Raises ValueError for a vector of zeros or not finite."""
+        _check_dim(values, self.dim)
+        return quantize(values)
+
+    def decode(
+        self, coded: Coded, offsets: IntArray | None = None  # noqa: ARG002
+    ) -> FloatArray:  # fmt: skip
+        codes = coded.codes.view(np.int8)[:, : self.dim]
+        values: FloatArray = codes * widened(coded.scales)[:, None]
+        return values
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        return {"dim": np.array([self.dim], np.int64)}
+
+
+@dataclass(frozen=True, slots=True)
+class ResidualCodec:
+    """value ≈ centroid + levels[code] × scale, and + its passage's mean where `with_means`.
+
+    All of them are rotated. centroid_codes: (K, width) int8, each one of the levels of
+    `CENTROID_BITS`; centroid_scales: (K,) bfloat16 bits; levels: (2**bits,) int8, rising.
+    width: the dimensions of codes, a multiple of 8.
+    """
+
+    rotation: Rotation
+    centroid_codes: npt.NDArray[np.int8]
+    centroid_scales: npt.NDArray[np.uint16]
+    levels: npt.NDArray[np.int8]
+    with_means: bool = False
+
+    @classmethod
+    def of(
+        cls, rotation: Rotation, centroids: FloatArray, *, bits: int, with_means: bool = False
+    ) -> ResidualCodec:
+        """The codec of these centroids: (K, width) float32, rotated."""
+        codes, scales = nearest_levels(centroids, _CENTROID_LEVELS)
+        held = _CENTROID_LEVELS[unpacked(codes, CENTROID_BITS)]
+        return cls(rotation, held, scales, integer_levels(bits), with_means)
+
+    @property
+    def dim(self) -> int:
+        return self.rotation.dim
+
+    @property
+    def width(self) -> int:
+        return self.rotation.width
+
+    @property
+    def bits(self) -> int:
+        return len(self.levels).bit_length() - 1
+
+    @property
+    def code_bytes(self) -> int:
+        return self.width * self.bits // 8
+
+    @property
+    def n_centroids(self) -> int:
+        return len(self.centroid_scales)
+
+    @property
+    def mean_bytes(self) -> int:
+        return self.width * MEAN_BITS // 8 if self.with_means else 0
+
+    def rotate(self, values: FloatArray) -> FloatArray:
+        return self.rotation.forward(values)
+
+    def encode(self, values: FloatArray, offsets: IntArray | None = None) -> Coded:
+        """(t, d) float32 → codes, in blocks: memory beyond the codes is a few MB.
+
+        A vector's codes depend on its passage alone. Raises ValueError for a vector that is
+        not finite.
+        """
+        _check_dim(values, self.dim)
+        offsets = np.arange(len(values) + 1) if offsets is None else offsets
+        codes = np.empty((len(values), self.code_bytes), np.uint8)
+        scales, near = np.empty(len(values), np.uint16), np.empty(len(values), np.uint16)
+        means = _no_means(len(offsets) - 1, self.mean_bytes) if self.with_means else None
+        for passages, rows in passage_blocks(offsets, BLOCK_ROWS):
+            if not np.isfinite(values[rows]).all():
+                raise ValueError("an encoder returned a vector that is not finite")
+            rest = self.rotate(values[rows])
+            near[rows] = nearest(rest, self.centroid_codes, self.centroid_scales)
+            rest -= self._centroids(near[rows])
+            if means is not None:
+                own = offsets[passages.start : passages.stop + 1] - offsets[passages.start]
+                made = coded_means(means_of(rest, own))
+                means.codes[passages], means.scales[passages] = made.codes, made.scales
+                rest -= np.repeat(decoded_means(made), np.diff(own), axis=0)
+            codes[rows], scales[rows] = nearest_levels(rest, self.levels)
+        return Coded(codes, scales, near, means)
+
+    def decode(self, coded: Coded, offsets: IntArray | None = None) -> FloatArray:
+        """The vectors that codes stand for: (t, d) float32, in blocks."""
+        offsets = np.arange(len(coded) + 1) if offsets is None else offsets
+        means = coded.means
+        if coded.centroids is None or (means is None) == self.with_means:
+            raise DamagedIndexError("codes of a trained codec lack their centroids or means")
+        values = np.empty((len(coded), self.dim), np.float32)
+        for passages, rows in passage_blocks(offsets, BLOCK_ROWS):
+            residuals = self.levels[unpacked(coded.codes[rows], self.bits)]
+            rotated = residuals * widened(coded.scales[rows])[:, None]
+            rotated += self._centroids(coded.centroids[rows])
+            if means is not None:
+                lengths = np.diff(offsets[passages.start : passages.stop + 1])
+                rotated += np.repeat(decoded_means(means.rows(passages)), lengths, axis=0)
+            values[rows] = self.rotation.backward(rotated)
+        return values
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """What `from_arrays` makes this codec from again."""
+        codes = np.searchsorted(_CENTROID_LEVELS, self.centroid_codes).astype(np.uint8)
+        return {
+            **self.rotation.arrays(),
+            "centroid_codes": packed(codes, CENTROID_BITS),
+            "centroid_scales": self.centroid_scales,
+            "levels": self.levels,
+            "with_means": np.array([self.with_means], np.uint8),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> ResidualCodec:
+        """Raises DamagedIndexError for arrays that no codec has: they may be anyone's."""
+        rotation = Rotation.from_arrays(arrays)
+        codes, scales, levels, means = (
+            _array(arrays, name, dtype, ndim)
+            for name, dtype, ndim in (
+                ("centroid_codes", "u1", 2), ("centroid_scales", "<u2", 1), ("levels", "i1", 1),
+                ("with_means", "u1", 1),
+            )
+        )  # fmt: skip
+        if len(levels) not in (2, 4, 16) or (np.diff(levels.astype(np.int16)) <= 0).any():
+            raise DamagedIndexError(f"a codec's levels are {levels.tolist()[:16]}")
+        shape = (len(scales), rotation.width * CENTROID_BITS // 8)
+        if codes.shape != shape or not 1 <= len(scales) <= MAX_CENTROIDS:
+            raise DamagedIndexError(f"a codec has {len(scales)} centroids of shape {codes.shape}")
+        if not np.isfinite(widened(scales)).all() or (widened(scales) < 0).any():
+            raise DamagedIndexError("a codec's centroid is not finite")
+        if means.tolist() not in ([0], [1]):
+            raise DamagedIndexError(f"whether a codec has means is {means.tolist()[:4]}")
+        held = _CENTROID_LEVELS[unpacked(codes, CENTROID_BITS)]
+        return cls(rotation, held, scales, levels, bool(means[0]))
+
+    def _centroids(self, near: npt.NDArray[np.uint16]) -> FloatArray:
+        """(t,) numbers → (t, width) float32."""
+        scales = widened(self.centroid_scales[near])
+        values: FloatArray = self.centroid_codes[near] * scales[:, None]
+        return values
+
+
+def _no_means(n_passages: int, mean_bytes: int) -> Coded:
+    """Room for the means of passages."""
+    codes = np.empty((n_passages, mean_bytes), np.uint8)
+    return Coded(codes, np.empty(n_passages, np.uint16))
+
+
+def _array(
+    arrays: Mapping[str, npt.NDArray[Any]], name: str, dtype: str, ndim: int
+) -> npt.NDArray[Any]:
+    found = arrays.get(name)
+    if found is None or found.dtype != np.dtype(dtype) or found.ndim != ndim:
+        what = "missing" if found is None else f"{found.dtype} of shape {found.shape}"
+        raise DamagedIndexError(f"a codec's {name} are {what}")
+    return np.ascontiguousarray(found)
+
+
+def _check_dim(values: FloatArray, dim: int) -> None:
+    if values.ndim != 2 or values.shape[1] != dim:
+        raise DimensionMismatchError(
+            f"vectors of shape {values.shape} for a codec of {dim} dimensions"
+        )

@@ -1,0 +1,1 @@
+"""Single vectors: candidates by FAISS, in memory only."""

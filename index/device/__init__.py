@@ -1,0 +1,1 @@
+"""The exact scan on a GPU."""

@@ -1,0 +1,1 @@
+"""Late-interaction scores of coded passages."""

@@ -1,0 +1,141 @@
+"""The documents in a catalog: rows found by id or by place, checked when they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from xret.errors import DamagedIndexError
+from xret.index.storage.database import Database, damage
+from xret.index.storage.stored import document_row, moved_hash, place, row_hash, stored_document
+from xret.types import Document
+
+__all__ = ["DocumentTable"]
+
+PAGE_DOCUMENTS = 512
+"""Documents that a check of all of them reads at once; between pages a writer may commit."""
+
+_ROW = "title, text, url, doc_id, lang, lang_source, lang_confidence, date, moment, meta, hash"
+_JOINED = "documents LEFT JOIN texts USING (document)"
+
+
+class DocumentTable:
+    """The tables `documents` and `texts`. What writes belongs in a transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self.path = database.path
+        self._database = database
+
+    def add(self, segment: int, documents: Iterable[tuple[int, Document]]) -> None:
+        """Add documents by their position in a segment."""
+        rows = [(place(segment, position), document_row(one)) for position, one in documents]
+        self._database.write(
+            "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            ((number, *row[3:], row_hash(number, row)) for number, row in rows),
+        )
+        self._database.write(
+            "INSERT INTO texts VALUES (?, ?, ?, ?)", ((number, *row[:3]) for number, row in rows)
+        )
+
+    def remove(self, numbers: Iterable[int]) -> None:
+        """Remove the documents of these row numbers, where they are there."""
+        rows = [(number,) for number in numbers]
+        self._database.write("DELETE FROM documents WHERE document = ?", rows)
+        self._database.write("DELETE FROM texts WHERE document = ?", rows)
+
+    def move(self, moves: Iterable[tuple[int, int]]) -> None:
+        """Give documents new row numbers: (before, after)."""
+        for before, after in moves:
+            query = "SELECT row_hash FROM documents WHERE document = ?"
+            for (written,) in self._database.rows(query, (before,)):
+                self._database.write(
+                    "UPDATE documents SET document = ?, row_hash = ? WHERE document = ?",
+                    [(after, moved_hash(written, before, after), before)],
+                )
+            self._database.write(
+                "UPDATE texts SET document = ? WHERE document = ?", [(after, before)]
+            )
+
+    def stored(self, doc_id: str) -> tuple[int, bytes] | None:
+        """The stored document's row number and content hash, None when the id is new."""
+        query = "SELECT document, hash FROM documents WHERE doc_id = ?"
+        for number, content in self._database.rows(query, (doc_id,)):
+            return int(number), bytes(content)
+        return None
+
+    def last(self) -> int:
+        """The highest row number in use, 0 for an empty index."""
+        ((highest,),) = self._database.rows("SELECT MAX(document) FROM documents")
+        return int(highest or 0)
+
+    def numbers(self, where: str = "1", values: Sequence[object] = ()) -> Iterator[int]:
+        """Row numbers of the documents that a condition holds for; see `index.filters`."""
+        query = f"SELECT document FROM {_JOINED} WHERE {where}"  # noqa: S608
+        if "title" not in where and "url" not in where:
+            query = f"SELECT document FROM documents WHERE {where}"  # noqa: S608
+        return (int(number) for (number,) in self._database.each(query, values))
+
+    def doc_ids(self, numbers: Iterable[int]) -> list[str]:
+        """The document ids of these row numbers, in that order.
+
+        Raises DamagedIndexError where one is not there.
+        """
+        wanted = [*numbers]
+        found: dict[int, object] = {}
+        for first in range(0, len(wanted), PAGE_DOCUMENTS):
+            page = wanted[first : first + PAGE_DOCUMENTS]
+            marks = ", ".join("?" * len(page))
+            query = f"SELECT document, doc_id FROM documents WHERE document IN ({marks})"  # noqa: S608
+            found.update(self._database.rows(query, page))
+        with damage(self.path):
+            if lost := found.keys() ^ {*wanted}:
+                raise ValueError(f"no document has the row number {min(lost)}")
+            return [str(found[number]) for number in wanted]
+
+    def of(self, doc_ids: Iterable[str]) -> list[Document]:
+        """The documents of these ids, in that order; ids that are not there are left out.
+
+        Raises DamagedIndexError for a document that is not as it was written.
+        """
+        query = f"SELECT document, {_ROW}, row_hash FROM {_JOINED} WHERE doc_id = ?"  # noqa: S608
+        found = []
+        for doc_id in doc_ids:
+            for number, *row, written in self._database.rows(query, (doc_id,)):
+                if not _is_sound(number, row, written):
+                    raise DamagedIndexError(
+                        f"{self.path}: document {doc_id!r} has changed since it was written; "
+                        "restore the index from a copy or build it again"
+                    )
+                found.append(stored_document(row))
+        return found
+
+    def languages(self) -> dict[str, int]:
+        """How many documents each language has, most first."""
+        return dict(
+            self._database.rows(
+                "SELECT lang, COUNT(*) FROM documents GROUP BY lang ORDER BY COUNT(*) DESC, lang"
+            )
+        )
+
+    def damaged(self) -> Iterator[str]:
+        """Ids of stored documents that no longer have the hash written with them."""
+        query = (
+            f"SELECT document, {_ROW}, row_hash FROM {_JOINED} "  # noqa: S608
+            "WHERE document > ? ORDER BY document LIMIT ?"
+        )
+        last = 0
+        while page := self._database.rows(query, (last, PAGE_DOCUMENTS)):
+            for number, *row, written in page:
+                if not _is_sound(number, row, written):
+                    yield str(row[3])
+            following = page[-1][0]
+            if following <= last:  # only a damaged file goes round in circles
+                return
+            last = following
+
+
+def _is_sound(number: int, row: Sequence[Any], written: object) -> bool:
+    try:
+        return row_hash(number, row) == written
+    except (TypeError, ValueError, OverflowError):  # bytes where text was, a lone surrogate
+        return False

@@ -1,0 +1,66 @@
+"""The folder of an index: whose it is, who writes in it, what in it no commit names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import filelock
+
+from xret.errors import EncoderMismatchError, IndexLockedError, UnusableIndexError
+from xret.index.storage.catalog import NAME, Catalog
+from xret.index.storage.files import prepare_folder, remove_folder, sync_folder
+from xret.index.storage.stored import codec_folder
+from xret.types import EncoderSpec
+
+__all__ = ["check_encoder", "claim_folder", "lock_index", "sweep"]
+
+
+def claim_folder(folder: Path) -> None:
+    """Make the folder of an index. Raises UnusableIndexError where it holds something else."""
+    if folder.is_file():
+        raise UnusableIndexError(f"{folder} is a file; name a folder for the index")
+    if folder.exists() and not (folder / NAME).exists() and _foreign(folder):
+        raise UnusableIndexError(f"{folder} is not empty and holds no index; name another folder")
+    prepare_folder(folder)
+    if not (folder / NAME).exists():
+        sync_folder(folder.parent)  # a crash may have come between making and syncing it
+
+
+def lock_index(folder: Path) -> filelock.BaseFileLock:
+    """The lock of the one writer, taken. Raises IndexLockedError while another has it."""
+    lock = filelock.FileLock(folder / "write.lock", timeout=0)
+    try:
+        lock.acquire()
+    except filelock.Timeout as error:
+        raise IndexLockedError(
+            f"{folder} is being written by another process; wait for it to finish"
+        ) from error
+    return lock
+
+
+def check_encoder(settings: Mapping[str, str], spec: EncoderSpec, folder: Path) -> None:
+    """Raises EncoderMismatchError unless the index was built by exactly this encoder."""
+    if settings["encoder_fingerprint"] != spec.fingerprint:
+        raise EncoderMismatchError(
+            f"{folder} was built by encoder {settings['encoder']} "
+            f"({settings['encoder_fingerprint'][:12]}), not by {spec.name} "
+            f"({spec.fingerprint[:12]}); use that encoder, or build a new index with this one"
+        )
+
+
+def sweep(folder: Path, catalog: Catalog) -> None:
+    """Remove what no commit names: a crash left it, or a system that keeps files in use."""
+    named = {record.folder for record in catalog.segments().values()}
+    named |= {codec_folder(codec) for codec in catalog.codecs()}
+    for kind in ("segments", "codec"):
+        parent = folder / kind
+        for found in sorted(parent.iterdir()) if parent.is_dir() else ():
+            if f"{kind}/{found.name}" not in named:
+                remove_folder(found)
+
+
+def _foreign(folder: Path) -> bool:
+    """Whether a folder holds anything but what an interrupted first commit leaves."""
+    own = {"write.lock", "segments", "rejects.jsonl", "rejects.jsonl.part", f"{NAME}-journal"}
+    return any(path.name not in own for path in folder.iterdir())

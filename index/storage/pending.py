@@ -1,0 +1,105 @@
+"""Documents in hand that wait for their segment, and written segments for their commit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from xret.index.storage.files import StoredFile
+from xret.index.storage.recoding import concatenated
+from xret.index.storage.segment import Coded
+from xret.index.storage.stored import SegmentRecord, place_of, with_deleted
+from xret.types import Document, IntArray
+
+__all__ = ["PendingSegment", "Span", "WrittenSegment"]
+
+Span = tuple[int, int]
+"""Start and end of a passage in the text of its document, in code points."""
+
+
+@dataclass(slots=True)
+class PendingSegment:
+    """What the next segment will hold.
+
+    coded: 8-bit codes. lengths: vectors of each passage; spans: of each document's passages;
+    terms: of each document, or None. removed: row numbers of documents that go when this
+    segment is committed; superseded: (doc_id, content hash) of versions replaced;
+    touched: ids of documents added or deleted.
+    """
+
+    number: int
+    documents: list[Document] = field(default_factory=list)
+    spans: list[Sequence[Span]] = field(default_factory=list)
+    lengths: list[int] = field(default_factory=list)
+    coded: list[Coded] = field(default_factory=list)
+    terms: list[Sequence[str] | None] = field(default_factory=list)
+    rows: int = 0
+    removed: set[int] = field(default_factory=set)
+    superseded: list[tuple[str, bytes]] = field(default_factory=list)
+    touched: set[str] = field(default_factory=set)
+
+    @property
+    def offsets(self) -> IntArray:
+        """(p + 1,) of the passages into the vectors."""
+        return np.cumsum([0, *self.lengths], dtype=np.int64)
+
+    def codes(self) -> Coded:
+        """All vectors, as one."""
+        return concatenated(self.coded)
+
+    def record(self) -> SegmentRecord:
+        """Counts of this segment, coded in 8 bits."""
+        dead = [position for number, position in map(place_of, self.removed)
+                if number == self.number]  # fmt: skip
+        return SegmentRecord(
+            self.number, 0, len(self.documents), len(self.lengths), self.rows,
+            with_deleted(b"", sorted(dead), len(self.documents)),
+        )  # fmt: skip
+
+    def arrays(self) -> Mapping[str, npt.NDArray[Any] | None]:
+        """Offsets, documents and spans, and the lexical arrays where there are terms."""
+        counts = [len(spans) for spans in self.spans]
+        several = any(count > 1 for count in counts)
+        pairs = [s for spans in self.spans for s in (spans if len(spans) > 1 else [(-1, -1)])]
+        lexical: Mapping[str, npt.NDArray[Any]] = {}
+        if any(terms is not None for terms in self.terms):
+            from xret.index.words.lexical import segment_arrays
+
+            lexical = segment_arrays([terms or () for terms in self.terms])
+        return {
+            "offsets": self.offsets,
+            "documents": np.cumsum([0, *counts], dtype=np.int64) if several else None,
+            "spans": np.array(pairs, np.int32) if several else None,
+            **lexical,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenSegment:
+    """A segment on disk that waits for its commit. documents: (position, document), alive."""
+
+    record: SegmentRecord
+    files: list[StoredFile]
+    documents: list[tuple[int, Document]]
+    removed: list[int]
+    superseded: list[tuple[str, bytes]]
+
+    @classmethod
+    def of(
+        cls, pending: PendingSegment, record: SegmentRecord, files: list[StoredFile]
+    ) -> WrittenSegment:
+        own = {p for number, p in map(place_of, pending.removed) if number == pending.number}
+        return cls(
+            record,
+            files,
+            [(i, one) for i, one in enumerate(pending.documents) if i not in own],
+            sorted(n for n in pending.removed if place_of(n)[0] != pending.number),
+            pending.superseded,
+        )
+
+    def recoded(self, codec: int, files: list[StoredFile]) -> WrittenSegment:
+        return replace(self, record=replace(self.record, codec=codec), files=files)

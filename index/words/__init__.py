@@ -1,0 +1,1 @@
+"""Lexical search: the words of documents."""

@@ -1,0 +1,150 @@
+"""BM25 over the documents of segments (Robertson and Zaragoza 2009; idf as in Lucene).
+
+Statistics (documents, mean length, in how many documents a term is) are those of the living
+documents of the whole index, so that scores are bit for bit those of one index built at
+once: sums are in float64 and in the order of the query's terms.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from xret.errors import DamagedIndexError
+from xret.index.words.lexical import LexicalSegment
+from xret.types import FloatArray, IntArray
+
+__all__ = ["Bm25"]
+
+K1 = 0.9
+B = 0.4
+"""Pyserini's defaults, those of the published baselines."""
+
+KEPT_POSTINGS = 1 << 21
+"""Postings of an index up to which their parts of scores are kept in memory, 8 bytes each."""
+
+Mask = npt.NDArray[np.bool_] | None
+_Array = npt.NDArray[Any]
+
+
+class Bm25:
+    """Scores over the segments of one commit; shared by threads.
+
+    segments: in order. alive: of each, (n,) bool, None where every document lives.
+    """
+
+    def __init__(
+        self, segments: Sequence[LexicalSegment], alive: Sequence[Mask], *,
+        k1: float = K1, b: float = B,
+    ) -> None:  # fmt: skip
+        self._segments = tuple(segments)
+        self._alive = tuple(alive)
+        masked = [
+            segment.lengths if mask is None else segment.lengths[mask]
+            for segment, mask in zip(segments, alive, strict=True)
+        ]
+        self.n_documents = sum(map(len, masked))
+        self.n_terms = sum(int(lengths.sum(dtype=np.int64)) for lengths in masked)
+        # Where no living document has a term nothing is divided by this.
+        mean = self.n_terms / self.n_documents if self.n_terms else 1.0
+        self._norms = tuple(
+            k1 * (1 - b + b * segment.lengths.astype(np.float64) / mean) for segment in segments
+        )
+        self._kept = sum(len(segment.documents) for segment in segments) <= KEPT_POSTINGS
+        self._whole: list[npt.NDArray[np.float64] | None] = [None] * len(self._segments)
+
+    def scores(self, terms: Sequence[str], *, keep: Sequence[Mask] | None = None) -> FloatArray:
+        """(documents of all segments,) float32: each document's BM25 for a query's terms.
+
+        A term counts as often as the query has it. keep: of each segment (n,) bool, the
+        living documents to score, None for all of them; the statistics stay those of the
+        whole index. 0 for a document that is not kept, is dead, or has none of the terms.
+        Raises DamagedIndexError where postings name documents that are not there.
+        """
+        wanted = Counter(terms)
+        names = [term.encode(errors="replace") for term in wanted]
+        found = [segment.find(names) for segment in self._segments]
+        weights = self._weights(found, list(wanted.values()))
+        masks = self._alive if keep is None else keep
+        parts = []
+        for number, (alive, mask) in enumerate(zip(self._alive, masks, strict=True)):
+            total = self._segment_scores(number, found[number], weights).astype(np.float32)
+            mask = alive if mask is None else mask
+            if mask is not None:
+                if len(mask) != len(total):
+                    raise ValueError(f"a mask of {len(mask)} documents for {len(total)}")
+                total *= mask
+            parts.append(total)
+        return parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, np.float32), *parts])
+
+    def best(
+        self, terms: Sequence[str], k: int, *, keep: Sequence[Mask] | None = None
+    ) -> tuple[IntArray, FloatArray]:
+        """Positions among the documents of all segments, rising, and scores: of the k best
+        documents that have one of the terms, and of all that tie with the last of them.
+        """
+        scores = self.scores(terms, keep=keep)
+        low = np.partition(scores, -k)[-k] if 0 < k < len(scores) else np.float32(0)
+        found = np.flatnonzero(scores >= low if low > 0 else scores > 0)
+        return found, scores[found]
+
+    def _weights(self, found: list[list[tuple[int, int]]], times: list[int]) -> list[float]:
+        """Of each term, its inverse document frequency times its frequency in the query."""
+        n = self.n_documents
+        having = np.zeros(len(times), np.int64)
+        for segment, mask, places in zip(self._segments, self._alive, found, strict=True):
+            for term, (start, end) in enumerate(places):
+                if mask is None:
+                    having[term] += end - start
+                elif start < end:
+                    documents = _in_range(segment.documents[start:end], len(mask))
+                    having[term] += np.count_nonzero(mask[documents])
+        having = np.minimum(having, n)  # only damaged postings have more
+        idf = np.log1p((n - having + 0.5) / (having + 0.5))
+        return [float(weight) for weight in np.array(times) * idf]
+
+    def _segment_scores(
+        self, number: int, places: list[tuple[int, int]], weights: list[float]
+    ) -> npt.NDArray[np.float64]:
+        """(n,) float64, summed in the order of the terms."""
+        segment = self._segments[number]
+        total = np.zeros(segment.n_documents)
+        for (start, end), weight in zip(places, weights, strict=True):
+            if start < end:
+                documents = segment.documents[start:end]
+                parts = self._parts(number, start, end)
+                try:
+                    np.add.at(total, documents, weight * parts)
+                except IndexError:
+                    _in_range(documents, len(total))
+        return total
+
+    def _parts(self, number: int, start: int, end: int) -> npt.NDArray[np.float64]:
+        """Postings start:end of a segment by what their frequencies and lengths give."""
+        if not self._kept:
+            return self._computed(number, start, end)
+        whole = self._whole[number]
+        if whole is None:  # two threads may both do it, and come to the same
+            n_postings = len(self._segments[number].documents)
+            whole = self._whole[number] = self._computed(number, 0, n_postings)
+        return whole[start:end]
+
+    def _computed(self, number: int, start: int, end: int) -> npt.NDArray[np.float64]:
+        segment = self._segments[number]
+        counts = segment.counts(start, end)
+        documents = _in_range(segment.documents[start:end], segment.n_documents)
+        parts: npt.NDArray[np.float64] = counts / (counts + self._norms[number][documents])
+        return parts
+
+
+def _in_range(documents: _Array, n_documents: int) -> _Array:
+    if documents.size and documents.max() >= n_documents:
+        raise DamagedIndexError(
+            "the lexical index names a document that is not there; run xret verify, then "
+            "restore the index from a copy or build it again"
+        )
+    return documents

@@ -1,0 +1,82 @@
+"""The best documents of one commit by BM25, in the form in which dense ones are given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from xret.errors import QueryError
+from xret.index.ranking import Best, Masks
+from xret.index.storage.segment import Segment
+from xret.index.storage.stored import place
+from xret.index.words.bm25 import Bm25
+from xret.index.words.lexical import LexicalSegment
+from xret.types import Hit, IntArray
+
+__all__ = ["HYBRID_DEPTH", "Words", "best_by_terms", "numbers_within", "open_bm25"]
+
+HYBRID_DEPTH = 100
+"""Documents of each ranking, at least, that are joined."""
+
+Join = Callable[[Sequence[Hit], Sequence[Hit], Collection[str]], list[Hit]]
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A search by words. terms: of each query.
+
+    join: makes one ranking of a dense one, one by BM25 of the documents in `langs` alone, and
+    the ids of those among the dense ones; None: BM25 of all documents, by itself.
+    langs: of each query, the languages that its words are of.
+    """
+
+    terms: Sequence[Sequence[str]]
+    join: Join | None = None
+    langs: Sequence[tuple[str, ...]] = ()
+
+
+def open_bm25(segments: Sequence[Segment], alive: Masks) -> Bm25:
+    """BM25 over the lexical arrays that lie beside the vectors.
+
+    Raises QueryError where the index was built without them, DamagedIndexError where they
+    are not as they were written.
+    """
+    if any("lexical_lengths" not in segment.arrays for segment in segments):
+        raise QueryError(
+            "this index was built without words to match; search with --mode dense, or build "
+            "it again with --lexical"
+        )
+    opened = [
+        LexicalSegment.from_arrays(
+            segment.arrays, segment.n_documents, where=f"segment {segment.segment}"
+        )
+        for segment in segments
+    ]
+    return Bm25(opened, alive)
+
+
+def best_by_terms(
+    bm25: Bm25, segments: Sequence[Segment], terms: Sequence[str], keep: Masks, k: int
+) -> Best:
+    """The k best of one query; documents that have none of its terms are not among them.
+
+    A document is scored as a whole, so no passage is named.
+    """
+    best, scores = bm25.best(terms, k, keep=keep)
+    ends = np.cumsum([0, *(segment.n_documents for segment in segments)])
+    of = np.searchsorted(ends, best, side="right") - 1
+    firsts = np.array([place(segment.segment, 0) for segment in segments], np.int64)
+    numbers = best - ends[of] + firsts[of] if len(best) else np.empty(0, np.int64)
+    return Best(scores, numbers, np.full((len(best), 2), -1, np.int32))
+
+
+def numbers_within(numbers: IntArray, segments: Sequence[Segment], masks: Masks) -> list[int]:
+    """Those row numbers whose documents the masks let through."""
+    found: list[int] = []
+    for segment, mask in zip(segments, masks, strict=True):
+        first = place(segment.segment, 0)
+        own = numbers[(numbers >= first) & (numbers < first + segment.n_documents)]
+        found += (own if mask is None else own[mask[own - first]]).tolist()
+    return found

@@ -1,0 +1,303 @@
+"""What all transformer encoders share: texts prepared, routed, batched, put back in order.
+
+A `TextModel` turns a batch into vectors; here is decided which texts make a batch, which
+adapter each goes through, and what becomes of the vectors afterwards. Neither torch nor
+onnxruntime is imported by this module.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from xret.errors import ModelError
+from xret.retriever.encoder import EncoderOptions
+from xret.retriever.encoders.batches import run_batches, token_batches
+from xret.retriever.passages import MIN_TOKENS, PassageSplitter, Tokens
+from xret.types import Document, Embeddings, EncoderSpec, FloatArray, IntArray, Query
+
+if TYPE_CHECKING:
+    from xret.retriever.adapters import LanguageModules
+    from xret.retriever.routing.codeswitch import LanguageSpan
+    from xret.retriever.routing.router import LanguageRouter, Route
+
+__all__ = [
+    "TEMPLATE", "Features", "Task", "TextModel", "Through", "TransformerEncoder", "readable",
+]  # fmt: skip
+
+Task = Literal["query", "document"]
+
+TEMPLATE = "{title}\n{text}"
+"""How a document with a title is read; one without is its text alone."""
+
+CHARACTERS_PER_TOKEN = 64
+"""Longest that tokens are on average in any text worth reading, with a wide margin."""
+
+QUERY_TOKENS = 512
+"""Longest query of any model that is known here."""
+
+OVERLAP = 32
+"""Tokens that a passage repeats of the one before it, at most."""
+
+_CHUNK = 256
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_SMALLEST = np.float32(1e-12)
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """n tokenised texts. lengths: (n,) tokens with special ones; cut: (n,) whether truncated.
+
+    offsets: of each text's tokens, (start, end) in the text without its prompt, empty for
+    tokens that stand for no part of it; None where the model does not tell.
+    """
+
+    batch: Any
+    lengths: IntArray
+    cut: npt.NDArray[np.bool_]
+    offsets: Sequence[Sequence[tuple[int, int]]] | None = None
+
+
+Through: TypeAlias = str | Sequence[str]
+"""The adapter of a whole text, or those of its tokens one by one."""
+
+
+class TextModel(Protocol):
+    """A loaded model. `unit`: its vectors are compared by angle, so they have unit length."""
+
+    dim: int
+    max_tokens: int
+    unit: bool
+    batch_tokens: int
+
+    @property
+    def tokens(self) -> Tokens | None:
+        """Its tokenizer, which cuts and pads nothing; None where texts cannot be split by it."""
+        ...
+
+    def features(self, texts: Sequence[str], task: Task) -> Features: ...
+
+    def vectors(
+        self, features: Features, rows: IntArray, adapters: Sequence[Through] | None, task: Task
+    ) -> list[FloatArray]:
+        """(k, d) float32 for each of these rows; k is 1 for a bi-encoder."""
+        ...
+
+
+class TransformerEncoder:
+    """An encoder over text models: one for documents, one for queries; often the same.
+
+    Both are given as functions, called once at the first text of their kind, so that a
+    search never loads what only indexing needs; that for queries is told their adapters, and
+    whether one of them needs several. router: None where texts of all languages
+    are read alike. modules: adapters that are switched for a whole group of texts, None
+    where the model itself takes an adapter for each text, or none at all.
+    """
+
+    def __init__(
+        self, spec: EncoderSpec, options: EncoderOptions, *,
+        documents: Callable[[], TextModel],
+        queries: Callable[[Sequence[str] | None, bool], TextModel],
+        router: LanguageRouter | None = None, modules: LanguageModules | None = None,
+    ) -> None:  # fmt: skip
+        self.spec = spec
+        self.options = options
+        self.truncated = 0
+        self.router = router
+        self._load_documents = documents
+        self._load_queries = queries
+        self._modules = modules
+        self._switching, self._tokenizing = threading.Lock(), threading.Lock()
+
+    @cached_property
+    def document_model(self) -> TextModel:
+        return self._load_documents()
+
+    def route(self, lang: str) -> Route | None:
+        """The adapter of a language, None for an encoder without adapters.
+
+        Raises LanguageError under the strict policy for a language that has none.
+        """
+        return None if self.router is None else self.router.route(lang)
+
+    def encode_queries(self, queries: Sequence[Query]) -> Embeddings:
+        """Each query through the adapter of its own language, or of those mixed in it."""
+        adapters = self._adapters([query.lang for query in queries])
+        mixed = self._mixed(queries)
+        model = self._load_queries(adapters, bool(mixed))
+        return self._encode(model, [query.text for query in queries], adapters, "query", mixed)
+
+    def encode_documents(self, documents: Sequence[Document]) -> Embeddings:
+        """Each document through the adapter of its own language, whatever its neighbours'."""
+        adapters = self._adapters([document.lang for document in documents])
+        texts = [
+            TEMPLATE.format(title=d.title, text=d.text) if d.title else d.text for d in documents
+        ]
+        return self._encode(self.document_model, texts, adapters, "document")
+
+    def passages(self, document: Document) -> list[tuple[int, int]]:
+        """Spans of the text that are read whole, each with the title before it."""
+        whole, model = [(0, len(document.text))], self.document_model
+        title = TEMPLATE.format(title=document.title, text="") if document.title else ""
+        if 2 * len(title + document.text) <= model.max_tokens or model.tokens is None:
+            return whole
+        with self._tokenizing:
+            before = readable(title, limit=model.max_tokens * CHARACTERS_PER_TOKEN)[0]
+            marks = int(model.features([before], "document").lengths[0])
+            # Tokens beside the title's end may be others than those of each part alone.
+            budget = max(model.max_tokens - marks - 2, model.max_tokens // 2, MIN_TOKENS)
+            text = _SURROGATES.sub("\ufffd", document.text)
+            splitter = PassageSplitter(
+                model.tokens, max_tokens=budget, overlap=min(OVERLAP, budget // 8)
+            )
+            return [(passage.start, passage.end) for passage in splitter.split(text)] or whole
+
+    def cuts_query(self, query: Query) -> bool:
+        """Whether tokens of a query are left out."""
+        adapters = self._adapters([query.lang])
+        model = self._load_queries(adapters, bool(self._mixed([query])))
+        limit = max(model.max_tokens, QUERY_TOKENS) * CHARACTERS_PER_TOKEN
+        text, cut = readable(query.text, limit=limit)
+        with self._tokenizing:
+            return cut or bool(model.features([text], "query").cut[0])
+
+    def _mixed(self, queries: Sequence[Query]) -> dict[int, list[LanguageSpan]]:
+        """The parts of the queries that are in more than one language, by position."""
+        if not self.options.code_switching or self.router is None or self._modules is not None:
+            return {}
+        from xret.retriever.routing.codeswitch import language_spans
+
+        unsaid = [i for i, query in enumerate(queries) if query.lang_source != "given"]
+        found = {i: language_spans(queries[i].text) for i in unsaid}
+        return {i: spans for i, spans in found.items() if len(spans) > 1}
+
+    def _adapters(self, langs: Sequence[str]) -> list[str] | None:
+        if self.router is None:
+            return None
+        return [self.router.route(lang).adapter for lang in langs]
+
+    def _encode(
+        self, model: TextModel, texts: Sequence[str], adapters: list[str] | None, task: Task,
+        mixed: Mapping[int, list[LanguageSpan]] = MappingProxyType({}),
+    ) -> Embeddings:  # fmt: skip
+        """Vectors of all texts, in their order."""
+        limit = max(model.max_tokens, QUERY_TOKENS) * CHARACTERS_PER_TOKEN
+        clean = [readable(text, limit=limit) for text in texts]
+        found: dict[int, FloatArray] = {}
+        if self._modules is None or adapters is None:
+            self._run(model, clean, adapters, task, range(len(texts)), found, mixed)
+        else:
+            with self._switching:  # another thread must not switch between select and forward
+                for adapter in sorted(set(adapters)):
+                    group = [i for i, other in enumerate(adapters) if other == adapter]
+                    self._modules.select(adapter)
+                    self._run(model, clean, None, task, group, found, mixed)
+        rows = [
+            self._finish(found[i], task, unit=model.unit, adapter=adapters[i] if adapters else None)
+            for i in range(len(texts))
+        ]
+        offsets = np.cumsum([0, *(len(vectors) for vectors in rows)]).astype(np.int64)
+        return Embeddings(
+            np.concatenate([np.empty((0, self.spec.dim), np.float32), *rows]), offsets
+        )
+
+    def _run(
+        self, model: TextModel, texts: Sequence[tuple[str, bool]], adapters: list[str] | None,
+        task: Task, which: Sequence[int], found: dict[int, FloatArray],
+        mixed: Mapping[int, list[LanguageSpan]],
+    ) -> None:  # fmt: skip
+        """Raw vectors of the texts at these positions, put into `found`.
+
+        Sorted by characters first, so that what is tokenised together is of like length and
+        memory is bounded; then by tokens, exactly.
+        """
+        order = sorted(which, key=lambda i: -len(texts[i][0]))
+        size = max(_CHUNK, model.batch_tokens // 64)
+        for start in range(0, len(order), size):
+            chunk = order[start : start + size]
+            with self._tokenizing:  # tokenizers refuse to be set up by two threads at once
+                features = model.features([texts[i][0] for i in chunk], task)
+            if task == "document":
+                cut = np.array([texts[i][1] for i in chunk]) | features.cut
+                self.truncated += int(cut.sum())
+
+            through: list[Through] | None = None
+            if adapters is not None:
+                through = [adapters[i] for i in chunk]
+                for row, i in enumerate(chunk):
+                    if i in mixed:
+                        through[row] = self._by_token(texts[i][0], features, row, mixed[i])
+
+            def forward(
+                rows: IntArray, features: Features = features,
+                through: list[Through] | None = through,
+            ) -> list[FloatArray]:  # fmt: skip
+                chosen = None if through is None else [through[row] for row in rows]
+                return model.vectors(features, rows, chosen, task)
+
+            batches = token_batches(features.lengths, model.batch_tokens)
+            for rows, vectors in run_batches(batches, forward):
+                for row, values in zip(rows.tolist(), vectors, strict=True):
+                    found[chunk[row]] = values
+
+    def _by_token(
+        self, text: str, features: Features, row: int, spans: Sequence[LanguageSpan]
+    ) -> Through:
+        """The adapter of each token of one text."""
+        from xret.retriever.routing.codeswitch import token_langs
+
+        if features.offsets is None or self.router is None:
+            raise ModelError(f"{self.spec.name} does not tell where its tokens are in a text")
+        langs = token_langs(text, features.offsets[row], spans)
+        return [self.router.route(lang).adapter for lang in langs]
+
+    def _finish(
+        self, vectors: FloatArray, task: Task, *, unit: bool, adapter: str | None
+    ) -> FloatArray:  # fmt: skip
+        """One text's vectors as the index takes them: shortened, pooled, never zero or NaN."""
+        if not np.isfinite(vectors).all():
+            raise ModelError(
+                f"{self.spec.name} gives numbers that are not finite; its weights are damaged, "
+                "or the precision is too low for it (use fp32)"
+            )
+        # Matryoshka vectors are meant to be cut and scaled to unit length again (Kusupati 2022).
+        made = vectors[:, : self.spec.dim]
+        if unit or self.spec.dim < vectors.shape[1]:
+            made = _unit(made)
+        if self._modules is not None and adapter is not None:
+            made = self._modules.transform(made, adapter)
+        if task == "document" and self.options.pool_factor > 1 and len(made) > 2:
+            from xret.retriever.encoders.pooling import pool_tokens
+
+            made = pool_tokens(made, self.options.pool_factor)
+        empty = ~made.any(axis=1)
+        if empty.any():
+            made = made.copy()
+            made[empty, -1] = 1.0  # a text without any known word still has a place
+        return np.ascontiguousarray(made, dtype=np.float32)
+
+
+def readable(text: str, *, limit: int) -> tuple[str, bool]:
+    """What a tokenizer can take of a text, and whether characters were cut off.
+
+    Lone surrogates, which are no Unicode text and which tokenizers refuse, become U+FFFD.
+    Beyond `limit` characters nothing could reach the model anyway.
+    """
+    kept = text[:limit]
+    if not kept.isascii():
+        kept = _SURROGATES.sub("\ufffd", kept)
+    return kept, len(kept) < len(text)
+
+
+def _unit(vectors: FloatArray) -> FloatArray:
+    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+    made: FloatArray = vectors / np.maximum(lengths, _SMALLEST)[:, None]
+    return made

@@ -1,0 +1,174 @@
+"""A model folder opened as an encoder: checked, identified, routed; the heavy part last."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from xret.errors import ConfigError, ModelError
+from xret.retriever.encoder import ENCODERS, EncoderOptions
+from xret.retriever.encoders.transformer import TEMPLATE, TextModel, TransformerEncoder
+from xret.retriever.loading.fingerprint import LANGUAGE_MODULES, fingerprint
+from xret.retriever.loading.layout import Kind, check_loadable
+from xret.retriever.onnx.onnx_model import ExportedEncoder, OnnxModel
+from xret.retriever.routing.router import LanguageRouter, Policy
+from xret.types import EncoderSpec
+
+if TYPE_CHECKING:
+    from xret.retriever.adapters import LanguageModules
+    from xret.retriever.encoders.sentence_model import SentenceModel
+
+__all__ = ["load_transformer"]
+
+LORA, TRANSFORMS = LANGUAGE_MODULES
+
+Model = TypeVar("Model")
+Loaded = TypeVar("Loaded", bound=TransformerEncoder)
+
+
+def load_transformer(
+    cls: type[Loaded], folder: Path, kind: Kind, *, name: str | None,
+    options: EncoderOptions | None,
+) -> Loaded:  # fmt: skip
+    """An encoder of that class over the model in a folder, with what lies beside the model.
+
+    `onnx/` holds exported graphs, `adapters/` LoRA adapters, `transforms/` static transforms.
+    """
+    chosen = options or EncoderOptions()
+    check_loadable(folder)
+    graphs = None if chosen.backend == "torch" else ExportedEncoder.read(folder)
+    if graphs is not None and not (folder / LORA).is_dir():
+        return _with_graphs(cls, folder, kind, graphs, name=name, options=chosen)
+    if chosen.backend == "onnx":
+        raise ModelError(
+            f"{folder} has no graph exported from these weights; run: xret model export {folder}"
+        )
+    return _with_torch(cls, folder, kind, name=name, options=chosen)
+
+
+def _with_torch(
+    cls: type[Loaded], folder: Path, kind: Kind, *, name: str | None, options: EncoderOptions
+) -> Loaded:
+    model = _torch_model(folder, kind, options)
+    own = model.adapters.adapters if model.adapters is not None else None
+    modules = _modules(folder, kind, options, own, model)
+    adapters = own if modules is None else modules.adapters
+    router = _router(adapters, options)
+    spec = _spec(folder, kind, name or str(folder), options, dim=model.dim, adapters=adapters)
+    return cls(
+        spec, options, documents=lambda: model, queries=lambda _adapters, _mixed: model,
+        router=router, modules=modules,
+    )  # fmt: skip
+
+
+def _with_graphs(
+    cls: type[Loaded], folder: Path, kind: Kind, exported: ExportedEncoder, *,
+    name: str | None, options: EncoderOptions,
+) -> Loaded:  # fmt: skip
+    """Queries by onnxruntime wherever there is a graph for them; torch at the first other text."""
+    own = options.adapters or exported.adapters or None
+    modules = _modules(folder, kind, options, own, None)
+    adapters = own if modules is None else modules.adapters
+    router = _router(adapters, options)
+    spec = _spec(folder, kind, name or str(folder), options, dim=exported.dim, adapters=adapters)
+    graphs = _once(lambda: OnnxModel(folder, exported, options))
+    torch_model = _once(lambda: _torch_model(folder, kind, options))
+
+    def documents() -> TextModel:
+        return graphs() if options.backend == "onnx" else torch_model()
+
+    def queries(wanted: Sequence[str] | None, mixed: bool) -> TextModel:
+        folded = wanted if modules is None else None
+        one_each = not mixed and OnnxModel.has(folder, folded)
+        return graphs() if options.backend == "onnx" or one_each else torch_model()
+
+    return cls(spec, options, documents=documents, queries=queries, router=router, modules=modules)
+
+
+def _once(load: Callable[[], Model]) -> Callable[[], Model]:
+    """The same model at every call; threads that ask at once wait for one load."""
+    lock = threading.Lock()
+    loaded: list[Model] = []
+
+    def get() -> Model:
+        with lock:
+            if not loaded:
+                loaded.append(load())
+            return loaded[0]
+
+    return get
+
+
+def _torch_model(folder: Path, kind: Kind, options: EncoderOptions) -> SentenceModel:
+    from xret.retriever.encoders.sentence_model import SentenceModel
+
+    return SentenceModel.load(folder, kind, options=options)
+
+
+def _modules(
+    folder: Path, kind: Kind, options: EncoderOptions, own: Sequence[str] | None,
+    model: SentenceModel | None,
+) -> LanguageModules | None:  # fmt: skip
+    """The LoRA adapters or static transforms beside a model, bound to this very model."""
+    found = [name for name in LANGUAGE_MODULES if (folder / name).is_dir()]
+    if not found:
+        return None
+    if len(found) > 1 or own is not None:
+        kinds = " and ".join([*(["X-MOD adapters"] if own else []), *found])
+        raise ModelError(f"{folder} has {kinds}; an encoder has one kind of language modules")
+    base = fingerprint(folder, _shaping(kind, options, routed=False), modules=False)
+    if found == [TRANSFORMS]:
+        from xret.retriever.adapters.transforms import StaticTransforms
+
+        return StaticTransforms.load(folder / TRANSFORMS, base=base)
+    if options.precision == "int8":
+        raise ConfigError("LoRA adapters change weights, which int8 has rounded; use bf16 or fp32")
+    from xret.retriever.adapters.lora import LoraAdapters
+
+    backbone = None if model is None else model.model.transformers_model
+    if backbone is None:
+        raise ModelError(f"{folder} has LoRA adapters and no transformer to put them into")
+    return LoraAdapters.load(backbone, folder / LORA, base=base)
+
+
+def _router(adapters: Sequence[str] | None, options: EncoderOptions) -> LanguageRouter | None:
+    if not adapters:
+        return None
+    policy = Policy(options.lang_policy)
+    return LanguageRouter(adapters, policy=policy, default=options.default_lang)
+
+
+def _spec(
+    folder: Path, kind: Kind, name: str, options: EncoderOptions, *, dim: int,
+    adapters: Sequence[str] | None,
+) -> EncoderSpec:  # fmt: skip
+    if options.dim is not None and options.dim > dim:
+        raise ConfigError(f"{name} has vectors of {dim} dimensions; {options.dim} cannot be kept")
+    registered = ENCODERS.get(name)
+    languages = tuple(adapters or (registered.languages if registered else ()))
+    return EncoderSpec(
+        name=name,
+        fingerprint=fingerprint(folder, _shaping(kind, options, routed=adapters is not None)),
+        dim=options.dim or dim,
+        languages=languages,
+        language_adapters=adapters is not None,
+    )
+
+
+def _shaping(kind: Kind, options: EncoderOptions, *, routed: bool) -> dict[str, Any]:
+    """What shapes vectors and stands in no file of the model.
+
+    The policies strict and nearest give the same vectors wherever both give any.
+    """
+    settings: dict[str, Any] = {
+        "kind": kind, "template": TEMPLATE, "dim": options.dim, "max_tokens": options.max_tokens,
+        "pool_factor": options.pool_factor, "prompts": dict(options.prompts or {}),
+    }  # fmt: skip
+    if routed:
+        settings["routing"] = [
+            "default" if options.lang_policy == "default" else "nearest",
+            options.default_lang, options.adapters,
+        ]  # fmt: skip
+    return settings

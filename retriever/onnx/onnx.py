@@ -1,0 +1,233 @@
+"""A transformer encoder as an ONNX graph, run by onnxruntime and tokenizers alone.
+
+What `xret.retriever.onnx.export` writes is a folder of three files: `model.onnx`, its
+`tokenizer.json`, and `xret_onnx.json`, the card that says what the graph is. torch is not
+needed to run it, so that a query process starts in half a second.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import xxhash
+from tokenizers import Tokenizer
+
+from xret.errors import MissingLibraryError, ModelError
+from xret.types import Embeddings, FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+__all__ = [
+    "CARD", "DATA", "GRAPH", "TOKENIZER", "OnnxCard", "OnnxSession", "file_hash", "find_graphs",
+    "graph_hash",
+]  # fmt: skip
+
+GRAPH, DATA = "model.onnx", "model.onnx.data"
+TOKENIZER, CARD = "tokenizer.json", "xret_onnx.json"
+FORMAT = 1
+TOKEN_BUDGET = 8192
+"""Tokens of a batch, padding included."""
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxCard:
+    """What a graph is.
+
+    kind: one vector a text, or one a token. adapter: BCP 47 code of the language folded in,
+    None for a model without adapters. base: fingerprint of the weights that all languages
+    share. dim: width of the vectors, of unit length all of them. max_length: tokens, the
+    special ones included. max_error: largest difference from torch in float32. cosine: the
+    smallest to float32, 1.0 in float32. graph, tokenizer: hashes of the files.
+    """
+
+    kind: Literal["pooled", "tokens"]
+    base: str
+    dim: int
+    max_length: int
+    vocab_size: int
+    pad_id: int
+    adapter: str | None = None
+    pooling: Literal["mean", "cls"] | None = None
+    projection: bool = False
+    precision: Literal["float32", "int8"] = "float32"
+    max_error: float = 0.0
+    cosine: float = 1.0
+    graph: str = ""
+    tokenizer: str = ""
+
+    def write(self, folder: Path) -> None:
+        """Save into a folder as xret_onnx.json."""
+        content = {"format": FORMAT, **dataclasses.asdict(self)}
+        (folder / CARD).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> OnnxCard:
+        """Raises ModelError for a folder without a card that this version understands."""
+        try:
+            content = json.loads((folder / CARD).read_text(encoding="utf-8"))
+            if content.pop("format") != FORMAT:
+                raise ModelError(f"{folder / CARD} is of another version; export the model again")
+            return cls(**content)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ModelError(
+                f"{folder} holds no exported model: {CARD} cannot be read ({error})"
+            ) from None
+
+
+def find_graphs(folder: Path) -> dict[str | None, Path]:
+    """Exported graphs of a model folder by adapter; None is that of a model without any."""
+    found = sorted(card.parent for card in (folder / "onnx").glob(f"*/{CARD}"))
+    return {OnnxCard.read(path).adapter: path for path in found}
+
+
+def file_hash(*paths: Path) -> str:
+    """Hash of the content of files, to tell them apart.
+
+    Raises ModelError for a file that cannot be read.
+    """
+    digest = xxhash.xxh3_128()
+    for path in paths:
+        try:
+            with path.open("rb") as file:
+                while block := file.read(1 << 22):
+                    digest.update(block)
+        except OSError as error:
+            raise ModelError(f"{path} cannot be read: {error}") from None
+    return digest.hexdigest()
+
+
+def graph_hash(folder: Path) -> str:
+    """Hash of a folder's graph, with the weights beside it where it is a large one."""
+    data = [folder / DATA] if (folder / DATA).exists() else []
+    return file_hash(folder / GRAPH, *data)
+
+
+class OnnxSession:
+    """One exported graph, ready to encode."""
+
+    def __init__(self, card: OnnxCard, tokenizer: Tokenizer, session: InferenceSession) -> None:
+        self.card = card
+        self.truncated = 0
+        self._tokenizer = tokenizer
+        self._session = session
+
+    @classmethod
+    def open(
+        cls, folder: Path, *, base: str | None = None, threads: int = 0, gpu: bool = False
+    ) -> OnnxSession:
+        """Load a folder. threads: 0 leaves the number to onnxruntime.
+
+        Raises ModelError where files are missing or changed, or where the graph was made
+        from another base model than the one given; MissingLibraryError without onnxruntime.
+        """
+        card = OnnxCard.read(folder)
+        if base is not None and card.base != base:
+            raise ModelError(
+                f"{folder} was exported from another base model "
+                f"(fingerprint {card.base}, not {base}); export it again"
+            )
+        if graph_hash(folder) != card.graph:
+            raise ModelError(f"{folder / GRAPH} is not the graph that {CARD} describes")
+        if file_hash(folder / TOKENIZER) != card.tokenizer:
+            raise ModelError(f"{folder / TOKENIZER} is not the tokenizer that {CARD} describes")
+        tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+        return cls(card, tokenizer, _inference(folder / GRAPH, threads=threads, gpu=gpu))
+
+    def forward(self, input_ids: IntArray, attention_mask: IntArray) -> FloatArray:
+        """(b, t) int64 each to (b, dim) or (b, t, dim) float32, by the card's kind.
+
+        Rows at padding are without meaning. Raises ModelError for ids that the model lacks.
+        """
+        if input_ids.size and not 0 <= input_ids.min() <= input_ids.max() < self.card.vocab_size:
+            raise ModelError(
+                f"token id {input_ids.max()} does not exist in a vocabulary of "
+                f"{self.card.vocab_size}: the tokenizer is that of another model"
+            )
+        features = {"input_ids": input_ids, "attention_mask": attention_mask}
+        vectors: FloatArray = self._session.run(["vectors"], features)[0]
+        return vectors
+
+    def encode_pooled(self, texts: Sequence[str], *, max_length: int | None = None) -> FloatArray:
+        """(n, dim): one vector a text, in input order.
+
+        Raises ModelError where the graph gives token vectors.
+        """
+        self._require("pooled")
+        pooled = np.zeros((len(texts), self.card.dim), np.float32)
+        for positions, ids, mask in self._batches(texts, max_length):
+            pooled[positions] = self.forward(ids, mask)
+        return pooled
+
+    def encode_tokens(self, texts: Sequence[str], *, max_length: int | None = None) -> Embeddings:
+        """One vector for each token of each text, the special ones included, in input order.
+
+        Raises ModelError where the graph gives one vector a text.
+        """
+        self._require("tokens")
+        nothing = np.zeros((0, self.card.dim), np.float32)
+        rows: list[FloatArray] = [nothing] * len(texts)
+        for positions, ids, mask in self._batches(texts, max_length):
+            vectors = self.forward(ids, mask)
+            for position, row, real in zip(positions, vectors, mask, strict=True):
+                rows[position] = row[real == 1]
+        offsets = np.cumsum([0, *(len(row) for row in rows)]).astype(np.int64)
+        return Embeddings(np.concatenate([nothing, *rows]), offsets)
+
+    def _require(self, kind: str) -> None:
+        if self.card.kind != kind:
+            raise ModelError(f"this graph is of kind {self.card.kind!r}, not {kind!r}")
+
+    def _batches(
+        self, texts: Sequence[str], max_length: int | None
+    ) -> Iterator[tuple[list[int], IntArray, IntArray]]:
+        """(positions, ids, mask), texts of similar length together, within the token budget."""
+        length = min(max_length or self.card.max_length, self.card.max_length)
+        ids = [self._cut(text, length) for text in texts]
+        order = sorted(range(len(texts)), key=lambda i: (-len(ids[i]), i))
+        while order:
+            # int8 scales its activations by batch: alone, a text does not depend on others.
+            budget = TOKEN_BUDGET if self.card.precision == "float32" else 1
+            count = max(1, budget // max(1, len(ids[order[0]])))
+            positions, order = order[:count], order[count:]
+            shape = (len(positions), len(ids[positions[0]]))
+            input_ids = np.full(shape, self.card.pad_id, np.int64)
+            mask = np.zeros(shape, np.int64)
+            for row, position in enumerate(positions):
+                input_ids[row, : len(ids[position])] = ids[position]
+                mask[row, : len(ids[position])] = 1
+            yield positions, input_ids, mask
+
+    def _cut(self, text: str, length: int) -> list[int]:
+        """Token ids, the last one kept when the middle is cut; lone surrogates are replaced."""
+        clean = text.encode("utf-8", "replace").decode("utf-8")
+        ids: list[int] = self._tokenizer.encode(clean).ids
+        if len(ids) > length:
+            self.truncated += 1
+            ids = [*ids[: length - 1], ids[-1]]
+        return ids
+
+
+def _inference(graph: Path, *, threads: int, gpu: bool) -> InferenceSession:
+    try:
+        import onnxruntime
+    except ImportError:
+        raise MissingLibraryError(
+            "running an exported model needs onnxruntime: pip install onnxruntime"
+        ) from None
+    options: Any = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    providers = ["CUDAExecutionProvider"] * gpu + ["CPUExecutionProvider"]
+    try:
+        return onnxruntime.InferenceSession(str(graph), options, providers=providers)
+    except Exception as error:  # onnxruntime has a dozen classes of its own and no common one
+        raise ModelError(f"{graph} cannot be run: {error}") from None

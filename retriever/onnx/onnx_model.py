@@ -1,0 +1,188 @@
+"""Exported graphs as a text model: a query encoded by tokenizers and onnxruntime alone.
+
+Beside the graphs, `onnx/encoder.json` says what torch's side would do with a text before and
+after them: prompts, expansion of queries, the tokens that are not scored. It carries the
+hash of the model it was made from, so that graphs of other weights are never used.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from xret.errors import ModelError
+from xret.retriever.encoder import EncoderOptions
+from xret.retriever.encoders.transformer import Features, Task, Through
+from xret.retriever.loading.fingerprint import fingerprint
+from xret.retriever.onnx.onnx import TOKENIZER, OnnxSession, find_graphs
+from xret.types import FloatArray, IntArray
+
+__all__ = ["EXPORTED", "ExportedEncoder", "OnnxModel"]
+
+EXPORTED = "onnx/encoder.json"
+FORMAT = 1
+_CPU_BATCH_TOKENS = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedEncoder:
+    """What is done with a text around a graph.
+
+    model: fingerprint of the folder that was exported. adapters: all of the model's, also
+    those without a graph; empty where it has none. prompts, lengths (of tokens, special ones
+    included) and skipped (ids that are not scored) are by task. expansion: tokens that a
+    query is filled up to with `expansion_id`; attend: whether they are attended to.
+    """
+
+    model: str
+    late: bool
+    dim: int
+    adapters: tuple[str, ...] = ()
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    lengths: Mapping[str, int] = field(default_factory=dict)
+    skipped: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    expansion: int = 0
+    expansion_id: int = 0
+    attend: bool = False
+
+    def write(self, folder: Path) -> None:
+        """Save into a model folder; whole or not at all."""
+        path = folder / EXPORTED
+        part = path.with_name(path.name + ".part")
+        content = {"format": FORMAT, **dataclasses.asdict(self)}
+        part.write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
+        part.replace(path)
+
+    @classmethod
+    def read(cls, folder: Path) -> ExportedEncoder | None:
+        """What was exported of this very model; None where nothing was, or of other weights."""
+        path = folder / EXPORTED
+        if not path.is_file():
+            return None
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if content.pop("format") != FORMAT:
+                raise ModelError(f"{path} is of another version; export the model again")
+            found = cls(**{**content, "adapters": tuple(content["adapters"])})
+            if not {"query", "document"} <= found.lengths.keys():
+                raise ValueError("a length is missing")
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ModelError(f"{path} cannot be read: {error}; export the model again") from error
+        return found if found.model == fingerprint(folder, {}, modules=False) else None
+
+
+class OnnxModel:
+    """The graphs of one model folder as a `TextModel`, one session a language, opened at need."""
+
+    def __init__(self, folder: Path, exported: ExportedEncoder, options: EncoderOptions) -> None:
+        self.exported = exported
+        self.unit = True
+        self.dim = exported.dim
+        self.max_tokens = min(
+            options.max_tokens or exported.lengths["document"], exported.lengths["document"]
+        )
+        self._lengths = {**exported.lengths, "document": self.max_tokens}
+        self._prompts = {**exported.prompts, **(options.prompts or {})}
+        self._graphs = find_graphs(folder)
+        self._sessions: dict[str | None, OnnxSession] = {}
+        self._tokenizers: dict[Task, Tokenizer] = {}
+        first = self.session(next(iter(self._graphs)))
+        # int8 graphs scale activations by batch: alone, a text does not depend on others.
+        small = first.card.precision == "int8"
+        self.batch_tokens = 1 if small else options.batch_tokens or _CPU_BATCH_TOKENS
+
+    @staticmethod
+    def has(folder: Path, adapters: Sequence[str] | None) -> bool:
+        """Whether there is a graph for each of these adapters, or the one of a model without."""
+        graphs = find_graphs(folder)
+        wanted: Sequence[str | None] = [None] if adapters is None else adapters
+        return bool(graphs) and all(adapter in graphs for adapter in wanted)
+
+    @cached_property
+    def tokens(self) -> Tokenizer:
+        """The tokenizer, cutting and padding nothing."""
+        folder = next(iter(self._graphs.values()))
+        tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+        return tokenizer
+
+    def session(self, adapter: str | None) -> OnnxSession:
+        """The graph of an adapter; ModelError where it was not exported."""
+        if adapter not in self._sessions:
+            if adapter not in self._graphs:
+                raise ModelError(
+                    f"no graph was exported for the adapter {adapter}; run: "
+                    f"xret model export MODEL --lang {adapter}, or use the torch backend"
+                )
+            # onnxruntime does not read the variable that every other library here obeys.
+            threads = int(os.environ.get("OMP_NUM_THREADS") or 0)
+            self._sessions[adapter] = OnnxSession.open(self._graphs[adapter], threads=threads)
+        return self._sessions[adapter]
+
+    def features(self, texts: Sequence[str], task: Task) -> Features:
+        """Tokenised with the prompt of the task, cut and, for queries, expanded."""
+        tokenizer = self._task_tokenizer(task)
+        prompt = self._prompts.get(task) or ""
+        encoded = tokenizer.encode_batch([prompt + text for text in texts])
+        ids = [one.ids for one in encoded]
+        cut = np.array([bool(one.overflowing) for one in encoded])
+        batch = {"ids": ids, "real": np.array([len(row) for row in ids])}
+        if task == "query" and self.exported.expansion:
+            fill = self.exported.expansion
+            ids = [row + [self.exported.expansion_id] * (fill - len(row)) for row in ids]
+            batch["ids"] = ids
+        return Features(batch, np.array([len(row) for row in ids], np.int64), cut)
+
+    def vectors(
+        self, features: Features, rows: IntArray, adapters: Sequence[Through] | None, task: Task
+    ) -> list[FloatArray]:
+        """One pass a language over some of the texts."""
+        made: dict[int, FloatArray] = {}
+        names: list[str | None] = [None] * len(rows)
+        for place, adapter in enumerate(adapters or ()):
+            if not isinstance(adapter, str):
+                raise ModelError("a graph has one language; mixed ones need the torch backend")
+            names[place] = adapter
+        for name in sorted(set(names), key=str):
+            group = [place for place, other in enumerate(names) if other == name]
+            found = self._forward(self.session(name), features, rows[group], task)
+            made.update(zip(group, found, strict=True))
+        return [made[place] for place in range(len(rows))]
+
+    def _forward(
+        self, session: OnnxSession, features: Features, rows: IntArray, task: Task
+    ) -> list[FloatArray]:
+        lengths, real = features.lengths[rows], features.batch["real"][rows]
+        width = int(lengths.max())
+        ids = np.full((len(rows), width), session.card.pad_id, np.int64)
+        for place, row in enumerate(rows.tolist()):
+            ids[place, : lengths[place]] = features.batch["ids"][row]
+        columns = np.arange(width)[None, :]
+        expanded = task == "query" and self.exported.expansion and self.exported.attend
+        seen = columns < (lengths if expanded else real)[:, None]
+        vectors = session.forward(ids, seen.astype(np.int64))
+        if not self.exported.late:
+            return list(vectors[:, None, :])
+        scored = columns < lengths[:, None]
+        scored &= ~np.isin(ids, list(self.exported.skipped.get(task, ())))
+        scored[:, 0] |= ~scored.any(axis=1)
+        return [row[mask] for row, mask in zip(vectors, scored, strict=True)]
+
+    def _task_tokenizer(self, task: Task) -> Tokenizer:
+        """The tokenizer that was exported, cutting at the length of the task."""
+        if task not in self._tokenizers:
+            folder = next(iter(self._graphs.values()))
+            tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+            tokenizer.no_padding()
+            tokenizer.enable_truncation(self._lengths[task])
+            self._tokenizers[task] = tokenizer
+        return self._tokenizers[task]

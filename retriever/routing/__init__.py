@@ -1,0 +1,1 @@
+"""Languages: their codes, how they are identified, which adapter serves them."""

@@ -1,0 +1,1 @@
+"""X-MOD: transformers with a module for each language."""
