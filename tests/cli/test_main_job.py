@@ -106,10 +106,16 @@ def test_an_index_finds_the_encoder_of_a_folder_again(
     assert (other.returncode, "built by encoder" in other.stderr) == (2, True)
 
 
-def test_evaluation_never_takes_another_encoder_silently(xret: Xret, own_encoder: str) -> None:
+def test_evaluation_by_another_encoder_makes_an_index_of_its_own(
+    xret: Xret, own_encoder: str
+) -> None:
     xret("index", "--corpus", "demo")
     done = xret("eval", "demo", "--encoder", own_encoder)
-    assert (done.returncode, "built by encoder" in done.stderr) == (2, True)
+    assert done.returncode == 0
+    assert f"demo is not indexed yet with {own_encoder}; indexing it" in done.stderr
+    assert json.loads(xret("info", "demo", "--json").stdout)["encoder"] == "xret-static"
+    refused = xret("eval", "--index", "demo", "demo", "--encoder", own_encoder)
+    assert (refused.returncode, "built by encoder" in refused.stderr) == (2, True)
 
 
 def test_a_folder_of_an_index_s_name_does_not_hide_it(xret: Xret, tmp_path: Path) -> None:
@@ -175,9 +181,9 @@ def test_a_killed_build_goes_on_and_ends_like_an_unbroken_one(xret: Xret, tmp_pa
     command = [sys.executable, "-c", "from xret.cli import main; main()"]
     command += ["index", "--corpus", "docs.jsonl", "--output", "broken"]
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL)
-    catalog = tmp_path / "broken" / "segments" / "000002"
+    written = tmp_path / "broken" / "segments"
     deadline = time.monotonic() + 60
-    while not catalog.exists() and process.poll() is None and time.monotonic() < deadline:
+    while not [*written.glob("000002*")] and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -189,11 +195,15 @@ def test_a_killed_build_goes_on_and_ends_like_an_unbroken_one(xret: Xret, tmp_pa
     assert resumed["unchanged"] > 0
     xret("index", "--corpus", "docs.jsonl", "--output", "whole")
 
-    def segments(name: str) -> dict[str, bytes]:
-        folder = tmp_path / name / "segments"
+    def arrays(name: str) -> dict[str, bytes]:
+        folder = tmp_path / name
         return {
-            str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()
+            str(p.relative_to(folder)): p.read_bytes()
+            for kind in ("segments", "codec")
+            for p in (folder / kind).rglob("*")
+            if p.is_file()
         }
 
-    assert segments("broken") == segments("whole")
+    assert arrays("broken") == arrays("whole")
+    assert any(path.startswith("codec") for path in arrays("whole"))
     assert xret("verify", "broken").returncode == 0

@@ -13,9 +13,10 @@ import sys
 import traceback
 from pathlib import Path
 
-from faults.life import STEPS, contents, expected_after, finish, note_of
+from faults.life import CODEC_ROWS, STEPS, contents, expected_after, finish, note_of
 
 from xret.errors import XretError
+from xret.index.storage import recoding
 
 __all__ = ["main"]
 
@@ -31,6 +32,7 @@ def main(folder: Path, wanted: int) -> int:
     """Fail about `wanted` times, evenly spread; returns how many were tried."""
     recorder = ctypes.CDLL(None)
     recorder.faults_changes.restype = ctypes.c_long
+    recoding.CODEC_ROWS = CODEC_ROWS
     index = folder / "index"
     index.mkdir()
     recorder.faults_arm(0, 0, 0)

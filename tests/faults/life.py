@@ -20,12 +20,12 @@ from xret.index.storage.faults import find_faults
 from xret.index.writer import IndexWriter
 from xret.types import Document, Query
 
-__all__ = ["STEPS", "contents", "expected_after", "finish", "note_of"]
+__all__ = ["CODEC_ROWS", "STEPS", "contents", "expected_after", "finish", "note_of"]
 
 Texts = dict[str, str]
 ENCODER = HashingEncoder()
-recoding.CODEC_ROWS = 48
-"""So that a codec is trained, and earlier segments are coded again, within these steps."""
+CODEC_ROWS = 48
+"""So that a codec is trained, and earlier segments are coded again, within the steps."""
 
 
 def add(texts: Texts) -> Callable[[Path], None]:
@@ -119,4 +119,5 @@ def contents(folder: Path) -> Texts:
 
 
 if __name__ == "__main__":
+    recoding.CODEC_ROWS = CODEC_ROWS
     finish(Path(sys.argv[1]), int(sys.argv[2]))
