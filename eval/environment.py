@@ -90,11 +90,18 @@ def corpus_facts(
         judgements=dict(sorted(judgements.items())),
         revision=getattr(collection, "revision", None) or "",
         source=getattr(collection, "source", ""),
-        licence=getattr(collection, "licence", ""),
+        licence=getattr(collection, "licence", "") or getattr(source, "licence", ""),
         citation=getattr(collection, "citation", ""),
         template=getattr(collection, "template", "title and text"),
-        checksums={path.name: file_checksum(path) for path in files if path.is_file()},
+        checksums={shown: file_checksum(path) for shown, path in _named(files)},
     )
+
+
+def _named(files: Sequence[Path]) -> list[tuple[str, Path]]:
+    """Files by name, by their whole path where two are called alike."""
+    there = [path for path in dict.fromkeys(files) if path.is_file()]
+    alike = Counter(path.name for path in there)
+    return [(path.name if alike[path.name] == 1 else str(path), path) for path in there]
 
 
 def file_checksum(path: Path) -> str:

@@ -223,6 +223,9 @@ def _parsed(name: str) -> Any:
         raise RunError(f"unknown measure {name!r}: it has no parameter {error}") from error
     except Exception as error:
         raise RunError(f"unknown measure {name!r}: {error}") from error
+    if (cutoff := parsed.params.get("cutoff")) is not None and cutoff < 1:
+        # trec_eval's library ends the whole process on it.
+        raise RunError(f"{name!r} has no cutoff that is a number from 1, such as nDCG@10")
     return parsed
 
 

@@ -20,6 +20,7 @@ from xret.eval.evaluation import Environment
 
 if TYPE_CHECKING:
     from xret.retriever.searcher import Searcher
+    from xret.types import Mode
 
 __all__ = [
     "describe_retrieval",
@@ -92,7 +93,11 @@ def run_metadata(
 
 
 def describe_retrieval(
-    searcher: Searcher, *, hits: int, doc_langs: Sequence[str] | None = None
+    searcher: Searcher,
+    *,
+    hits: int,
+    doc_langs: Sequence[str] | None = None,
+    mode: Mode | None = None,
 ) -> dict[str, Any]:
     """The ranking stage of an index: which encoder by content, over which documents.
 
@@ -100,7 +105,7 @@ def describe_retrieval(
     """
     spec, info = searcher.encoder.spec, searcher.reader.info()
     return {
-        "method": "xret dense retrieval",
+        "method": f"xret {mode or ('dense' if spec.dim else 'lexical')} retrieval",
         "encoder": spec.name,
         "encoder fingerprint": spec.fingerprint,
         "index": searcher.name,

@@ -125,8 +125,8 @@ def measure_latency(
     Each is encoded and its 10 best documents are found; the first is asked once before, so
     that nothing is loaded while the clock runs.
     """
-    step = max(1, len(queries) // LATENCY_QUERIES)
-    chosen = queries[::step][:LATENCY_QUERIES]
+    n = min(len(queries), LATENCY_QUERIES)
+    chosen = [queries[i * len(queries) // n] for i in range(n)]
     searcher.rank(chosen[:1], LATENCY_DEPTH, mode=mode)
     times_ms = []
     for query in chosen:

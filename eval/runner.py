@@ -91,7 +91,9 @@ class PairEvaluation:
         )
         self.query_langs = sorted({query.lang for query in self.queries})
         self.doc_langs = sorted(rankings.languages)
-        self.measures = tuple(dict.fromkeys(measure_facts(name).name for name in measures))
+        # The first one ranks pairs, and a measure between languages has no value of a pair.
+        known = sorted(map(measure_facts, measures), key=lambda facts: facts.kind == "fairness")
+        self.measures = tuple(dict.fromkeys(facts.name for facts in known))
         self._measures = tuple(name for name in measures if not is_fairness(name))
         self._fairness = tuple(name for name in measures if is_fairness(name))
         if self._fairness and not self.doc_langs:

@@ -16,6 +16,7 @@ from xret.eval.evaluation import (
     SystemResult,
     WorstQuery,
 )
+from xret.eval.measures import aggregate
 from xret.eval.metadata import describe_retrieval
 from xret.eval.rankings import DEPTH, IndexRankings, RunRankings
 from xret.eval.runner import PairEvaluation
@@ -72,7 +73,11 @@ def system_result(
             index=searcher.name,
             index_bytes=searcher.reader.size_bytes(),
             documents=searcher.reader.info().documents,
-            metadata={"method": {"retrieval": [describe_retrieval(searcher, hits=DEPTH)]}},
+            metadata={
+                "method": {
+                    "retrieval": [describe_retrieval(searcher, hits=DEPTH, mode=rankings.mode)]
+                }
+            },
         )
     if isinstance(rankings, RunRankings):
         return replace(result, run_file=rankings.name, metadata=rankings.file.metadata)
@@ -101,7 +106,10 @@ def _cells(evaluation: PairEvaluation, seed: int) -> list[PairCell]:
         matrix = np.array([row for *_, row in alike], dtype=np.float64).T
         ends = bootstrap_intervals(matrix, seed=seed)
         for (place, name, row), (low, high) in zip(alike, ends.tolist(), strict=True):
-            found[place][name] = Interval(float(np.mean(row)), low, high, n)
+            # A count is summed over queries, as ir_measures and the table on stdout do.
+            scale = aggregate(name, [1.0] * n)
+            mean = float(np.mean(row))
+            found[place][name] = Interval(scale * mean, scale * low, scale * high, n)
     return [PairCell(*place, counts[place], cells) for place, cells in found.items()]
 
 

@@ -71,7 +71,12 @@ def read_qrels(path: Path) -> Qrels:
             raise CorpusError(f"{path}:{number}: the grade {cells[-1]!r} is no integer") from None
         if abs(grade) > MAX_GRADE:
             raise CorpusError(f"{path}:{number}: the grade {grade} is over {MAX_GRADE:,}")
-        qrels.setdefault(cells[0], {})[cells[-2]] = grade
+        grades = qrels.setdefault(cells[0], {})
+        if grades.setdefault(cells[-2], grade) != grade:
+            raise CorpusError(
+                f"{path}:{number}: {cells[-2]!r} is judged {grade} for query {cells[0]!r}, and "
+                f"{grades[cells[-2]]} before; leave one of them"
+            )
     if not qrels:
         raise CorpusError(f"{path} holds no judgement")
     return qrels
@@ -176,7 +181,11 @@ def read_run_file(path: Path) -> RunFile:
         tags[tag] = None
     if not hits:
         raise RunError(f"{path} holds no line of a run")
-    sorted_hits = {q: ranked(Hit(*hit) for hit in found.items()) for q, found in hits.items()}
+    # Not `ranked`: another program's scores may differ only behind the sixth decimal.
+    sorted_hits = {
+        q: sorted((Hit(*hit) for hit in found.items()), key=lambda hit: (-hit.score, hit.doc_id))
+        for q, found in hits.items()
+    }
     metadata = parse_metadata("\n".join(comments)) or read_side_file(path)
     warnings = (*order.warnings(len(hits)), *_tag_warnings(tags))
     return RunFile(Run(next(reversed(tags)), sorted_hits), warnings, metadata)

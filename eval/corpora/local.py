@@ -41,12 +41,14 @@ class LocalCorpus:
         *,
         doc_langs: Sequence[str] = (),
         query_langs: Sequence[str] = (),
+        split: str | None = None,
         name: str | None = None,
         licence: str = "",
     ) -> None:
         self.path = path
         self.name = name
         self.licence = licence
+        self._split = split
         self._doc_langs = _codes(doc_langs)
         self._query_langs = _codes(query_langs)
         self._doc_ids: set[str] | None = None
@@ -130,12 +132,13 @@ class LocalCorpus:
         return {query_id: grades for query_id, grades in kept.items() if grades}
 
     def _qrels_file(self) -> Path:
-        folder = self.path / "qrels"
-        if folder.is_dir():
-            for split in ("test", "dev", "train"):
-                for suffix in (".tsv", ".tsv.gz"):
-                    if (folder / f"{split}{suffix}").is_file():
-                        return folder / f"{split}{suffix}"
+        for split in (self._split,) if self._split else ("test", "dev", "train"):
+            for compression in ("", *COMPRESSIONS):
+                path = self.path / "qrels" / f"{split}.tsv{compression}"
+                if path.is_file():
+                    return path
+        if self._split:
+            raise CorpusError(f"{self.path} has no split {self._split!r} (qrels/{self._split}.tsv)")
         return self._beside("qrels", (".tsv", ".txt"))
 
     def _records(self, file: Path) -> Iterator[Record | BadRecord]:

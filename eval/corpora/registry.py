@@ -69,11 +69,18 @@ def open_corpus(
         return _opened(find_collection(corpus), doc_langs, query_langs=query_langs, split=split)
     if path.exists():
         if is_pairs(path):
+            if split is not None:
+                raise CorpusError(f"{corpus} holds language pairs, which have no splits")
             return PairsCorpus(path, doc_langs=doc_langs, query_langs=query_langs)
-        return LocalCorpus(path, doc_langs=doc_langs, query_langs=query_langs)
+        return LocalCorpus(path, doc_langs=doc_langs, query_langs=query_langs, split=split)
     if path.is_absolute() or corpus.startswith(".") or (path.suffix and "/" not in corpus):
         raise CorpusError(f"no such file or folder: {corpus}")
     if found := _of_ir_datasets(corpus):
+        if doc_langs or query_langs or split:
+            raise CorpusError(
+                f"{corpus} is one set of ir_datasets, with its languages and its split; "
+                "name another id to choose others"
+            )
         return found
     name, _, rest = corpus.partition("/")
     if rest and name in CORPORA:
@@ -104,6 +111,7 @@ def _opened(
             collection.folder,
             doc_langs=doc_langs,
             query_langs=query_langs,
+            split=split,
             name=collection.name,
             licence=collection.licence,
         )

@@ -39,6 +39,8 @@ def write_report(evaluation: Evaluation, folder: Path) -> list[Path]:
 def _write(evaluation: Evaluation, folder: Path) -> list[Path]:
     figures = folder / "figures"
     figures.mkdir(parents=True, exist_ok=True)
+    for path in figures.glob("*-[0-9]*.svg"):  # of an earlier report, with more systems
+        path.unlink()
     drawn = []
     for chart in charts(evaluation):
         path = figures / f"{chart.key}.svg"

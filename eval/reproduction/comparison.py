@@ -12,6 +12,7 @@ from typing import Literal
 
 from xret.errors import RunError
 from xret.eval.corpora.registry import CORPORA, find_collection
+from xret.eval.measures import measure_facts
 from xret.eval.reproduction.table import Published, PublishedTable, Row
 from xret.retriever.models import ENCODERS
 
@@ -97,7 +98,7 @@ def reproduce_row(
         output = done.stdout
     means = _means(output)
     numbers = tuple(
-        _compared(published, means.get(published.measure), table.tolerance)
+        _compared(published, means.get(measure_facts(published.measure).name), table.tolerance)
         for published in row.published
     )
     return RowResult(row.name, commands, numbers)

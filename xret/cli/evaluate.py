@@ -13,7 +13,7 @@ import typer
 from xret.cli.options import AsJson
 from xret.cli.output import message, show_progress
 from xret.cli.results import print_results
-from xret.cli.systems import SystemNames, check_output, open_systems
+from xret.cli.systems import SystemNames, check_output, chosen_topics, open_systems
 from xret.types import Mode
 
 if TYPE_CHECKING:
@@ -154,8 +154,13 @@ def _check_words(
         raise CorpusError("--topics and --qrels go together; name both or neither")
     if names.target is None and qrels is None:
         raise CorpusError("without a corpus there are no judgements; name them with --qrels")
-    if output and (names.runs or len(names.indexes) + len(names.encoders) > 1):
+    systems = max(1, len(names.indexes) + len(names.encoders)) * max(1, len(names.modes))
+    if output and (names.runs or systems > 1):
         raise ConfigError("--output writes the run of one index; for more, use xret run for each")
+    if names.doc_langs is not None and not names.runs:
+        raise ConfigError("--doc-langs names the documents' languages of --runs; there are none")
+    if names.modes and names.runs and not (names.indexes or names.encoders):
+        raise ConfigError("--mode is for an index; with --runs name one with --index")
     if output:
         check_output(output)
     if report is not None and report.exists() and not report.is_dir():
@@ -193,14 +198,12 @@ def _collection(
     query_langs: Sequence[str] | None,
 ) -> tuple[list[Query], Qrels]:
     """Queries and judgements; those of a run alone are queries without a text."""
-    from xret.eval.corpora.topics import read_queries
     from xret.eval.trec import read_qrels
     from xret.types import Query
 
     judgements = read_qrels(qrels) if qrels else source.qrels() if source else {}
     if topics is not None:
-        lang = query_langs[0] if query_langs else None
-        return read_queries(topics, lang=lang), judgements
+        return chosen_topics(topics, query_langs or ()), judgements
     if source is not None:
         for note in source.notes():
             message(note)
@@ -239,7 +242,12 @@ def _corpus_files(path: Path) -> list[Path]:
     """The files of a corpus that is a path, for their checksums."""
     if path.is_file():
         return [path]
-    return sorted(p for p in path.glob("*") if p.name.startswith(("corpus.", "queries", "qrels")))
+    there = (*path.glob("*"), *path.glob("qrels/*"))
+    return sorted(
+        p
+        for p in there
+        if p.name.startswith(("corpus.", "queries", "qrels")) or p.parent.name == "qrels"
+    )
 
 
 def _check_baseline(baseline: str | None, evaluations: Sequence[PairEvaluation]) -> None:
@@ -288,7 +296,9 @@ def _finish(
         called, evaluations,
         corpus=corpus_facts(
             title, source=source, queries=queries, qrels=first.qrels,
-            languages=first.rankings.languages, files=files,
+            # A run shows only the documents that it ranks; an index knows the collection.
+            languages=first.rankings.languages if isinstance(first.rankings, IndexRankings)
+            else {}, files=files,
         ),
         baseline=baseline, seed=seed, began=began, latencies=latencies,
         notes=source.notes() if source else (),

@@ -27,7 +27,7 @@ def print_results(
     comparisons = finished.comparisons if finished else ()
     if as_json:
         if len(reports) == 1:
-            print_json(reports[0])
+            print_json({**reports[0], "warnings": warnings})
         else:
             print_json({
                 "systems": [

@@ -11,7 +11,7 @@ import typer
 
 from xret.cli.options import AsJson
 from xret.cli.output import message, print_json, print_table, show_progress
-from xret.cli.systems import SystemNames, check_output, open_index
+from xret.cli.systems import SystemNames, check_output, chosen_topics, open_index
 from xret.types import Mode
 
 if TYPE_CHECKING:
@@ -70,7 +70,6 @@ def run(
 ) -> None:
     """Answer every query and write the six columns that trec_eval reads."""
     from xret.eval.corpora.registry import open_corpus
-    from xret.eval.corpora.topics import read_queries
     from xret.eval.metadata import to_yaml, write_side_file
     from xret.eval.trec import write_run
     from xret.retriever.routing.languages import language_code
@@ -85,7 +84,7 @@ def run(
         )
         queries = source.queries()
     else:
-        queries = read_queries(topics, lang=query_lang[0] if query_lang else None)
+        queries = chosen_topics(topics, query_lang or ())
     names = SystemNames(
         target, [index] if index else (), [encoder] if encoder else (), langs=lang or ()
     )
@@ -96,7 +95,7 @@ def run(
         show_progress(_rank(searcher, queries, hits, doc_langs, mode, found))
         name = "-".join((tag or searcher.encoder.spec.name).split()) or "xret"
         described = _metadata(
-            searcher, name, target, topics, hits, doc_langs, time.perf_counter() - began
+            searcher, name, target, topics, hits, doc_langs, mode, time.perf_counter() - began
         )
     finally:
         searcher.close()
@@ -147,12 +146,16 @@ def _metadata(
     topics: Path | None,
     hits: int,
     doc_langs: Sequence[str] | None,
+    mode: Mode | None,
     took_s: float,
 ) -> dict[str, Any]:
     from xret.eval.environment import describe_environment, file_checksum
     from xret.eval.metadata import describe_retrieval, run_metadata
 
-    retrieval = {"name": tag, **describe_retrieval(searcher, hits=hits, doc_langs=doc_langs)}
+    retrieval = {
+        "name": tag,
+        **describe_retrieval(searcher, hits=hits, doc_langs=doc_langs, mode=mode),
+    }
     corpus: dict[str, Any] = {"name": target}
     if topics is not None:
         corpus |= {"topics": topics.name, "topics sha256": file_checksum(topics)}

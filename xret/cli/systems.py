@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from xret.eval.rankings import IndexRankings, Rankings, RunRankings
     from xret.eval.trec import Qrels
     from xret.retriever.searcher import Searcher
-    from xret.types import Mode
+    from xret.types import Mode, Query
 
-__all__ = ["SystemNames", "check_output", "open_index", "open_systems"]
+__all__ = ["SystemNames", "check_output", "chosen_topics", "open_index", "open_systems"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,20 @@ def check_output(path: Path) -> None:
 
     if path.is_dir() or not path.resolve().parent.is_dir():
         raise ConfigError(f"--output {path}: name a file in a folder that is there")
+
+
+def chosen_topics(topics: Path, langs: Sequence[str]) -> list[Query]:
+    """The queries of a file in these languages; topics that name none are in the only one."""
+    from xret.errors import CorpusError
+    from xret.eval.corpora.topics import read_queries
+    from xret.retriever.routing.languages import language_code
+
+    codes = [language_code(code.strip()) for given in langs for code in given.split(",")]
+    queries = read_queries(topics, lang=codes[0] if len(codes) == 1 else None)
+    chosen = [query for query in queries if not codes or query.lang in codes]
+    if not chosen:
+        raise CorpusError(f"{topics} has no query in {', '.join(codes)}")
+    return chosen
 
 
 def open_systems(
