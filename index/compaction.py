@@ -100,7 +100,7 @@ class Compaction:
                 return  # a reader is in it; it shrinks the next time
 
     def _retrain(self, catalog: Catalog) -> None:
-        """Train a codec on the living vectors where the index has outgrown the last one."""
+        """Train a codec where the index has outgrown the last one; deleted vectors count too."""
         bits = recoding.preset_bits(catalog.setting("preset"))
         records, codecs = catalog.segments(), catalog.codecs()
         number = max(codecs, default=0)
@@ -182,10 +182,10 @@ def _groups(records: Sequence[SegmentRecord], current: int) -> list[list[_Old]]:
     for record in records:
         alive = np.flatnonzero(~deleted_mask(record.deleted, record.documents))
         whole = len(alive) == record.documents and record.codec == current
-        if whole and record.vectors >= writer.SEGMENT_ROWS // 2:
+        if whole and max(record.vectors, record.documents) >= writer.SEGMENT_ROWS // 2:
             continue
         group.append(_Old(record, alive))
-        vectors += record.vectors * len(alive) // record.documents
+        vectors += max(record.vectors * len(alive) // record.documents, len(alive))
         if vectors >= writer.SEGMENT_ROWS:
             groups, group, vectors = [*groups, group], [], 0
     groups = [*groups, group] if group else groups

@@ -21,7 +21,7 @@ within, and `>` means after its end.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -171,11 +171,34 @@ def compile_filter(wanted: Filter) -> tuple[str, list[Scalar]]:
         )
         return f"NOT {sql}", values
     if wanted.operator == "in":
-        each = wanted.value if isinstance(wanted.value, tuple) else ()
-        if not each:
-            return "0", []
-        return compile_filter(Logic("OR", tuple(Condition(wanted.field, "==", v) for v in each)))
+        return _membership(wanted.field, wanted.value if isinstance(wanted.value, tuple) else ())
     return _comparison(wanted)
+
+
+def _membership(name: str, values: tuple[Scalar, ...]) -> tuple[str, list[Scalar]]:
+    """That one of the values is met: all texts in one test, all numbers in another.
+
+    A test a value would read the metadata anew for each, and SQLite takes no expression that
+    is 1,000 deep: what is left of such tests (dates, null, true, false) is joined in groups.
+    """
+    texts = [one for one in values if isinstance(one, str)]
+    numbers = [one for one in values if isinstance(one, int | float) and not isinstance(one, bool)]
+    single: list[Scalar] = [one for one in (None, True, False) if any(one is v for v in values)]
+    if name == "date":
+        single, texts = [*single, *dict.fromkeys(texts)], []
+    tests = [_comparison(Condition(name, "==", one)) for one in single]
+    for same in (texts, numbers):
+        if same and name.startswith("meta."):
+            tests.append(_meta(name[5:], "==", *same))
+        elif same:
+            tests.append((f"({name} IS NOT NULL AND {name} IN ({_marks(same)}))", [*same]))
+    bound = [value for _, several in tests for value in several]
+    groups = [" OR ".join(sql for sql, _ in tests[i : i + 64]) for i in range(0, len(tests), 64)]
+    return f"({' OR '.join(f'({group})' for group in groups) or '0'})", bound
+
+
+def _marks(values: Sequence[Scalar]) -> str:
+    return ", ".join("?" * len(values))
 
 
 def _comparison(wanted: Condition) -> tuple[str, list[Scalar]]:
@@ -209,11 +232,13 @@ def _date(operator: str, value: str) -> tuple[str, list[Scalar]]:
             return f"({known} moment < ?)", [end]
 
 
-def _meta(name: str, operator: str, value: Scalar) -> tuple[str, list[Scalar]]:
-    """Compared with the value of that name, or with one of its members where it is a list."""
-    sql = "=" if operator == "==" else operator
-    bound: list[Scalar]
-    test, bound = f"{{0}}.type IN ({_kinds(value)}) AND {{0}}.atom {sql} ?", [value]
+def _meta(name: str, operator: str, *values: Scalar) -> tuple[str, list[Scalar]]:
+    """Compared with the value of that name, or with one of its members where it is a list.
+
+    values: one, or for == several texts or several numbers, one of which is enough.
+    """
+    sql, value, bound = "IN" if operator == "==" else operator, values[0], [*values]
+    test = f"{{0}}.type IN ({_kinds(value)}) AND {{0}}.atom {sql} ({_marks(values)})"
     if value is None or isinstance(value, bool):
         test, bound = "{0}.type = ?", [json.dumps(value)]
     meta = "json_each(CASE WHEN json_valid(documents.meta) THEN documents.meta ELSE '{}' END)"

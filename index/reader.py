@@ -21,9 +21,11 @@ from xret.index.filters import Filter
 from xret.index.params import SearchParams
 from xret.index.ranking import Best, Masks
 from xret.index.storage.catalog import Catalog
+from xret.index.storage.files import folder_bytes
 from xret.index.storage.masks import FilterMasks
 from xret.index.storage.opening import OpenFiles
 from xret.index.storage.pending import Span
+from xret.index.storage.recoding import preset_bits
 from xret.index.storage.stored import IndexInfo, StoredRoute
 from xret.index.words.bm25 import Bm25
 from xret.index.words.lexical_ranking import (
@@ -77,6 +79,7 @@ class IndexReader:
         self._masks = FilterMasks(catalog.documents)
         self._bm25: tuple[int, Bm25] | None = None
         self.dim = int(catalog.setting("dim"))
+        self._scans = preset_bits(catalog.setting("preset")) == 8
         self._commit = self._files.commit()
 
     @classmethod
@@ -128,7 +131,7 @@ class IndexReader:
 
     def size_bytes(self) -> int:
         """Bytes of all the index's files."""
-        return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
+        return folder_bytes(self.folder)
 
     def search(
         self, queries: Embeddings | None, k: int, *,
@@ -195,7 +198,7 @@ class IndexReader:
             with self._turn:
                 if self._device is not None:
                     scan = self._device.of(commit.segments, commit.codecs)
-                else:
+                elif not self._scans:
                     candidates = self._dense.of(commit.segments)
         if asked.words is not None:
             known = self._bm25

@@ -16,7 +16,7 @@ from xret.index.storage import recoding
 from xret.index.storage.catalog import Catalog
 from xret.index.storage.files import StoredFile, prepare_folder, remove_folder, sync_folder
 from xret.index.storage.folder import check_encoder, claim_folder, lock_index, sweep
-from xret.index.storage.pending import PendingSegment, Span, WrittenSegment
+from xret.index.storage.pending import PendingSegment, Span, WrittenSegment, check_embeddings
 from xret.index.storage.segment import quantize, write_segment
 from xret.index.storage.stored import SegmentRecord, content_hash, place
 from xret.types import Document, Embeddings, EncoderSpec
@@ -175,6 +175,7 @@ class IndexWriter:
         counts = [len(spans) for spans in passages]
         if len(counts) != len(documents) or sum(counts) != len(embeddings) or 0 in counts:
             raise ValueError(f"{len(embeddings)} texts are not the passages of these documents")
+        check_embeddings(embeddings, self._dim)
         coded, offsets = quantize(embeddings.values), embeddings.offsets.tolist()
         first = passage = 0
         for position, document in enumerate(documents):

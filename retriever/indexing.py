@@ -101,6 +101,22 @@ def check_document(document: Document) -> None:
     """What no reader of corpus files lets through, but a program can pass."""
     if not document.doc_id:
         raise CorpusError("a document has an empty id; give every document its own")
+    texts = (document.doc_id, document.title, document.text, document.lang)
+    marks = (document.url, document.date)
+    if not all(isinstance(one, str) for one in (*texts, *(m for m in marks if m is not None))):
+        raise CorpusError(
+            f"document {document.doc_id!r} has a field of another type; id, text, title, url, date "
+            "and language are text"
+        )
+    if not all(isinstance(name, str) for name in document.meta):
+        raise CorpusError(f"document {document.doc_id!r} has metadata whose name is no text")
+    try:
+        json.dumps(dict(document.meta), default=str, allow_nan=False)
+    except ValueError as error:
+        raise CorpusError(
+            f"document {document.doc_id!r} has metadata that is no JSON ({error}); leave numbers "
+            "that are not finite away"
+        ) from None
     try:
         f"{document.doc_id}{document.title}{document.text}{document.url}{document.date}".encode()
     except UnicodeEncodeError:

@@ -261,7 +261,7 @@ def _check_text(text: str) -> None:
 
 
 def _check_k(k: int, offset: int) -> None:
-    if k < 1 or offset < 0 or k + offset > MAX_K:
+    if not isinstance(k, int) or k < 1 or offset < 0 or k + offset > MAX_K:
         raise QueryError(
             f"asked for {k} hits from position {offset}; k is at least 1, and the last hit "
             f"asked for at most {MAX_K:,}"

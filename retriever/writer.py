@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 from types import TracebackType
 
-from xret.errors import DuplicateIdError
+from xret.errors import ConfigError, DuplicateIdError
 from xret.index.storage.stored import content_hash
 from xret.index.writer import IndexWriter
 from xret.retriever.encoder import Encoder
@@ -54,7 +54,12 @@ class DocumentWriter:
         return self._put(documents, replace=True)
 
     def delete(self, doc_ids: Iterable[str]) -> int:
-        """Delete documents; returns how many of these ids were there."""
+        """Delete documents; returns how many of these ids were there.
+
+        Raises ConfigError for one text in the place of a list: its letters are no ids.
+        """
+        if isinstance(doc_ids, str):
+            raise ConfigError(f"name document ids in a list: [{doc_ids!r}]")
         return self._writer.delete(doc_ids)
 
     def __enter__(self) -> DocumentWriter:

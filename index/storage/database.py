@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from xret.errors import DamagedIndexError, IndexLockedError
+from xret.errors import DamagedIndexError, IndexLockedError, UnusableIndexError
 
 __all__ = ["Database", "damage"]
 
@@ -124,6 +124,12 @@ def damage(path: Path) -> Iterator[None]:
             raise IndexLockedError(
                 f"{path} is held by a reader or another process; try again"
             ) from error
+        if isinstance(error, sqlite3.ProgrammingError):
+            raise UnusableIndexError(f"{path} has been closed; open the index again") from error
+        if _code(error) == sqlite3.SQLITE_READONLY:
+            raise UnusableIndexError(
+                f"{path} has a broken commit to undo; open it once where its folder can be written"
+            ) from error
         raise DamagedIndexError(
             f"{path} cannot be read as a catalog ({error}); restore it from a copy or build "
             "the index again"
@@ -131,8 +137,12 @@ def damage(path: Path) -> Iterator[None]:
 
 
 def _is_busy(error: Exception) -> bool:
-    code = getattr(error, "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    return _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def _code(error: Exception) -> int:
+    """SQLite's primary result code, 0 where the error is none of its own."""
+    return int(getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -20,6 +21,7 @@ __all__ = [
     "checksum",
     "create_file",
     "create_folder",
+    "folder_bytes",
     "prepare_folder",
     "remove_folder",
     "sync_folder",
@@ -88,6 +90,16 @@ def remove_folder(path: Path) -> None:
     remove files in use, they stay until the index is written the next time.
     """
     shutil.rmtree(path, ignore_errors=True)
+
+
+def folder_bytes(path: Path) -> int:
+    """Bytes of all files in a folder; those that a writer takes away meanwhile count nothing."""
+    total = 0
+    for parent, _, names in os.walk(path):
+        for name in names:
+            with suppress(FileNotFoundError):
+                total += Path(parent, name).stat().st_size
+    return total
 
 
 def checksum(path: Path) -> bytes:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from xret.errors import DimensionMismatchError
 from xret.index.storage.files import StoredFile
 from xret.index.storage.recoding import concatenated
 from xret.index.storage.segment import Coded
 from xret.index.storage.stored import SegmentRecord, place_of, with_deleted
-from xret.types import Document, IntArray
+from xret.types import Document, Embeddings, IntArray
 
-__all__ = ["PendingSegment", "Span", "WrittenSegment"]
+__all__ = ["PendingSegment", "Span", "WrittenSegment", "check_embeddings"]
 
 Span = tuple[int, int]
 """Start and end of a passage in the text of its document, in code points."""
@@ -101,5 +102,14 @@ class WrittenSegment:
             pending.superseded,
         )
 
-    def recoded(self, codec: int, files: list[StoredFile]) -> WrittenSegment:
-        return replace(self, record=replace(self.record, codec=codec), files=files)
+
+def check_embeddings(embeddings: Embeddings, dim: int) -> None:
+    """What a segment cannot hold, refused before any of it is in hand."""
+    values, offsets = embeddings.values, embeddings.offsets
+    if values.ndim != 2 or values.shape[1] != dim:
+        raise DimensionMismatchError(
+            f"vectors of shape {values.shape} for an index of {dim} dimensions"
+        )
+    rising = not dim or bool((offsets[1:] > offsets[:-1]).all())
+    if offsets[0] != 0 or offsets[-1] != len(values) or not rising:
+        raise ValueError("offsets go from 0 to the number of vectors; every text needs one or more")

@@ -20,7 +20,7 @@ from safetensors.numpy import load, save
 
 from xret.errors import ConfigError, DamagedIndexError
 from xret.index.storage.catalog import Catalog
-from xret.index.storage.files import StoredFile, create_folder, prepare_folder
+from xret.index.storage.files import StoredFile, create_folder, prepare_folder, remove_folder
 from xret.index.storage.segment import (
     Coded,
     Segment,
@@ -144,6 +144,8 @@ def recoded(
     """The same vectors in the codes of a codec, made in blocks of whole passages."""
     from xret.index.coding.passage_means import passage_blocks
 
+    if len(offsets) == 1:  # every document has been deleted
+        return codec.encode(np.empty((0, codec.dim), np.float32), offsets)
     parts = []
     for passages, rows in passage_blocks(offsets, BLOCK_ROWS):
         own = offsets[passages.start : passages.stop + 1] - offsets[passages.start]
@@ -199,10 +201,14 @@ def first_codec(
     codec = train(sources, bits=bits, dim=dim)
     prepare_folder(folder / "codec")
     files = write_codec(folder, 1, codec)
-    made = [
-        recode_segment(folder, record, segment, (1, codec))
-        for (record, _), segment in zip(earlier, segments, strict=True)
-    ]
+    made: list[NamedSegment] = []
+    try:
+        for (record, _), segment in zip(earlier, segments, strict=True):
+            made.append(recode_segment(folder, record, segment, (1, codec)))
+    except OSError:  # a commit that is tried again writes under the same names
+        for name in (codec_folder(1), *(record.folder for record, _ in made)):
+            remove_folder(folder / name)
+        raise
     return codec, files, made
 
 

@@ -53,10 +53,11 @@ def compact(index: IndexArgument, as_json: AsJson = False) -> None:
     from xret.config import find_index
     from xret.index.compaction import Compaction
     from xret.index.reader import IndexReader
+    from xret.index.storage.files import folder_bytes
 
     folder = find_index(index)
     compaction = Compaction(folder)
-    before = _size_bytes(folder)
+    before = folder_bytes(folder)
     show_progress(compaction.run())
     reader = IndexReader.open(folder)
     found, done = reader.info(), compaction.summary
@@ -68,7 +69,7 @@ def compact(index: IndexArgument, as_json: AsJson = False) -> None:
         "segments": found.segments,
         "codec_trained": done.retrained,
         "bytes_before": before,
-        "bytes": _size_bytes(folder),
+        "bytes": folder_bytes(folder),
     }
     if as_json:
         print_json(answer)
@@ -86,7 +87,3 @@ def _read_ids(listed: Path) -> list[str]:
     except UnicodeDecodeError as error:
         raise CorpusError(f"{listed} is not UTF-8 text; one document id a line is read") from error
     return [line for line in lines if line]
-
-
-def _size_bytes(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
