@@ -46,6 +46,7 @@ class PairsCorpus:
         chosen = [pair for pair in pairs if pair[0] in asking and pair[1] in asked]
         if not chosen:
             raise CorpusError(f"{path} has no pair of {' '.join(asking)} and {' '.join(asked)}")
+        self.pair_names = ["-".join(pair) for pair in chosen]
         self.pairs = [LocalCorpus(path / "-".join(pair)) for pair in chosen]
 
     def documents(

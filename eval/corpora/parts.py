@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
@@ -14,6 +15,7 @@ from xret.types import Document, Progress, Query
 
 __all__ = ["CollectionCorpus", "judged_queries"]
 
+LONGEST_NAME = 120
 NAMED_IDS = 8
 """How many ids a note spells out."""
 
@@ -32,11 +34,10 @@ class CollectionCorpus:
         self._joined = len({part.name for part in parts}) > 1
         self._judged: tuple[list[Query], Qrels] | None = None
         self._notes: list[str] = []
-        whole = len(choice.doc_langs) == len(collection.doc_langs)
         self.licence = collection.licence
-        self.name: str | None = collection.name + (
-            "" if whole else "-" + "-".join(choice.doc_langs)
-        )
+        sets = tuple(dict.fromkeys(part.name for part in parts))
+        whole = {*sets} == {*collection.doc_langs}
+        self.name: str | None = collection.name + ("" if whole else f"-{_joined(sets)}")
 
     def documents(
         self, *, on_reject: Callable[[BadRecord], None], lang: str | None = None
@@ -133,3 +134,11 @@ def judged_queries(
         ids = ", ".join(lost[:NAMED_IDS]) + (", ..." if len(lost) > NAMED_IDS else "")
         notes.append(f"{len(lost):,} judged queries have no topic and are left out: {ids}")
     return (judged, kept), notes
+
+
+def _joined(sets: Sequence[str]) -> str:
+    """Names of document sets as one name that a file system takes."""
+    joined = "-".join(sets)
+    if len(joined) <= LONGEST_NAME:
+        return joined
+    return f"{len(sets)}-{hashlib.sha256(joined.encode()).hexdigest()[:12]}"

@@ -180,7 +180,8 @@ def _build(names: SystemNames, source: Corpus, folder: Path, encoder: str) -> No
 
 def _own_name(names: SystemNames, source: Corpus) -> str:
     """The name of a corpus's index at home; that of files changes with the files."""
-    langs = "-".join(sorted(map(_slug, names.langs)))
+    # In a folder of language pairs the query's language chooses documents as well.
+    langs = "-".join(sorted(map(_slug, getattr(source, "pair_names", names.langs))))
     if source.name is not None:
         # A collection puts the languages that were chosen into its name by itself.
         whole = not langs or hasattr(source, "collection")
