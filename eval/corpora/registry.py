@@ -107,11 +107,15 @@ def _opened(
     split: str | None,
 ) -> Corpus:
     if collection.folder is not None:
+        if split not in (None, *collection.splits):
+            raise CorpusError(
+                f"{collection.name} has no split called {split!r}; it has "
+                f"{', '.join(collection.splits)}"
+            )
         return LocalCorpus(
             collection.folder,
             doc_langs=doc_langs,
             query_langs=query_langs,
-            split=split,
             name=collection.name,
             licence=collection.licence,
         )

@@ -44,3 +44,9 @@ def test_a_split_of_a_folder_is_taken_or_refused(tmp_path: Path) -> None:
     assert open_corpus(str(tmp_path)).qrels() == {"q": {"a": 1}}
     with pytest.raises(CorpusError, match="banana"):
         open_corpus(str(tmp_path), split="banana").qrels()
+
+
+def test_a_collection_in_a_folder_has_its_split_and_no_other() -> None:
+    assert open_corpus("demo", split="test").qrels()
+    with pytest.raises(CorpusError, match="no split called 'dev'; it has test"):
+        open_corpus("demo", split="dev")
