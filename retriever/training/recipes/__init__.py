@@ -1,0 +1,1 @@
+"""Recipes that train any encoder: contrastive, distilled, aligned; and what they read and write."""

@@ -1,0 +1,125 @@
+"""`xret train` as typed: trained models, and a message with status 2 for what cannot be."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny_encoders import tiny_bi_encoder
+
+import xret.cli.train_encoder  # noqa: F401 (its commands)
+from xret.cli import main
+from xret.retriever.encoder import load_encoder
+from xret.types import Query
+
+ROWS = [
+    {"query": f"river {i}", "positive": f"river {i} flows to the sea", "query_lang": "en",
+     "positive_lang": "en"}
+    for i in range(12)
+]  # fmt: skip
+BASICS = ("--batch-size", "4", "--steps", "3", "--precision", "fp32", "--device", "cpu")
+
+
+@pytest.fixture
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a model and training files, in which commands are typed."""
+    tiny_bi_encoder(tmp_path / "bi")
+    write(tmp_path / "data.jsonl", ROWS)
+    write(tmp_path / "more.jsonl", [{**row, "query": f"what of {row['query']}"} for row in ROWS])
+    (tmp_path / "pairs.tsv").write_text("".join(f"en\tfr\tsea {i}\tmer {i}\n" for i in range(12)))
+    documents = [{"_id": str(i), "text": row["positive"]} for i, row in enumerate(ROWS)]
+    write(tmp_path / "corpus.jsonl", [*documents, {"_id": "x", "text": "bread needs flour"}])
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write(path: Path, rows: list[Any]) -> None:
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+
+
+class Typed:
+    """Types commands in this process, and keeps what they print."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+        self._monkeypatch, self._capfd = monkeypatch, capfd
+        self.out = self.err = ""
+
+    def __call__(self, *words: str) -> int:
+        self._monkeypatch.setattr(sys, "argv", ["xret", *words])
+        self._capfd.readouterr()
+        status = 0
+        try:
+            main()
+        except SystemExit as end:
+            status = int(end.code or 0)
+        self.out, self.err = self._capfd.readouterr()
+        assert "Traceback" not in self.err
+        return status
+
+
+@pytest.fixture
+def typed(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Typed:
+    return Typed(monkeypatch, capfd)
+
+
+def test_contrastive_takes_several_files_and_leaves_a_model(work: Path, typed: Typed) -> None:
+    words = ("train", "contrastive", "--model", "bi", "--data", "data.jsonl", "more.jsonl",
+             "--output", "out", *BASICS)  # fmt: skip
+    assert typed(*words, "--json") == 0
+    assert json.loads(typed.out) == {"model": "out", "card": "out/README.md"}
+    assert "24 training examples" in (work / "out" / "README.md").read_text()
+    assert load_encoder("out").encode_queries([Query("", "river", "en")]).values.shape == (1, 32)
+    assert typed(*words) == 0  # again: done already
+    assert "trained: out" in typed.err and typed.out == ""
+    assert typed(*words, "--seed", "1") == 1
+    assert "--anew" in typed.err
+
+
+def test_align_and_distil_leave_models(work: Path, typed: Typed) -> None:
+    assert typed("train", "align", "--model", "bi", "--parallel", "pairs.tsv", "--output", "a",
+                 *BASICS) == 0  # fmt: skip
+    assert typed("train", "distil", "--model", "bi", "--teacher", "a", "--from", "vectors",
+                 "--data", "pairs.tsv", "--output", "b", *BASICS) == 0  # fmt: skip
+    assert (work / "a" / "model.safetensors").is_file()
+    assert "Teacher: a" in (work / "b" / "README.md").read_text()
+
+
+def test_mined_negatives_are_trained_on(work: Path, typed: Typed) -> None:
+    assert typed("train", "mine", "--queries", "data.jsonl", "--corpus", "corpus.jsonl",
+                 "--output", "mined.jsonl", "--negatives", "2", "--json") == 0  # fmt: skip
+    told = json.loads(typed.out)
+    assert told["queries"] == 12 and told["negatives"] > 0
+    lines = [json.loads(line) for line in (work / "mined.jsonl").read_text().splitlines()]
+    assert all("bread needs flour" in line["negatives"] or line["negatives"] for line in lines)
+    assert typed("train", "contrastive", "--model", "bi", "--data", "mined.jsonl", "--output",
+                 "out", *BASICS) == 0  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("contrastive --model bi --data absent.jsonl --output out", "absent.jsonl"),
+        ("contrastive --model nobody --data data.jsonl --output out", "nobody"),
+        ("contrastive --model bi --data data.jsonl --output out --batch-size 0", "--batch-size"),
+        ("contrastive --model bi --data data.jsonl --output out --rate 7", "--rate"),
+        ("contrastive --model bi --data pairs.tsv bad.jsonl --output out", "bad.jsonl:1"),
+        ("contrastive --model bi --data data.jsonl --output out --cross-lingual 0.5", "one id"),
+        ("distil --model bi --data data.jsonl --output out --from scores", "--teacher"),
+        ("distil --model bi --data pairs.tsv --output out --from vectors", "--teacher"),
+        ("align --model bi --parallel three.tsv --output out", "three.tsv:1"),
+        ("mine --queries data.jsonl --output out", "--corpus"),
+        ("mine --queries data.jsonl --corpus corpus.jsonl --output out --negatives 90", "90"),
+        ("mine --queries data.jsonl --index nowhere --output out", "nowhere"),
+    ],
+)  # fmt: skip
+def test_wrong_use_is_a_message_and_status_2(
+    work: Path, typed: Typed, words: str, said: str
+) -> None:
+    (work / "bad.jsonl").write_text("{\n")
+    (work / "three.tsv").write_text("a\tb\tc\n")
+    assert typed("train", *words.split()) == 2
+    assert said in typed.err
+    assert not (work / "out").exists()
