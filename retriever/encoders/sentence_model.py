@@ -5,17 +5,13 @@ Local files only, and never code from them; what was loaded is checked before it
 
 from __future__ import annotations
 
-import logging
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import transformers
 from sentence_transformers import MultiVectorEncoder, SentenceTransformer
 from tokenizers import Tokenizer
 from torch import Tensor
@@ -25,7 +21,10 @@ from xret.errors import ModelError, XretError
 from xret.retriever.encoder import EncoderOptions
 from xret.retriever.encoders.precision import Precision, choose_precision, set_precision
 from xret.retriever.encoders.transformer import Features, Task, Through
+from xret.retriever.encoders.word_model import load_word_model, pools_words
+from xret.retriever.encoders.word_pooling import WordPooling
 from xret.retriever.loading.layout import Kind, check_loadable, is_stanford, read_json
+from xret.retriever.loading.quiet import quiet_libraries
 from xret.retriever.loading.soundness import check_sound
 from xret.retriever.loading.stanford import restore_stanford
 from xret.retriever.xmod.xmod import XmodAdapters, adapter_spelling, prepare_xmod
@@ -36,7 +35,6 @@ __all__ = ["SentenceModel"]
 # Where batches stop gaining: larger ones leave a CPU's caches; a GPU needs many to be busy.
 CPU_BATCH_TOKENS, INT8_BATCH_TOKENS, GPU_BATCH_TOKENS = 4_096, 512, 131_072
 STATIC_MAX_TOKENS = 8_192
-_LOADING = threading.Lock()
 _DOCUMENT_PROMPTS = ("document", "passage", "corpus")
 
 
@@ -53,7 +51,10 @@ class SentenceModel:
         self.model = model
         self.adapters = adapters
         self.late = isinstance(model, MultiVectorEncoder)
-        self.unit = self.late or model.similarity_fn_name == "cosine"
+        self._single = self.late and options.single_vector
+        weighs = any(isinstance(module, WordPooling) for module in model)  # by their lengths
+        by_angle = self.late or model.similarity_fn_name == "cosine"
+        self.unit = self._single or (by_angle and not weighs)
         self.dim = int(model.get_embedding_dimension() or 0)
         self.max_tokens = _max_tokens(model, options.max_tokens)
         device = str(model.device)
@@ -82,7 +83,7 @@ class SentenceModel:
             raise ModelError(f"{folder} cannot be loaded: {error}") from error
         check_sound(folder, model)
         if is_stanford(folder) and isinstance(model, MultiVectorEncoder):
-            with _quiet():
+            with quiet_libraries():
                 restore_stanford(folder, model, options)
         backbone = model.transformers_model
         adapters = prepare_xmod(backbone) if isinstance(backbone, XmodModel) else None
@@ -147,6 +148,8 @@ class SentenceModel:
             made = self.model(batch, task=task)
             if not self.late:
                 return list(made["sentence_embedding"].float().cpu().numpy()[:, None, :])
+            if self._single:
+                return list(_text_vectors(made).float().cpu().numpy()[:, None, :])
             mask = made["attention_mask"].bool()
             mask[:, 0] |= ~mask.any(dim=1)  # a text of punctuation alone keeps one vector
             packed = made["token_embeddings"][mask].float().cpu().numpy()
@@ -159,7 +162,9 @@ def _load(
 ) -> SentenceTransformer | MultiVectorEncoder:
     loader = MultiVectorEncoder if kind == "late interaction" else SentenceTransformer
     prompts = None if options.prompts is None else dict(options.prompts)
-    with _quiet():
+    with quiet_libraries():
+        if pools_words(folder):
+            return load_word_model(folder, _languages(folder, options)).to(device)
         return loader(
             str(folder), device=device, prompts=prompts, local_files_only=True,
             model_kwargs={"use_safetensors": True, "dtype": torch.float32},
@@ -174,32 +179,6 @@ def _languages(folder: Path, options: EncoderOptions) -> dict[str, Any]:
         return {}
     return {"languages": [adapter_spelling(name, installed) for name in options.adapters],
             "default_language": None}  # fmt: skip
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """The libraries' remarks on a load; what matters of them is checked and raised here."""
-    with _LOADING:  # levels and bars are the whole process's
-        yield from _silenced()
-
-
-def _silenced() -> Iterator[None]:
-    loggers: list[Any] = [
-        logging.getLogger(name) for name in ("transformers", "sentence_transformers")
-    ]
-    levels = [logger.level for logger in loggers]
-    reports: Any = transformers.utils.logging
-    bars = reports.is_progress_bar_enabled()
-    reports.disable_progress_bar()
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-        if bars:
-            reports.enable_progress_bar()
 
 
 def _max_tokens(model: Any, wanted: int | None) -> int:
@@ -217,6 +196,14 @@ def _max_tokens(model: Any, wanted: int | None) -> int:
     if wanted is not None and wanted < longest:
         transformer.document_length = longest = wanted
     return int(longest)
+
+
+def _text_vectors(made: dict[str, Tensor]) -> Tensor:
+    """(b, d): the model's own vector of each text, or the mean of its vectors."""
+    if "sentence_embedding" in made:
+        return made["sentence_embedding"]
+    mask = made["attention_mask"][:, :, None]
+    return (made["token_embeddings"] * mask).sum(dim=1) / mask.sum(dim=1).clamp_min(1)
 
 
 def _lang_ids(adapters: XmodAdapters, chosen: Sequence[Through], width: int) -> Tensor:

@@ -17,10 +17,15 @@ from tokenizers import Tokenizer
 from xret.errors import ModelError
 
 __all__ = [
+    "ARABIC_ARTICLE",
+    "COMBINING",
     "CONTINUATION",
     "IS_UNSPACED",
+    "LETTERS",
+    "MARKS",
     "RUN_PREFIX",
     "UNKNOWN",
+    "UNSPACED",
     "TextPieces",
     "WordPieces",
     "normalize",
@@ -36,33 +41,33 @@ UNKNOWN = "[UNK]"
 _SEEN_LIMIT = 400_000
 
 _INVISIBLE = "\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe00-\ufe0f"
-_MARKS = re.compile(
-    f"[{_INVISIBLE}\u0591-\u05bd\u05bf-\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670]"
-)
+MARKS = f"[{_INVISIBLE}\u0591-\u05bd\u05bf-\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670]"
+_MARKS = re.compile(MARKS)
 _NOT_LATIN = re.compile(f"[{_INVISIBLE}\u0590-\u10ff\u1780-\u17ff]")
 
 # The article with its joined conjunctions and prepositions, as light stemmers for Arabic
 # remove it (Larkey, Ballesteros and Connell 2002); the letters are the unified ones below.
-_ARABIC_ARTICLE = re.compile(
+ARABIC_ARTICLE = (
     "\\b(?:[\u0648\u0641]?[\u0628\u06a9\u0644]?\u0627\u0644|[\u0648\u0641]?\u0644\u0644)"
     "(?=[\u0621-\u06d3]{3})"
 )
+_ARABIC_ARTICLE = re.compile(ARABIC_ARTICLE)
 
-_UNSPACED = (
+UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005\u3040-\u30ff\u31f0-\u31ff"
     "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 )
-_COMBINING = (
+COMBINING = (
     "\u0300-\u036f\u0900-\u0903\u093a-\u094f\u0951-\u0957\u0962\u0963\u0980-\u0983"
     "\u09bc-\u09cd\u09d7\u0a3c-\u0a4d\u0b82\u0bbe-\u0bcd\u0bd7\u0c00-\u0c04\u0c3e-\u0c56"
     "\u0d3e-\u0d4d"
 )
 _WORD = re.compile(
-    f"[{_UNSPACED}]{{1,16}}"
-    f"|[^\\W\\d_{_UNSPACED}](?:[^\\W\\d_{_UNSPACED}]|[{_COMBINING}]){{0,39}}"
+    f"[{UNSPACED}]{{1,16}}"
+    f"|[^\\W\\d_{UNSPACED}](?:[^\\W\\d_{UNSPACED}]|[{COMBINING}]){{0,39}}"
     "|\\d{1,12}"
 )
-IS_UNSPACED = re.compile(f"[{_UNSPACED}]")
+IS_UNSPACED = re.compile(f"[{UNSPACED}]")
 
 
 def _letters() -> dict[int, int]:
@@ -77,7 +82,7 @@ def _letters() -> dict[int, int]:
     return table
 
 
-_LETTERS = _letters()
+LETTERS = _letters()
 
 
 def normalize(text: str) -> str:
@@ -89,7 +94,7 @@ def normalize(text: str) -> str:
     lowered = (text if text.isascii() else unicodedata.normalize("NFKC", text)).lower()
     if not _NOT_LATIN.search(lowered):
         return lowered
-    return _ARABIC_ARTICLE.sub("", _MARKS.sub("", lowered).translate(_LETTERS))
+    return _ARABIC_ARTICLE.sub("", _MARKS.sub("", lowered).translate(LETTERS))
 
 
 def split_words(text: str) -> list[str]:

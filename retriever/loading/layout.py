@@ -25,7 +25,19 @@ _MODEL_TYPES: dict[str, Kind] = {
 }
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 # Modules with weights of their own, beside the transformer in the root.
-_WITH_WEIGHTS = ("Dense", "LayerNorm", "WeightedLayerPooling", "StaticEmbedding", "Transformer")
+_OURS = (
+    "xret.retriever.encoders.word_pooling.WordPooling",
+    "xret.retriever.encoders.word_model.XmodTransformer",
+)
+_WITH_WEIGHTS = (
+    "WordPooling",
+    "Dense",
+    "LayerNorm",
+    "WeightedLayerPooling",
+    "StaticEmbedding",
+    "Transformer",
+    "XmodTransformer",
+)
 _CONVERT = (
     'convert them where you trust their source: python -c "import torch; from '
     "safetensors.torch import save_file; save_file({{k: v.contiguous() for k, v in torch.load("
@@ -84,7 +96,7 @@ def check_loadable(folder: Path) -> None:
     for pickled in sorted(folder.rglob("pytorch_model*.bin")):
         _check_weights(pickled.parent)  # also those of modules inside of modules
     for module, path in _modules(folder):
-        if not module.startswith(("sentence_transformers.", "pylate.")):
+        if module not in _OURS and not module.startswith(("sentence_transformers.", "pylate.")):
             raise ModelError(
                 f"{folder} needs the Python class {module}, which is not part of "
                 "sentence-transformers; xret never runs code that comes with a model"

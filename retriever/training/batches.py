@@ -67,6 +67,10 @@ class PairSampler:
         mixed = kind < settings.lexicon_share + settings.mixed_share
         return self._draw(rng, self._texts, size, mixed=mixed)
 
+    def entries(self, rng: np.random.Generator, size: int) -> IntArray:
+        """Dictionary entries, mostly of one language."""
+        return self._draw(rng, self._entries, size, mixed=rng.random() < 0.3)
+
     def sentences(self, rng: np.random.Generator, size: int) -> IntArray:
         """Sentence rows, nearly always of one language."""
         return self._draw(rng, self._texts, size, mixed=rng.random() < 0.1)

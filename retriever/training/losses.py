@@ -24,7 +24,7 @@ def contrastive(
 def ranking(scores: torch.Tensor, same: torch.Tensor) -> torch.Tensor:
     """Cross-entropy of the diagonal of (n, n) scores, over rows and over columns."""
     scores = scores.masked_fill(same, _MASKED)
-    target = torch.arange(len(scores))
+    target = torch.arange(len(scores), device=scores.device)
     rows = functional.cross_entropy(scores, target)
     return (rows + functional.cross_entropy(scores.T, target)) / 2
 
@@ -58,10 +58,10 @@ def maxsim_scores(
     """
     sizes = offsets[1:] - offsets[:-1]
     width = min(int(sizes.max()), longest)
-    step = torch.arange(width)[None, :]
+    step = torch.arange(width, device=documents.device)[None, :]
     places = offsets[:-1, None] + torch.where(step < sizes[:, None], step, 0)
     places = places.clamp(max=len(documents) - 1)
     products = queries.bfloat16() @ documents.bfloat16()[places.reshape(-1)].T
     best = products.view(len(queries), len(sizes), width).amax(-1).float()
-    scores = torch.zeros(n_queries, len(sizes))
+    scores = torch.zeros(n_queries, len(sizes), device=queries.device)
     return scores.index_add(0, owner, best * shares[:, None])

@@ -19,6 +19,7 @@ from torch import Tensor
 from transformers import XmodConfig, XmodModel
 
 from xret.errors import ModelError
+from xret.retriever.loading.compact import restored
 from xret.retriever.xmod.xmod import adapter_name, adapter_spelling
 
 __all__ = ["XmodCheckpoint", "assemble_xmod", "load_xmod"]
@@ -96,7 +97,7 @@ class XmodCheckpoint:
                 weights |= {name: file.get_tensor(self.files[name][1]) for name in here}
         languages = self.config.languages
         spellings = [adapter_spelling(name, languages) for name in dict.fromkeys(adapters)]
-        return assemble_xmod(self.config, weights, spellings=spellings)
+        return assemble_xmod(self.config, restored(weights), spellings=spellings)
 
 
 def load_xmod(folder: Path, *, adapters: Sequence[str] | None = None) -> XmodModel:

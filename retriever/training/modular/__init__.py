@@ -1,0 +1,1 @@
+"""Training the shipped modular encoder: X-MOD over the static encoder's vocabulary."""

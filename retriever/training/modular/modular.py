@@ -1,0 +1,213 @@
+"""Training the shipped modular encoder: text to examples, static vectors to a transformer."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import time
+from collections import Counter
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from safetensors.torch import load_file, save_file
+from sentence_transformers import MultiVectorEncoder
+from sentence_transformers.multi_vector_encoder.training_args import (
+    MultiVectorEncoderTrainingArguments,
+)
+
+from xret.errors import TrainingError
+from xret.retriever.encoders.precision import is_fast_in_bf16
+from xret.retriever.encoders.word_model import load_word_model
+from xret.retriever.loading.compact import compacted
+from xret.retriever.loading.quiet import quiet_libraries
+from xret.retriever.routing.languages import language_code
+from xret.retriever.training.checkpoint import WorkFolder
+from xret.retriever.training.held_out import HeldOut
+from xret.retriever.training.modular.card import machine, modular_card
+from xret.retriever.training.modular.examples import ExampleDrawer
+from xret.retriever.training.modular.losses import OnePassLoss
+from xret.retriever.training.modular.settings import ModularTraining
+from xret.retriever.training.modular.start import write_start
+from xret.retriever.training.parallel import PairReader, ParallelText
+from xret.retriever.training.trainer import (
+    LanguageCollator,
+    LateInteractionTrainer,
+    in_order,
+    run_trainer,
+)
+from xret.retriever.xmod.xmod import prepare_xmod
+from xret.types import Progress
+
+__all__ = ["train_modular"]
+
+_EXAMPLES, _START = "examples", "start"
+_WORDS = "word_embeddings"
+
+
+def train_modular(
+    data: Path, static: Path, output: Path, *, settings: ModularTraining, resume: bool = True
+) -> Iterator[Progress]:
+    """Train on `data/train` and `data/lexicon` from a static encoder; write a model to `output`.
+
+    Runs as it is iterated over. Evaluation sets below `data/eval` are kept out of the text
+    unless the settings name others. The work is kept in `output/work`: a killed run, started
+    again, gives the same weights as an unbroken one.
+    Raises TrainingError (no data, no space, a loss that is no number: the last good
+    checkpoint stays), CorpusError (file:line) and ModelError (the static encoder).
+    """
+    if settings.held_out is None and (data / "eval").is_dir():
+        settings = dataclasses.replace(settings, held_out=data / "eval")
+    if settings.device not in (None, "cpu") and not torch.cuda.is_available():
+        raise TrainingError(f"there is no device {settings.device} here; train with cpu")
+    torch.set_num_threads(settings.threads)
+    work = WorkFolder.open(output / "work", _describe(data, static, settings), resume=resume)
+    languages = tuple(map(language_code, ("en", *settings.languages)))
+    if not (work.path / _EXAMPLES).is_dir():
+        yield from _prepare(data, work, settings, languages)
+    if not (work.path / _START).is_dir():
+        part = work.path / f"{_START}.part"
+        shutil.rmtree(part, ignore_errors=True)
+        with quiet_libraries():
+            write_start(static, part, languages=languages, shape=settings.shape, seed=settings.seed)
+        part.rename(work.path / _START)
+    model = load_word_model(work.path / _START / "model", {})
+    start = time.perf_counter()
+    trainer = _trainer(model, work, settings)
+    try:
+        yield from run_trainer(trainer)
+    finally:
+        work.add_seconds("training_s", time.perf_counter() - start)
+    work.note("losses", [row for row in trainer.state.log_history if "loss" in row])
+    work.note("machine", machine())
+    with quiet_libraries():
+        _write_compact(model, output)
+    card = modular_card(settings, work.notes(), languages=languages)
+    (output / "README.md").write_text(card, encoding="utf-8")
+    yield Progress("written", 1, 1, "model")
+
+
+def _prepare(
+    data: Path, work: WorkFolder, settings: ModularTraining, languages: tuple[str, ...]
+) -> Iterator[Progress]:
+    """Read the text and draw every example of the run."""
+    start = time.perf_counter()
+    text = yield from _read(data, settings)
+    work.add_seconds("read_s", time.perf_counter() - start)
+    counts = Counter(text.sources[source] for source in text.rows()[:, 0].tolist())
+    work.note("sources", {name: counts[name] for name in text.sources})
+    work.note("overlapping", dict(text.overlapping))
+    start = time.perf_counter()
+    drawer = ExampleDrawer(
+        text, seed=settings.seed, batch_size=settings.batch_size, shares=settings.shares
+    )
+    number = {language: position for position, language in enumerate(languages)}
+    code = {spelt: number[language_code(spelt)] for spelt in ("en", *settings.languages)}
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for batch in drawer.batches(range(settings.steps)):
+            for example in batch:
+                yield {
+                    "query": example.query, "document": example.document, "label": example.label,
+                    "query_lang": code[example.query_lang],
+                    "document_lang": code[example.document_lang],
+                    "english_query": example.english_query,
+                    "english_document": example.english_document,
+                }  # fmt: skip
+
+    yield Progress("examples", 0, settings.steps * settings.batch_size, "examples")
+    part = work.path / f"{_EXAMPLES}.part"
+    shutil.rmtree(part, ignore_errors=True)
+    columns = list(rows())
+    Dataset.from_dict({name: [row[name] for row in columns] for name in columns[0]}).save_to_disk(
+        part
+    )
+    part.rename(work.path / _EXAMPLES)
+    pairs = Counter((row["query_lang"], row["document_lang"]) for row in columns)
+    shares = {"to_english": 0, "from_english": 0, "within": 0, "across": 0}
+    for (asked, told), n in pairs.items():
+        kind = ("within" if asked == told else "to_english" if told == 0
+                else "from_english" if asked == 0 else "across")  # fmt: skip
+        shares[kind] += n
+    work.note("examples", shares)
+    work.add_seconds("examples_s", time.perf_counter() - start)
+
+
+def _read(data: Path, settings: ModularTraining) -> Generator[Progress, None, ParallelText]:
+    held_out = None
+    if settings.held_out is not None:
+        yield Progress("evaluation sets", 0, None, "texts")
+        held_out = HeldOut.read(settings.held_out, ("en", *settings.languages))
+    reader = PairReader(settings.languages, held_out)
+    for number, _ in enumerate(reader.read(data), 1):
+        yield Progress("files", number, None, "files")
+    return reader.text
+
+
+def _trainer(
+    model: MultiVectorEncoder, work: WorkFolder, settings: ModularTraining
+) -> LateInteractionTrainer:
+    backbone: Any = model.transformers_model
+    on_cpu = settings.device in (None, "cpu")
+    # On CPUs the plain products are faster backwards than the fused kernel.
+    backbone.set_attn_implementation("eager" if on_cpu else "sdpa")
+    prepare_xmod(backbone)
+    words = backbone.embeddings.word_embeddings.weight
+    words.requires_grad = settings.words_rate > 0
+    bf16 = (not on_cpu or is_fast_in_bf16()) if settings.bf16 is None else settings.bf16
+    arguments = MultiVectorEncoderTrainingArguments(
+        output_dir=str(work.path), max_steps=settings.steps,
+        per_device_train_batch_size=settings.batch_size, learning_rate=settings.rate,
+        learning_rate_mapping={_WORDS: settings.words_rate} if words.requires_grad else {},
+        lr_scheduler_type="linear", warmup_steps=settings.warm_up, weight_decay=0.0,
+        adam_beta2=0.98, bf16=bf16, use_cpu=on_cpu,
+        seed=settings.seed, save_strategy="steps", save_steps=settings.checkpoint_steps,
+        save_total_limit=2, logging_steps=50, report_to="none", disable_tqdm=True,
+        batch_sampler=in_order, dataloader_drop_last=True,
+        max_length={"query": settings.query_tokens, "document": settings.document_tokens},
+    )  # fmt: skip
+    trainer = LateInteractionTrainer(
+        model=model, args=arguments, train_dataset=Dataset.load_from_disk(work.path / _EXAMPLES),
+        loss=OnePassLoss(
+            model, scale=settings.scale, single_weight=settings.single_weight,
+            teacher=_teacher(work) if settings.teacher_weight else None,
+            teacher_weight=settings.teacher_weight, anchor_weight=settings.anchor_weight,
+        ),
+    )  # fmt: skip
+    collator: Any = LanguageCollator(trainer.data_collator)
+    trainer.data_collator = collator
+    return trainer
+
+
+def _teacher(work: WorkFolder) -> MultiVectorEncoder:
+    """The model before its first step; its layers add nothing yet and are left out."""
+    teacher = load_word_model(work.path / _START / "model", {})
+    backbone: Any = teacher.transformers_model
+    backbone.encoder.layer = torch.nn.ModuleList()
+    return teacher.requires_grad_(False)
+
+
+def _write_compact(model: MultiVectorEncoder, output: Path) -> None:
+    """The model's files, each written aside; weights as `compacted` stores them."""
+    part = output / "model.part"
+    shutil.rmtree(part, ignore_errors=True)
+    model.save(str(part), create_model_card=False)
+    for path in part.rglob("*.safetensors"):
+        save_file(compacted(load_file(path)), path)
+        path.chmod(0o644)
+    for path in sorted(part.rglob("*")):
+        if path.is_file():
+            place = output / path.relative_to(part)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(place)
+    shutil.rmtree(part)
+
+
+def _describe(data: Path, static: Path, settings: ModularTraining) -> str:
+    """Equal for equal settings, data files (by name and size) and static encoder."""
+    paths = sorted((*data.glob("train/*.tsv.gz"), *data.glob("lexicon/*.tsv.gz")))
+    files = {path.name: path.stat().st_size for path in (*paths, *sorted(static.glob("*")))}
+    return json.dumps({"settings": settings.describe(), "files": files}, sort_keys=True)
