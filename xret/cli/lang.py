@@ -1,31 +1,39 @@
-"""`xret lang`: what an encoder makes of a language."""
+"""`xret lang`: the languages of a model, one by one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from xret.cli.options import AsJson, EncoderOption, encoder_name
-from xret.cli.output import message, print_json, print_table, show_progress
+from xret.cli import lang_check
+from xret.cli.options import AsJson
+from xret.cli.output import message, print_json, print_table
 
 if TYPE_CHECKING:
-    from xret.eval.evaluation import Interval
-    from xret.eval.fitness import LanguageFitness
-    from xret.eval.parallel_sentences import Pairs, ParallelSentences
-    from xret.retriever.encoder import Encoder
-    from xret.types import Progress
+    from xret.retriever.xmod.installed import InstalledAdapter
 
 __all__ = ["app"]
 
 app = typer.Typer(help="Languages, and how encoders serve them.", no_args_is_help=True)
 
+ModelArgument = Annotated[
+    str, typer.Argument(metavar="MODEL", help="Name of an encoder, or the folder of one.")
+]
+LangArgument = Annotated[str, typer.Argument(metavar="LANG", help="A language, such as sw.")]
+OutputOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", help="Folder for a changed copy; needed for a model known by its name."
+    ),
+]
+
 HEADINGS = (
-    "language", "verdict", "to English", "from English", "MEXA", "pieces", "parity", "unknown",
-    "pairs", "why",
+    "language", "kind", "parameters", "bytes", "rows", "trained by", "origin",
 )  # fmt: skip
+_TRAINED_BY = ("trained_by", "tool", "command")
 
 
 @app.callback()
@@ -33,135 +41,154 @@ def lang() -> None:
     """Languages, and how encoders serve them."""
 
 
-@app.command("check")
-def check(
-    langs: Annotated[
-        list[str] | None, typer.Argument(metavar="[LANG]...", help="All of the source if none.")
-    ] = None,
-    encoder: EncoderOption = "xret-static",
-    parallel: Annotated[
-        Path | None,
-        typer.Option("--parallel", help="Lines of text<TAB>english, or lang<TAB>text<TAB>english."),
-    ] = None,
-    corpus: Annotated[
-        str | None,
-        typer.Option("--corpus", help="Parallel sentences: a folder or a name, such as flores."),
-    ] = None,
-    sentences: Annotated[
-        int, typer.Option("-n", "--sentences", min=20, max=5_000, help="Pairs compared.")
-    ] = 200,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the draw of sentences.")] = 0,
+app.command("check")(lang_check.check)
+
+
+@app.command("list")
+def list_languages(model: ModelArgument, as_json: AsJson = False) -> None:
+    """The languages that a model has something of its own for, and what that is."""
+    from xret.retriever.encoder import model_location
+
+    rows = _languages(model_location(model))
+    if as_json:
+        print_json({"model": model, "languages": rows})
+        return
+    print_table(HEADINGS, map(_row, rows))
+
+
+@app.command("export")
+def export_language(
+    model: ModelArgument,
+    lang: LangArgument,
+    output: Annotated[Path, typer.Option("--output", help="The safetensors file to write.")],
     as_json: AsJson = False,
 ) -> None:
-    """Estimate from parallel sentences which languages an encoder is unfit for."""
-    from xret.eval.fitness import encoder_tokenizer, threshold_doubts, worst_first
-    from xret.eval.parallel_sentences import draw_sentences
-    from xret.retriever.encoder import load_encoder
-
-    named = _codes(langs or [])
-    drawn = draw_sentences(
-        _pairs(named, parallel, corpus), n=sentences, seed=seed,
-        on_few=None if named else lambda said: message(f"left out: {said}"),
-    )  # fmt: skip
-    name = encoder_name(encoder)
-    loaded = load_encoder(name)
-    tokenizer = encoder_tokenizer(name, loaded)
-    found: list[LanguageFitness] = []
-    show_progress(_checked(found, loaded, drawn, tokenizer=tokenizer, seed=seed))
-    ranked = worst_first(found)
-    if tokenizer is None:
-        message(f"{encoder} has no tokenizer.json: pieces, parity and unknown words are left out")
-    for each in ranked:
-        for note in each.notes:
-            message(f"{each.lang}: {note}")
-    for doubt in threshold_doubts(ranked):
-        message(doubt)
-    if as_json:
-        print_json({"encoder": loaded.spec.name, "languages": [_described(f) for f in ranked]})
-        return
-    print_table(HEADINGS, map(_row, ranked))
-    _print_verdict(loaded.spec.name, ranked)
-
-
-def _codes(langs: Sequence[str]) -> list[str]:
-    """Codes of what was typed; English, which the others are compared with, is none of them."""
-    from xret.errors import LanguageError
-    from xret.eval.alignment import ENGLISH
-    from xret.retriever.routing.languages import language_code
-    from xret.types import UNDETERMINED
-
-    found = list(dict.fromkeys(language_code(spelling) for spelling in langs))
-    if ENGLISH in found:
-        raise LanguageError("English is what other languages are compared with; name another")
-    if UNDETERMINED in found:
-        raise LanguageError("'und' is no language; name one, such as sw")
-    return found
-
-
-def _pairs(langs: Sequence[str], parallel: Path | None, corpus: str | None) -> Mapping[str, Pairs]:
+    """Write a language of a model as one file, for others who have the same base."""
     from xret.errors import ConfigError
-    from xret.eval.parallel_sentences import read_parallel_corpus, read_parallel_file
+    from xret.retriever.encoder import model_location
+    from xret.retriever.routing.languages import language_code
+    from xret.retriever.xmod.installed import export_adapter
 
-    if parallel is not None and corpus is None:
-        return read_parallel_file(parallel, langs)
-    if corpus is not None and parallel is None:
-        return read_parallel_corpus(corpus, langs)
-    raise ConfigError(
-        "name the parallel sentences either with --parallel FILE or with --corpus FOLDER_OR_NAME"
-    )
-
-
-def _checked(
-    found: list[LanguageFitness],
-    encoder: Encoder,
-    drawn: Sequence[ParallelSentences],
-    **options: Any,
-) -> Iterator[Progress]:
-    from xret.eval.fitness import check_languages
-    from xret.types import Progress
-
-    for done, fitness in enumerate(check_languages(encoder, drawn, **options), 1):
-        found.append(fitness)
-        yield Progress("check", done, len(drawn), "languages")
-
-
-def _described(fitness: LanguageFitness) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    from xret.retriever.routing.languages import language_name
-
-    return {"name": language_name(fitness.lang), **asdict(fitness)}
-
-
-def _row(fitness: LanguageFitness) -> tuple[str, ...]:
-    from xret.retriever.routing.languages import language_name
-
-    alignment, fertility = fitness.alignment, fitness.fertility
-    cut = ("–", "–", "–")
-    if fertility is not None:
-        cut = (
-            f"{fertility.pieces_per_unit:.2f}/{fertility.unit}",
-            f"{fertility.parity:.2f}",
-            f"{fertility.unknown:.1%}",
-        )
-    name = f"{fitness.lang} ({language_name(fitness.lang)})"
-    return (
-        name + ("" if fitness.trained else ", not in the encoder's list"),
-        fitness.verdict,
-        _share(alignment.to_english), _share(alignment.from_english), _share(alignment.mexa),
-        *cut, str(fitness.pairs),
-        "; ".join([*fitness.reasons, *filter(None, [fitness.adapter])]),
+    code = language_code(lang)
+    if output.suffix != ".safetensors":
+        raise ConfigError(f"{output} should end in .safetensors, which it will be")
+    adapter = export_adapter(model_location(model), code)
+    adapter.save(output)
+    _print_result(
+        {"language": code, "file": str(output), "bytes": output.stat().st_size,
+         "parameters": adapter.parameters, "rows": len(adapter.pieces), "base": adapter.base},
+        as_json=as_json,
     )  # fmt: skip
 
 
-def _share(interval: Interval) -> str:
-    return f"{interval.mean:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
+@app.command("import")
+def import_language(
+    model: ModelArgument,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `xret lang export` wrote.")],
+    replace: Annotated[
+        bool, typer.Option("--replace", help="In place of the model's own adapter.")
+    ] = False,
+    output: OutputOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Add the language in a file to a model; the vectors of its other languages stay the same."""
+    from xret.retriever.encoder import model_location
+    from xret.retriever.xmod.installed import changed_copy, install_adapter
+    from xret.retriever.xmod.language_adapter import LanguageAdapter
+
+    adapter = LanguageAdapter.load(file)
+    folder = model_location(model)
+    if output is None:
+        install_adapter(folder, adapter, replace=replace)
+    else:
+        with changed_copy(folder, output) as copy:
+            install_adapter(copy, adapter, replace=replace)
+    _print_changed(adapter.lang, output or folder, as_json=as_json)
 
 
-def _print_verdict(encoder: str, ranked: Sequence[LanguageFitness]) -> None:
-    for verdict, said in (("unfit", "is unfit for"), ("weak", "is weak in")):
-        named = [fitness.lang for fitness in ranked if fitness.verdict == verdict]
-        if named:
-            message(f"{encoder} {said} {len(named)}: {' '.join(named)}")
-    fit = sum(fitness.verdict == "fit" for fitness in ranked)
-    message(f"{fit} of {len(ranked)} languages are served well by these estimates")
+@app.command("remove")
+def remove_language(
+    model: ModelArgument, lang: LangArgument, output: OutputOption = None, as_json: AsJson = False
+) -> None:
+    """Take a language out of a model; the vectors of its other languages stay the same."""
+    from xret.retriever.encoder import model_location
+    from xret.retriever.routing.languages import language_code
+    from xret.retriever.xmod.installed import changed_copy, remove_adapter
+
+    code = language_code(lang)
+    folder = model_location(model)
+    if output is None:
+        remove_adapter(folder, code)
+    else:
+        with changed_copy(folder, output) as copy:
+            remove_adapter(copy, code)
+    _print_changed(code, output or folder, as_json=as_json)
+
+
+def _languages(folder: Path) -> list[dict[str, Any]]:
+    """As JSON has them. Raises ModelError for a model without any modules by language."""
+    from xret.errors import ModelError
+    from xret.retriever.loading.language_modules import InstalledLanguages
+    from xret.retriever.routing.languages import language_name
+    from xret.retriever.xmod.installed import adapters_of
+
+    installed = InstalledLanguages.of(folder)
+    if installed.kind == "X-MOD adapters":
+        return [_described(adapter) for adapter in adapters_of(folder)]
+    if not installed.names:
+        raise ModelError(
+            f"{folder} has no languages of its own: it reads texts of all languages alike"
+        )
+    return [
+        {"lang": code, "name": language_name(code), "kind": installed.kind}
+        for code in installed.names
+    ]
+
+
+def _described(adapter: InstalledAdapter) -> dict[str, Any]:
+    from xret.retriever.routing.languages import language_name
+
+    return {
+        "lang": adapter.lang, "name": language_name(adapter.lang), "kind": "X-MOD adapters",
+        "parameters": adapter.parameters, "bytes": adapter.n_bytes, "rows": adapter.pieces,
+        "trained_by": _trained_by(adapter.card),
+        "origin": "added" if adapter.added else "the model's own", "card": adapter.card,
+    }  # fmt: skip
+
+
+def _trained_by(card: Mapping[str, Any]) -> str:
+    return next((str(card[name]) for name in _TRAINED_BY if card.get(name)), "")
+
+
+def _row(described: Mapping[str, Any]) -> Sequence[str]:
+    numbers = [described.get(name) for name in ("parameters", "bytes", "rows")]
+    return (
+        f"{described['lang']} ({described['name']})", described["kind"],
+        *("" if number is None else f"{number:,}" for number in numbers),
+        described.get("trained_by", ""), described.get("origin", ""),
+    )  # fmt: skip
+
+
+def _print_changed(lang: str, folder: Path, *, as_json: bool) -> None:
+    from xret.retriever.xmod.installed import adapters_of
+
+    langs = [adapter.lang for adapter in adapters_of(folder)]
+    _print_result({"language": lang, "model": str(folder), "languages": langs}, as_json=as_json)
+    message(
+        f"{folder} is another encoder by its content now; an index that was built with it before "
+        f"stays good, unless documents in it went through the {lang} adapter that it had"
+    )
+    if (folder / "onnx").is_dir():
+        message(f"its graphs are of the model as it was; run: xret model export {folder}")
+
+
+def _print_result(result: Mapping[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(dict(result))
+        return
+    shown = {
+        name: " ".join(value) if isinstance(value, list) else
+        f"{value:,}" if isinstance(value, int) else str(value)
+        for name, value in result.items()
+    }  # fmt: skip
+    print_table(("", "value"), list(shown.items()))
