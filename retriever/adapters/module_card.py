@@ -1,0 +1,170 @@
+"""The file of a module: tensors in safetensors, and a card that says what they are.
+
+The card stands in the file's own metadata, so that a module is one file and cannot lose it.
+It is bound to its base by fingerprint: added to another model, a module is noise.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from xret.errors import ModelError
+from xret.index.storage.files import prepare_folder, sync_folder
+
+__all__ = ["NAMES", "ModuleCard", "ModuleKind", "read_card", "read_module", "write_module"]
+
+ModuleKind = Literal["mask", "ranking"]
+
+FORMAT = 1
+NAMES: Mapping[str, str] = {"mask": "sparse fine-tuning mask", "ranking": "ranking adapter"}
+_METADATA = "xret"
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleCard:
+    """What a module is and how it came to be.
+
+    base: fingerprint of the model folder, without language modules beside it. lang, task:
+    what was learnt, whichever applies. size: changed weights of a mask, width of an adapter's
+    bottleneck. data: what it was learnt from, in words. results: figures by name, measured
+    on rows held out. weight: the factor it was scaled by. parts: cards of a sum's summands.
+    """
+
+    kind: ModuleKind
+    base: str
+    lang: str | None = None
+    task: str | None = None
+    size: int = 0
+    data: str = ""
+    steps: int = 0
+    seed: int | None = None
+    results: Mapping[str, float] = field(default_factory=dict)
+    weight: float = 1.0
+    parts: tuple[ModuleCard, ...] = ()
+
+    def plus(self, other: ModuleCard, *, size: int) -> ModuleCard:
+        """The card of a sum. Raises ModelError for another base or kind."""
+        if self.kind != other.kind:
+            raise ModelError(
+                f"a {NAMES[self.kind]} and a {NAMES[other.kind]} cannot be added: a mask changes "
+                "weights, an adapter adds layers; a model can have one of each"
+            )
+        other.check_base(self.base, what="the second module")
+        parts = tuple(part for card in (self, other) for part in card.parts or (card,))
+        return ModuleCard(
+            self.kind, self.base, lang=_common(self.lang, other.lang),
+            task=_common(self.task, other.task), size=size, steps=self.steps + other.steps,
+            parts=parts,
+        )  # fmt: skip
+
+    def scaled(self, factor: float) -> ModuleCard:
+        """The card of the module times a factor."""
+        parts = tuple(part.scaled(factor) for part in self.parts)
+        return dataclasses.replace(self, weight=self.weight * factor, parts=parts)
+
+    def check_base(self, base: str | None, *, what: object) -> None:
+        """Raises ModelError where the module was learnt on another model. base: None passes."""
+        if base is not None and self.base != base:
+            raise ModelError(
+                f"{what} is a {NAMES[self.kind]} of another model (base {self.base}); "
+                f"this one is {base}"
+            )
+
+    def described(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return dataclasses.asdict(self)
+
+
+def write_module(path: Path, tensors: Mapping[str, Tensor], card: ModuleCard) -> None:
+    """Write a module durably: whole, or not at all and what was there before stays.
+
+    Raises OSError naming the file where the disk refuses.
+    """
+    text = json.dumps({"format": FORMAT, **card.described()}, ensure_ascii=False, sort_keys=True)
+    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    content = save(whole, {_METADATA: text})
+    part = path.with_name(f".{path.name}.part")
+    try:
+        prepare_folder(path.parent)
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        reason = f"{error.strerror or error}; what was there before stays"
+        raise OSError(error.errno, reason, str(path)) from error
+
+
+def read_card(path: Path) -> ModuleCard:
+    """The card alone; the tensors are not read. Raises ModelError for any other file."""
+    return _opened(path, tensors=False)[0]
+
+
+def read_module(path: Path, kind: ModuleKind) -> tuple[ModuleCard, dict[str, Tensor]]:
+    """Card and tensors of a module of one kind. Raises ModelError for any other file."""
+    card, tensors = _opened(path, tensors=True)
+    if card.kind != kind:
+        raise ModelError(f"{path} is a {NAMES[card.kind]}; a {NAMES[kind]} is needed")
+    return card, tensors
+
+
+def _opened(path: Path, *, tensors: bool) -> tuple[ModuleCard, dict[str, Tensor]]:
+    if not path.is_file():
+        raise ModelError(f"{path} is no module: there is no such file")
+    try:
+        with safe_open(path, framework="pt") as file:
+            text = (file.metadata() or {}).get(_METADATA)
+            found = {n: file.get_tensor(n) for n in file.keys()} if tensors else {}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path} cannot be read as safetensors: {error}") from error
+    if text is None:
+        raise ModelError(
+            f"{path} is no module: its metadata has no card; modules are made by: xret module learn"
+        )
+    return _card(path, text), found
+
+
+def _card(path: Path, text: str) -> ModuleCard:
+    try:
+        content = json.loads(text)
+        found = content.pop("format")
+        if found != FORMAT:
+            raise ModelError(f"{path} is a module of format {found}; this xret reads {FORMAT}")
+        return _typed(content)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ModelError(f"{path} has a card that cannot be read: {error!r}") from error
+
+
+def _typed(content: Mapping[str, Any]) -> ModuleCard:
+    """Raises ValueError, TypeError or KeyError for fields that are missing or ill-typed."""
+    values = dict(content)
+    values["parts"] = tuple(_typed(part) for part in values.get("parts", ()))
+    values["results"] = {str(k): float(v) for k, v in values.get("results", {}).items()}
+    card = ModuleCard(**values)
+    if card.kind not in NAMES:
+        raise ValueError(f"no such kind of module: {card.kind!r}")
+    if not isinstance(card.base, str) or not isinstance(card.size, int):
+        raise TypeError("base must be a text and size a number")
+    return card
+
+
+def _common(one: str | None, other: str | None) -> str | None:
+    """What a sum is called: both parts' name, or the only one's; None where they differ."""
+    if one is None or other is None:
+        return one or other
+    return one if one == other else None

@@ -1,0 +1,174 @@
+"""`xret module` as typed: learn, show, add, apply, and what it refuses."""
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tiny_encoders import tiny_bi_encoder
+from tiny_models import TEXTS
+from tiny_rankers import marked_rows, tiny_cross_encoder, write_rows
+
+from xret.cli import main, modules
+from xret.cli.commands import app
+from xret.retriever.adapters.ranking import RankingAdapter
+from xret.retriever.adapters.sparse import SparseMask
+from xret.retriever.training.module_base import base_fingerprint, open_base
+
+
+@dataclass
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Xret = Callable[..., Done]
+
+
+@pytest.fixture
+def xret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Xret:
+    """The command in this process: sentence-transformers takes seconds to import."""
+    monkeypatch.chdir(tmp_path)
+    if not any(group.name == "module" for group in app.registered_groups):
+        app.add_typer(modules.app, name="module")
+
+    def run(*words: str) -> Done:
+        capfd.readouterr()
+        monkeypatch.setattr(sys, "argv", ["xret", "module", *words])
+        status: object = 0
+        try:
+            main()
+        except SystemExit as left:
+            status = left.code or 0
+        said = capfd.readouterr()
+        return Done(int(str(status)), said.out, said.err)
+
+    return run
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    write_rows(tmp_path / "rows.jsonl", marked_rows("reefs", n=40))
+    return tiny_cross_encoder(tmp_path / "base")
+
+
+def learn(xret: Xret, kind: str, output: str, *more: str) -> Done:
+    return xret("learn", kind, "--model", "base", "--data", "rows.jsonl", "--output", output,
+                "--steps", "4", *more)  # fmt: skip
+
+
+def test_a_mask_is_learnt_shown_added_and_applied(xret: Xret, base: Path, tmp_path: Path) -> None:
+    before = base_fingerprint(base)
+    done = learn(xret, "mask", "a.safetensors", "--keep", "2%", "--seed", "1", "--json")
+    assert done.returncode == 0, done.stderr
+    card = json.loads(done.stdout)
+    assert card["kind"] == "mask" and card["task"] == "ranking" and card["base"] == before
+    assert card["size"] == round(0.02 * 36257) and card["steps"] == 4 and card["seed"] == 1
+    assert card["results"].keys() == {"accuracy_before", "accuracy_after"}
+    assert "rows.jsonl: 40 rows, xxh3-128" in card["data"]
+    assert learn(xret, "mask", "b.safetensors", "--keep", "100", "--seed", "2").returncode == 0
+    assert json.loads(xret("show", "b.safetensors", "--json").stdout)["size"] == 100
+    shown = xret("show", "b.safetensors").stdout
+    assert "kind\tsparse fine-tuning mask\n" in shown and "weights changed\t100\n" in shown
+    done = xret("add", "a.safetensors", "b.safetensors", "--output", "c.safetensors", "--json")
+    assert [part["seed"] for part in json.loads(done.stdout)["parts"]] == [1, 2]
+    masks = [SparseMask.load(tmp_path / f"{name}.safetensors") for name in "abc"]
+    assert len(masks[2]) == len(masks[0] + masks[1])
+    done = xret("apply", "base", "a.safetensors", "b.safetensors", "--output", "new", "--json")
+    assert json.loads(done.stdout)["weights_changed"] == len(masks[2])
+    model = open_base(base)
+    masks[2].apply(model)
+    pairs = [("coral reefs", "the fish leave"), ("samaki", "reefs are warming")]
+    assert (open_base(tmp_path / "new").predict(pairs) == model.predict(pairs)).all()
+    assert base_fingerprint(base) == before
+    done = xret("apply", "new", "a.safetensors", "--output", "again")
+    assert done.returncode == 2 and "of another model" in done.stderr
+    assert not (tmp_path / "again").exists()
+
+
+def test_a_ranking_adapter_is_learnt_and_cannot_be_folded(
+    xret: Xret, base: Path, tmp_path: Path
+) -> None:
+    done = learn(xret, "ranking", "r.safetensors", "--bottleneck", "5")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("\tvalue\n") and "bottleneck\t5\n" in done.stdout
+    RankingAdapter.load(tmp_path / "r.safetensors", base=base_fingerprint(base))
+    done = xret("add", "r.safetensors", "r.safetensors", "--output", "rr.safetensors", "--json")
+    assert json.loads(done.stdout)["size"] == 10
+    done = xret("apply", "base", "r.safetensors", "--output", "new")
+    assert done.returncode == 2 and "Attach it when the model is loaded" in done.stderr
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_language_mask_is_learnt_from_text(xret: Xret, tmp_path: Path) -> None:
+    tiny_bi_encoder(tmp_path / "bi")
+    (tmp_path / "sw.txt").write_text("\n".join([TEXTS["sw"]] * 40), encoding="utf-8")
+    output = tmp_path / "bi" / "masks" / "sw.safetensors"
+    done = xret("learn", "mask", "--model", "bi", "--lang", "swh", "--text", "sw.txt", "--keep",
+                "50", "--steps", "3", "--output", str(output), "--json")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    card = json.loads(done.stdout)
+    assert card["lang"] == "sw" and card["task"] is None and card["size"] == 50
+    assert "loss_before" in card["results"] and len(SparseMask.load(output)) == 50
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (["--keep", "0%"], 2, "a share from above 0% to 100%"),
+        (["--keep", "many"], 2, "a share from above 0% to 100%"),
+        (["--text", "rows.jsonl"], 2, "from one of two"),
+        (["--data", "none.tsv"], 2, "none.tsv cannot be read"),
+        (["--data", "bad.tsv"], 2, "bad.tsv:2 has no positive"),
+        (["--data", "few.tsv"], 1, "few.tsv has 1 rows"),
+        (["--model", "no-such-model"], 2, "no encoder is called"),
+        (["--rate", "1e38"], 1, "nothing was written"),
+    ],
+)
+def test_what_cannot_be_learnt_is_said_and_nothing_is_written(
+    xret: Xret, base: Path, tmp_path: Path, words: list[str], status: int, said: str
+) -> None:
+    assert base.is_dir()
+    (tmp_path / "bad.tsv").write_text("q\tp\nalone\n")
+    (tmp_path / "few.tsv").write_text("q\tp\n")
+    done = learn(xret, "mask", "m.safetensors", *words)
+    assert (done.returncode, done.stdout) == (status, "")
+    assert said in done.stderr and "Traceback" not in done.stderr
+    assert not list(tmp_path.glob("*.safetensors*")) and not list(tmp_path.glob(".*.part"))
+
+
+def test_modules_of_different_kinds_are_not_added(xret: Xret, base: Path, tmp_path: Path) -> None:
+    assert base.is_dir()
+    assert learn(xret, "ranking", "r.safetensors").returncode == 0
+    assert learn(xret, "mask", "m.safetensors", "--keep", "9").returncode == 0
+    done = xret("add", "r.safetensors", "m.safetensors", "--output", "c.safetensors")
+    assert done.returncode == 2 and "cannot be added" in done.stderr
+    assert not (tmp_path / "c.safetensors").exists()
+    done = xret("show", "rows.jsonl")
+    assert done.returncode == 2 and "cannot be read as safetensors" in done.stderr
+
+
+def test_a_full_disk_fails_the_work_and_leaves_what_was_there(
+    xret: Xret, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert base.is_dir()
+    assert learn(xret, "mask", "m.safetensors", "--keep", "9").returncode == 0
+    before = (tmp_path / "m.safetensors").read_bytes()
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    again = learn(xret, "mask", "m.safetensors", "--keep", "8")
+    folded = xret("apply", "base", "m.safetensors", "--output", "new")
+    for done in (again, folded):
+        assert done.returncode == 1 and "No space left on device" in done.stderr
+    assert (tmp_path / "m.safetensors").read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "base", "m.safetensors", "rows.jsonl",
+    ]  # fmt: skip

@@ -1,0 +1,177 @@
+"""`xret module`: sparse masks and ranking adapters, learnt, shown, added and applied."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from xret.cli.options import AsJson
+from xret.cli.output import message, print_json, print_table, show_progress
+
+if TYPE_CHECKING:
+    from xret.retriever.adapters.module_card import ModuleCard
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    help="Masks and adapters that change what a model does, learnt apart and added.",
+    no_args_is_help=True,
+)
+
+ModelOption = Annotated[
+    str, typer.Option("--model", help="Name or folder of the model that it is learnt on.")
+]
+OutputOption = Annotated[Path, typer.Option("--output", "-o", help="File of the module.")]
+FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="File of a module.")]
+
+
+@app.callback()
+def module() -> None:
+    """Masks and adapters that change what a model does, learnt apart and added."""
+
+
+@app.command("learn")
+def learn(
+    kind: Annotated[
+        Literal["ranking", "mask"],
+        typer.Argument(help="ranking: an adapter behind each layer; mask: a few weights."),
+    ],
+    model: ModelOption,
+    output: OutputOption,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Rows of query, positive, negatives: tabs or JSON lines."),
+    ] = None,
+    text: Annotated[
+        Path | None, typer.Option("--text", help="Lines of a language, for its mask.")
+    ] = None,
+    lang: Annotated[
+        str | None, typer.Option("--lang", help="The language of the data or text.")
+    ] = None,
+    keep: Annotated[
+        str, typer.Option("--keep", help="Weights that a mask changes: 5%, or a number.")
+    ] = "5%",
+    bottleneck: Annotated[
+        int, typer.Option("--bottleneck", min=1, max=4096, help="Width of an adapter.")
+    ] = 48,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Of each phase.")] = 500,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Rows a step.")] = 16,
+    rate: Annotated[
+        float | None, typer.Option("--rate", help="Learning rate; else what suits the kind.")
+    ] = None,
+    l1: Annotated[
+        float, typer.Option("--l1", min=0.0, help="Penalty on a mask's distance from the base.")
+    ] = 0.0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="What chance follows from.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Learn ranking, or a language, as a module of its own; the model stays as it is."""
+    from xret.errors import MissingLibraryError
+    from xret.retriever.encoder import model_location
+
+    kept = _kept(keep)
+    try:
+        from xret.retriever.training.fitting import FitSettings
+        from xret.retriever.training.module_learning import ModuleLearning, learn_module
+    except ModuleNotFoundError as error:
+        raise MissingLibraryError(
+            f"learning a module needs {error.name}; install it with: pip install 'xret[train]'"
+        ) from error
+    learning = ModuleLearning(
+        kind=kind, model=model_location(model), data=data, text=text, lang=lang, keep=kept,
+        bottleneck=bottleneck, l1=l1, rate=rate,
+        fit=FitSettings(steps=steps, batch_size=batch_size, seed=seed),
+    )  # fmt: skip
+    show_progress(learn_module(learning, output))
+    _show(output, as_json=as_json)
+
+
+@app.command("show")
+def show(file: FileArgument, as_json: AsJson = False) -> None:
+    """What a module is, how it was learnt, and what it gained."""
+    _show(file, as_json=as_json)
+
+
+@app.command("add")
+def add(
+    first: Annotated[Path, typer.Argument(metavar="A", help="File of a module.")],
+    second: Annotated[Path, typer.Argument(metavar="B", help="Another, of kind and base alike.")],
+    output: OutputOption,
+    as_json: AsJson = False,
+) -> None:
+    """Compose two modules by addition: a language's mask and a task's, or two adapters."""
+    from xret.retriever.adapters.composing import add_modules
+
+    add_modules([first, second], output)
+    _show(output, as_json=as_json)
+
+
+@app.command("apply")
+def apply(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Name or folder of the base.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files of masks.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the new model.")],
+    as_json: AsJson = False,
+) -> None:
+    """Write a copy of a model with the sum of some masks in its weights."""
+    from xret.retriever.adapters.composing import apply_masks
+    from xret.retriever.encoder import model_location
+
+    changed, n_bytes = apply_masks(model_location(model), files, output)
+    if as_json:
+        print_json({"model": str(output), "weights_changed": changed, "bytes": n_bytes})
+        return
+    print_table(
+        ("", "value"),
+        [("model", str(output)), ("weights changed", f"{changed:,}"), ("bytes", f"{n_bytes:,}")],
+    )
+    message(f"it is another model by content; look at it with: xret model check {output}")
+
+
+def _kept(spelling: str) -> int | float:
+    """5% as 0.05, a number as it is. Raises ConfigError."""
+    from xret.errors import ConfigError
+
+    try:
+        if spelling.endswith("%"):
+            share = float(spelling[:-1]) / 100
+            if 0 < share <= 1:
+                return share
+        elif int(spelling) > 0:
+            return int(spelling)
+    except ValueError:
+        pass
+    raise ConfigError(
+        f"--keep {spelling}: a share from above 0% to 100%, such as 5%, or a number of weights"
+    )
+
+
+def _show(file: Path, *, as_json: bool) -> None:
+    from xret.retriever.adapters.module_card import read_card
+
+    card = read_card(file)
+    n_bytes = file.stat().st_size
+    if as_json:
+        print_json({"file": str(file), "bytes": n_bytes, **card.described()})
+        return
+    print_table(("", "value"), [("file", str(file)), ("bytes", f"{n_bytes:,}"), *_rows(card)])
+
+
+def _rows(card: ModuleCard) -> list[tuple[str, str]]:
+    from xret.retriever.adapters.module_card import NAMES
+
+    sizes = {"mask": "weights changed", "ranking": "bottleneck"}
+    rows: list[tuple[str, Any]] = [
+        ("kind", NAMES[card.kind]), ("language", card.lang), ("task", card.task),
+        (sizes[card.kind], f"{card.size:,}"), ("base", card.base), ("data", card.data),
+        ("steps", f"{card.steps:,}"), ("seed", card.seed),
+        *((name.replace("_", " "), f"{value:.4f}") for name, value in card.results.items()),
+    ]  # fmt: skip
+    if card.weight != 1:
+        rows.append(("weight", f"{card.weight:g}"))
+    for part in card.parts:
+        said = " ".join(filter(None, [part.lang, part.task]))
+        rows.append(("part", f"{said or '–'}, weight {part.weight:g}: {part.data}"))
+    return [(name, str(value)) for name, value in rows if value not in (None, "")]
