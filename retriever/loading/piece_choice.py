@@ -1,0 +1,145 @@
+"""Which pieces of a vocabulary some languages need, and what becomes of texts without the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Generator, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from xret.errors import CorpusError, ModelError
+from xret.retriever.loading.served_texts import Sample, ServedTexts, whole_text
+from xret.retriever.loading.trim_report import HeldOut
+from xret.retriever.loading.vocabulary import Vocabulary
+from xret.retriever.routing.languages import autonym, language_name
+from xret.types import Document, IntArray, Progress
+
+__all__ = ["PieceChoice"]
+
+HELD_OUT_EVERY = 10
+SAMPLE = 64
+EXAMPLES = 512
+_SHOWN = 60
+
+
+@dataclass(slots=True)
+class PieceChoice:
+    """The choice for one vocabulary.
+
+    langs, scripts: served, and those that these are written in. always: rows that stay
+    whatever texts say; fixed: those of them that keep their numbers. prompts: what may stand
+    before a text, "" too.
+
+    Filled in by `by_texts` and `by_scripts`: order, the old row of each new one; compared,
+    texts that have the same vectors before and after; lines, identical, held_out as in
+    `TrimReport`.
+    """
+
+    vocabulary: Vocabulary
+    langs: Sequence[str]
+    scripts: Collection[str]
+    always: Collection[int]
+    fixed: Collection[int] = ()
+    prompts: Sequence[str] = ("",)
+    order: Sequence[int] = ()
+    compared: Sequence[Document] = ()
+    lines: int = 0
+    identical: int = 0
+    held_out: HeldOut | None = None
+
+    def by_scripts(self) -> None:
+        """Keep every piece with a letter of the scripts, or with none.
+
+        Raises ModelError where a text of these scripts is cut otherwise then.
+        """
+        self.order = self._order(self.vocabulary.of_scripts(self.scripts))
+        own = [*map(autonym, self.langs), *map(language_name, self.langs)]
+        examples = self.vocabulary.examples(self.scripts, EXAMPLES)
+        _Smaller(self.vocabulary, self.order, self.prompts).same(examples, certain=True)
+        chosen = [*own, *examples[:SAMPLE]]
+        self.compared = [
+            Document("", text, self.langs[i % len(self.langs)]) for i, text in enumerate(chosen)
+        ]
+
+    def by_texts(self, texts: ServedTexts, *, min_count: int) -> Iterator[Progress]:
+        """Keep the pieces that occur so often in the texts; then cut every text by them.
+
+        Raises CorpusError where no text keeps its pieces, ModelError where one that should
+        does not.
+        """
+        counts, others = yield from self._count(texts)
+        self.order = self._order(np.flatnonzero(counts >= min_count).tolist())
+        whole = _Smaller(self.vocabulary, self.order, self.prompts)
+        part = self._order(np.flatnonzero(others >= min_count).tolist())
+        estimate = _Smaller(self.vocabulary, part, self.prompts)
+        sample = Sample(SAMPLE)
+        apart, apart_same, done = 0, 0, 0
+        for batch in texts.batches():
+            lines = [whole_text(document) for document in batch]
+            same = whole.same(lines, certain=min_count == 1)
+            self.identical += sum(same)
+            for document, alike in zip(batch, same, strict=True):
+                if alike:
+                    sample.offer(document)
+            held = lines[_first_held_out(done) :: HELD_OUT_EVERY]
+            apart, done = apart + len(held), done + len(lines)
+            apart_same += sum(estimate.same(held))
+            yield Progress("try", done, self.lines, "lines")
+        if not sample.documents:
+            raise CorpusError(
+                f"no line of the texts keeps all its pieces where each must occur {min_count} "
+                "times; lower --min-count, or give more text"
+            )
+        self.held_out = HeldOut(apart, apart_same) if apart else None
+        self.compared = [Document("", d.text, texts.lang_of(d), d.title) for d in sample.documents]
+
+    def _order(self, kept: Collection[int]) -> list[int]:
+        rows = self.vocabulary.closed({*self.always, *self.fixed, *kept})
+        return self.vocabulary.order(rows, fixed=self.fixed)
+
+    def _count(self, texts: ServedTexts) -> Generator[Progress, None, tuple[IntArray, IntArray]]:
+        """Returns how often rows occur in all lines, and in those that are not held out."""
+        counts: IntArray = np.zeros(self.vocabulary.size, np.int64)
+        held_out = counts.copy()
+        for batch in texts.batches():
+            lines = [whole_text(document) for document in batch]
+            held = lines[_first_held_out(self.lines) :: HELD_OUT_EVERY]
+            for prompt in self.prompts:
+                counts += self.vocabulary.counts([prompt + line for line in lines])
+                held_out += self.vocabulary.counts([prompt + line for line in held])
+            self.lines += len(lines)
+            yield Progress("read", self.lines, None, "lines")
+        return counts, counts - held_out
+
+
+class _Smaller:
+    """A vocabulary beside one with some of its rows."""
+
+    def __init__(
+        self, vocabulary: Vocabulary, order: Sequence[int], prompts: Sequence[str]
+    ) -> None:
+        self._whole, self._smaller = vocabulary, vocabulary.smaller(order)
+        self._prompts = prompts
+        self._numbers = np.full(vocabulary.size, -1, np.int64)
+        self._numbers[list(order)] = np.arange(len(order))
+
+    def same(self, lines: Sequence[str], *, certain: bool = False) -> list[bool]:
+        """Whether each line is cut into the same pieces. certain: ModelError where one is not."""
+        same = [True] * len(lines)
+        for prompt in self._prompts:
+            texts = [prompt + line for line in lines]
+            pairs = zip(self._whole.cut(texts), self._smaller.cut(texts), strict=True)
+            for place, (before, after) in enumerate(pairs):
+                alike = np.array_equal(self._numbers[np.array(before, np.int64)], after)
+                if certain and not alike:
+                    raise ModelError(
+                        f"the tokenizer would cut a text otherwise after trimming: "
+                        f"{lines[place][:_SHOWN]!r}; this model cannot be trimmed"
+                    )
+                same[place] &= alike
+        return same
+
+
+def _first_held_out(before: int) -> int:
+    """Place in a batch of the first line that is held out; before: lines of earlier batches."""
+    return -(before + 1) % HELD_OUT_EVERY

@@ -1,0 +1,94 @@
+"""What trimming a model has done to it, for people and programs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from xret.retriever.loading.trimmed_folder import FileBytes
+
+__all__ = ["HeldOut", "TrimReport", "write_card"]
+
+CARD = "README.md"
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Lines that the vocabulary was not chosen from: how many, and cut into the same pieces."""
+
+    lines: int
+    identical: int
+
+    @property
+    def share(self) -> float:
+        return self.identical / self.lines
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrimReport:
+    """Sizes before and after, and how the two models were compared.
+
+    chosen_by: "texts" or "scripts". adapters_*: codes of language modules, `module` says of
+    which kind; languages_*: those that the model lists, adapters or not; None where it does
+    not say. lines: read from the texts; identical: those cut into the same pieces. held_out:
+    of a vocabulary chosen from the other nine tenths of the lines, so an estimate for texts
+    yet unseen; None where there were too few. skipped: lines in a language that is not served.
+    compared: texts encoded by both models; largest_difference: between any two of their numbers.
+    left_out: files that were not copied, with the reason.
+    """
+
+    model: str
+    output: str
+    chosen_by: str
+    languages: tuple[str, ...]
+    scripts: tuple[str, ...]
+    pieces_before: int
+    pieces_after: int
+    module: str | None
+    languages_before: tuple[str, ...] | None
+    languages_after: tuple[str, ...] | None
+    files: tuple[FileBytes, ...]
+    compared: int
+    largest_difference: float
+    lines: int = 0
+    identical: int = 0
+    skipped: int = 0
+    held_out: HeldOut | None = None
+    left_out: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def bytes_before(self) -> int:
+        return sum(file.before for file in self.files)
+
+    @property
+    def bytes_after(self) -> int:
+        return sum(file.after for file in self.files)
+
+    @property
+    def languages_dropped(self) -> float | None:
+        """Share of the model's languages that the trimmed one does not have."""
+        if not self.languages_before or self.languages_after is None:
+            return None
+        before, after = len(self.languages_before), len(self.languages_after)
+        return (before - after) / before
+
+
+def write_card(source: Path, target: Path, report: TrimReport) -> FileBytes:
+    """The model's card with a last section that says what this copy is."""
+    path = source / CARD
+    card = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    chosen = {
+        "texts": "those that occur in given texts, and single characters; texts in other words "
+        "may be cut into other pieces than the whole model's",
+        "scripts": "those of the scripts that these languages are written in; texts in these "
+        "scripts have the same vectors as with the whole model",
+    }[report.chosen_by]
+    said = (
+        f"## Trimmed\n\nA copy of {Path(report.model).name} by `xret model trim` for "
+        f"{', '.join(report.languages)}: {report.pieces_after:,} of {report.pieces_before:,} "
+        f"pieces, {chosen}. What is said above of sizes and languages is said of the whole model.\n"
+    )
+    made = target / CARD
+    made.write_text(f"{card.rstrip()}\n\n{said}".lstrip(), encoding="utf-8")
+    return FileBytes(CARD, path.stat().st_size if card else 0, made.stat().st_size)
