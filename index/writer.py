@@ -14,8 +14,9 @@ import filelock
 from xret.errors import IndexNotFoundError, UnusableIndexError
 from xret.index.storage import recoding
 from xret.index.storage.catalog import Catalog
+from xret.index.storage.encoder_record import check_encoder, first_record, record_encoder
 from xret.index.storage.files import StoredFile, prepare_folder, remove_folder, sync_folder
-from xret.index.storage.folder import check_encoder, claim_folder, lock_index, sweep
+from xret.index.storage.folder import claim_folder, lock_index, sweep
 from xret.index.storage.pending import PendingSegment, Span, WrittenSegment, check_embeddings
 from xret.index.storage.segment import quantize, write_segment
 from xret.index.storage.stored import SegmentRecord, content_hash, place
@@ -39,9 +40,13 @@ class IndexWriter:
     untouched on an error.
     """
 
-    def __init__(self, folder: Path, catalog: Catalog, lock: filelock.BaseFileLock) -> None:
+    def __init__(
+        self, folder: Path, catalog: Catalog, lock: filelock.BaseFileLock, *,
+        spec: EncoderSpec | None = None,
+    ) -> None:  # fmt: skip
         self.folder = folder
         self.catalog = catalog
+        self._spec = spec
         self._lock = lock
         self._dim = int(catalog.setting("dim"))
         self._bits = recoding.preset_bits(catalog.setting("preset"))
@@ -98,8 +103,7 @@ class IndexWriter:
         lock: filelock.BaseFileLock,
     ) -> IndexWriter:  # fmt: skip
         settings = {
-            "encoder": spec.name,
-            "encoder_fingerprint": spec.fingerprint,
+            **first_record(spec),
             "dim": str(spec.dim),
             "preset": preset or recoding.DEFAULT_PRESET,
             "lexical": lexical,
@@ -116,7 +120,7 @@ class IndexWriter:
                     "away to add to it, or build a new index in another folder"
                 )
             sweep(folder, catalog)
-            return cls(folder, catalog, lock)
+            return cls(folder, catalog, lock, spec=spec)
         except BaseException:
             catalog.close()
             raise
@@ -239,6 +243,8 @@ class IndexWriter:
                 self.catalog.documents.add(one.record.segment, one.documents)
                 self.catalog.record_superseded(one.superseded)
             self.catalog.delete_documents(numbers)
+            if self._spec is not None:
+                record_encoder(self.catalog, self._spec)
             self.catalog.count_commit()
         self._new_codec = None
         self._recoded.clear()

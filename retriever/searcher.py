@@ -11,18 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from xret.config import find_index
-from xret.errors import QueryError
+from xret.errors import LanguageError, QueryError
 from xret.index.filters import Condition, Filter, Logic, parse_filter
 from xret.index.params import SearchParams
 from xret.index.reader import Found, IndexReader
-from xret.index.storage.folder import check_encoder
+from xret.index.storage.encoder_record import check_encoder, recorded_adapters
 from xret.index.storage.stored import StoredRoute
 from xret.retriever.answer import QueryInfo, SearchAnswer, SearchHit, Snippet, Timings, search_hit
 from xret.retriever.encoder import Encoder, EncoderOptions, load_encoder
 from xret.retriever.indexing import OPTIONS_SETTING
 from xret.retriever.lexical.words import check_mode, query_words
 from xret.retriever.routing.identify import identify_language, load_identifier
-from xret.retriever.routing.languages import language_code
+from xret.retriever.routing.languages import language_code, language_name
 from xret.retriever.writer import DocumentWriter
 from xret.types import UNDETERMINED, Document, Hit, Mode, Query
 
@@ -47,6 +47,8 @@ class Searcher:
         self.name = name
         self.reader = reader
         self.encoder = encoder
+        self._recorded = recorded_adapters(reader.settings)
+        self._told: set[str] = set()
 
     @classmethod
     def open(
@@ -143,7 +145,7 @@ class Searcher:
             took_ms=_ms(start, fetched),
             timings=Timings(_ms(start, encoded), _ms(encoded, searched), _ms(searched, fetched)),
             hits=self._hits(found, offset),
-            warnings=self._warnings(query),
+            warnings=[*self._warnings(query), *self._other_routes(found)],
         )
 
     def rank(
@@ -206,6 +208,20 @@ class Searcher:
             return []
         return ["the query is longer than the encoder reads; its end was left out"]
 
+    def _other_routes(self, found: Found) -> list[str]:
+        """Of the documents found, once each, languages whose texts go another way by now."""
+        langs = {one.lang for one in found.documents.values()} - self._told
+        self._told |= langs
+        through = {lang: _adapter_now(self.encoder, lang) for lang in langs & self._recorded.keys()}
+        return [
+            f"documents in {language_name(lang)} were indexed through the {language_name(earlier)} "
+            f"adapter, and queries in it go through the {language_name(now)} one; build the index "
+            "anew to take that for both"
+            for lang, now in sorted(through.items())
+            for earlier in sorted(self._recorded[lang].keys() - {now})
+            if now
+        ]
+
 
 def open(
     index: str | Path, *, encoder: str | None = None, options: EncoderOptions | None = None
@@ -247,6 +263,15 @@ def _described(stored: StoredRoute | None) -> str:
 
     how: Any = stored.how
     return Route(stored.lang, stored.adapter, how, stored.reason).describe()
+
+
+def _adapter_now(encoder: Encoder, lang: str) -> str:
+    """The adapter that texts in a language go through; empty where a strict policy has none."""
+    try:
+        route = encoder.route(lang)
+    except LanguageError:
+        return ""
+    return "" if route is None else route.adapter
 
 
 def _check_text(text: str) -> None:

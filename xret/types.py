@@ -112,6 +112,10 @@ class EncoderSpec:
     tokenizer, pooling, text template); two encoders are the same when it is equal.
     dim: width of every vector. languages: BCP 47 codes it was trained on.
     language_adapters: whether a text's vectors depend on its language.
+
+    base: hash of what all languages share, and of how the encoder is used; adapters: hash by
+    language of what shapes only the vectors of texts that go through its adapter. Both empty
+    where a model cannot be told apart so: then only the fingerprint counts.
     """
 
     name: str
@@ -119,6 +123,8 @@ class EncoderSpec:
     dim: int
     languages: tuple[str, ...]
     language_adapters: bool = False
+    base: str = ""
+    adapters: Mapping[str, str] = field(default_factory=dict, hash=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

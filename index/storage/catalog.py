@@ -145,9 +145,10 @@ class Catalog:
             return str(value)
         raise DamagedIndexError(f"{self.path} has lost its setting {name!r}")
 
-    def record_setting(self, name: str, value: str) -> None:
-        """Write down a setting that the index is read with, where it has none of that name."""
-        self._database.write("INSERT OR IGNORE INTO settings VALUES (?, ?)", [(name, value)])
+    def record_setting(self, name: str, value: str, *, replace: bool = False) -> None:
+        """Write down a setting; without `replace` one of that name stays as it is."""
+        insert = "INSERT OR REPLACE" if replace else "INSERT OR IGNORE"
+        self._database.write(f"{insert} INTO settings VALUES (?, ?)", [(name, value)])
 
     def version(self) -> int:
         """How many commits the index has seen."""

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import filelock
 
-from xret.errors import EncoderMismatchError, IndexLockedError, UnusableIndexError
+from xret.errors import IndexLockedError, UnusableIndexError
 from xret.index.storage.catalog import NAME, Catalog
 from xret.index.storage.files import prepare_folder, remove_folder, sync_folder
 from xret.index.storage.stored import codec_folder
-from xret.types import EncoderSpec
 
-__all__ = ["check_encoder", "claim_folder", "lock_index", "sweep"]
+__all__ = ["claim_folder", "lock_index", "sweep"]
 
 
 def claim_folder(folder: Path) -> None:
@@ -37,16 +35,6 @@ def lock_index(folder: Path) -> filelock.BaseFileLock:
             f"{folder} is being written by another process; wait for it to finish"
         ) from error
     return lock
-
-
-def check_encoder(settings: Mapping[str, str], spec: EncoderSpec, folder: Path) -> None:
-    """Raises EncoderMismatchError unless the index was built by exactly this encoder."""
-    if settings["encoder_fingerprint"] != spec.fingerprint:
-        raise EncoderMismatchError(
-            f"{folder} was built by encoder {settings['encoder']} "
-            f"({settings['encoder_fingerprint'][:12]}), not by {spec.name} "
-            f"({spec.fingerprint[:12]}); use that encoder, or build a new index with this one"
-        )
 
 
 def sweep(folder: Path, catalog: Catalog) -> None:
