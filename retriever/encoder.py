@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from xret.errors import ConfigError, ModelError, UnknownModelError
+from xret.retriever.loading.folder_change import finish_change
 from xret.retriever.models import DEFAULT_ENCODER, ENCODERS, RegisteredEncoder, languages_of
 from xret.types import Document, Embeddings, EncoderSpec, Query
 
@@ -85,10 +86,11 @@ class EncoderOptions:
     """How an encoder is used, beyond what its files say.
 
     dim: keep the first numbers of every vector, at unit length again (Matryoshka). pool_factor:
-    keep one in so many of a document's token vectors. prompts: by task, "query" and
-    "document". max_tokens: of a document. lang_policy, default_lang, adapters: routing by
-    language; adapters names those to load, None all. These shape vectors and are recorded
-    in the index.
+    keep one in so many of a document's token vectors. single_vector: one vector a text from a
+    late-interaction model, its own where it makes one in the same pass, else its vectors' mean.
+    prompts: by task, "query" and "document". max_tokens: of a document. lang_policy,
+    default_lang, adapters: routing by language; adapters names those to load, None all. These
+    shape vectors and are recorded in the index.
 
     code_switching: a query whose language nobody gave is read token by token, each through
     the adapter of the language that its part of the query is in (X-MOD only).
@@ -101,6 +103,7 @@ class EncoderOptions:
 
     dim: int | None = None
     pool_factor: float = 1.0
+    single_vector: bool = False
     prompts: Mapping[str, str] | None = None
     max_tokens: int | None = None
     lang_policy: Literal["strict", "nearest", "default"] = "nearest"
@@ -130,8 +133,8 @@ class EncoderOptions:
 
     def recorded(self) -> dict[str, Any]:
         """Those that shape vectors and are not the defaults, as JSON values."""
-        shaping = ("dim", "pool_factor", "prompts", "max_tokens", "lang_policy", "default_lang",
-                   "adapters")  # fmt: skip
+        shaping = ("dim", "pool_factor", "single_vector", "prompts", "max_tokens", "lang_policy",
+                   "default_lang", "adapters")  # fmt: skip
         plain = EncoderOptions()
         found = {name: getattr(self, name) for name in shaping}
         return {name: value for name, value in found.items() if value != getattr(plain, name)}
@@ -197,6 +200,7 @@ def _folder(name: str, registered: RegisteredEncoder | None, revision: str | Non
     if registered is not None and registered.folder is not None:
         return registered.folder
     if registered is None and Path(name).is_dir():
+        finish_change(Path(name))
         return Path(name)
     if registered is None and not _is_hub_id(name):
         if Path(name).is_absolute():
@@ -213,8 +217,8 @@ def _folder(name: str, registered: RegisteredEncoder | None, revision: str | Non
 
 
 def _kind(folder: Path, registered: RegisteredEncoder | None) -> str:
-    if registered is not None and registered.folder is not None:
-        return "static"
+    if registered is not None and registered.folder is not None and not registered.shipped:
+        raise ModelError(f"{folder} is not there: this installation of xret is not whole")
     from xret.retriever.loading.layout import model_kind
 
     return model_kind(folder)

@@ -89,6 +89,10 @@ ENCODERS: dict[str, RegisteredEncoder] = {
         kind="late interaction over static token vectors", licence="CC-BY-SA-4.0",
         revision="0.1.0", folder=PRETRAINED / "xret-static",
     ),
+    "xret-modular": RegisteredEncoder(
+        kind=_LATE, licence="CC-BY-SA-4.0", revision="0.1.0", language_adapters=True,
+        folder=PRETRAINED / "xret-modular",
+    ),
     "colbert-xm": RegisteredEncoder(
         kind=_LATE, licence="MIT", languages=tuple(_XMOD.split()), repo="antoinelouis/colbert-xm",
         dim=128, max_tokens=256, query_tokens=32, language_adapters=True,

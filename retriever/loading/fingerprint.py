@@ -19,8 +19,10 @@ from xret.retriever.loading.hashes import file_hash
 
 __all__ = ["LANGUAGE_MODULES", "WEIGHTS", "fingerprint", "model_files"]
 
-LANGUAGE_MODULES = ("adapters", "transforms")
-"""Folders beside a model with LoRA adapters or static transforms by language."""
+LANGUAGE_MODULES = ("adapters", "transforms", "masks")
+"""Folders beside a model with LoRA adapters, static transforms or sparse masks by language."""
+
+_NOT_MODEL = frozenset({"onnx", "adapter_cards", "work"})
 
 WEIGHTS = ".safetensors"
 _TOKENIZERS = frozenset({"vocab.txt", "vocab.json", "merges.txt", "tokenizer.model"})
@@ -37,7 +39,7 @@ def model_files(folder: Path, *, modules: bool = True) -> Iterator[Path]:
 
     modules: with the language modules that were put beside it.
     """
-    skipped = {"onnx"} if modules else {"onnx", *LANGUAGE_MODULES}
+    skipped = _NOT_MODEL if modules else _NOT_MODEL | set(LANGUAGE_MODULES)
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder).parts
         if any(part.startswith(".") for part in inside) or inside[0] in skipped:

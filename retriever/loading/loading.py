@@ -11,6 +11,7 @@ from xret.errors import ConfigError, ModelError
 from xret.retriever.encoder import ENCODERS, EncoderOptions
 from xret.retriever.encoders.transformer import TEMPLATE, TextModel, TransformerEncoder
 from xret.retriever.loading.fingerprint import LANGUAGE_MODULES, fingerprint
+from xret.retriever.loading.language_content import LanguageContent
 from xret.retriever.loading.layout import Kind, check_loadable
 from xret.retriever.onnx.onnx_model import ExportedEncoder, OnnxModel
 from xret.retriever.routing.router import LanguageRouter, Policy
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["load_transformer"]
 
-LORA, TRANSFORMS = LANGUAGE_MODULES
+LORA, TRANSFORMS, MASKS = LANGUAGE_MODULES
 
 Model = TypeVar("Model")
 Loaded = TypeVar("Loaded", bound=TransformerEncoder)
@@ -34,13 +35,17 @@ def load_transformer(
 ) -> Loaded:  # fmt: skip
     """An encoder of that class over the model in a folder, with what lies beside the model.
 
-    `onnx/` holds exported graphs, `adapters/` LoRA adapters, `transforms/` static transforms.
+    `onnx/` holds exported graphs, `adapters/` LoRA adapters, `transforms/` static
+    transforms, `masks/` sparse fine-tuning masks.
     """
     chosen = options or EncoderOptions()
     check_loadable(folder)
-    graphs = None if chosen.backend == "torch" else ExportedEncoder.read(folder)
-    if graphs is not None and not (folder / LORA).is_dir():
+    torch_only = chosen.backend == "torch" or chosen.single_vector
+    graphs = None if torch_only else ExportedEncoder.read(folder)
+    if graphs is not None and not any((folder / name).is_dir() for name in (LORA, MASKS)):
         return _with_graphs(cls, folder, kind, graphs, name=name, options=chosen)
+    if chosen.backend == "onnx" and chosen.single_vector:
+        raise ConfigError("exported graphs give no single vectors; use the torch backend")
     if chosen.backend == "onnx":
         raise ModelError(
             f"{folder} has no graph exported from these weights; run: xret model export {folder}"
@@ -124,12 +129,21 @@ def _modules(
 
         return StaticTransforms.load(folder / TRANSFORMS, base=base)
     if options.precision == "int8":
-        raise ConfigError("LoRA adapters change weights, which int8 has rounded; use bf16 or fp32")
-    from xret.retriever.adapters.lora import LoraAdapters
-
+        raise ConfigError(
+            "LoRA adapters and sparse masks change weights, which int8 has rounded; use bf16 "
+            "or fp32"
+        )
     backbone = None if model is None else model.model.transformers_model
     if backbone is None:
-        raise ModelError(f"{folder} has LoRA adapters and no transformer to put them into")
+        raise ModelError(f"{folder} has {found[0]} and no transformer to put them into")
+    if found == [MASKS]:
+        from xret.retriever.adapters.language_masks import SparseLanguageMasks
+
+        return SparseLanguageMasks.load(
+            backbone, folder / MASKS, base=fingerprint(folder, {}, modules=False)
+        )
+    from xret.retriever.adapters.lora import LoraAdapters
+
     return LoraAdapters.load(backbone, folder / LORA, base=base)
 
 
@@ -148,12 +162,17 @@ def _spec(
         raise ConfigError(f"{name} has vectors of {dim} dimensions; {options.dim} cannot be kept")
     registered = ENCODERS.get(name)
     languages = tuple(adapters or (registered.languages if registered else ()))
+    settings = _shaping(kind, options, routed=adapters is not None)
+    whole = fingerprint(folder, settings)
+    content = LanguageContent.of(folder, settings, whole=whole) if adapters else LanguageContent()
     return EncoderSpec(
         name=name,
-        fingerprint=fingerprint(folder, _shaping(kind, options, routed=adapters is not None)),
+        fingerprint=whole,
         dim=options.dim or dim,
         languages=languages,
         language_adapters=adapters is not None,
+        base=content.base,
+        adapters=content.adapters,
     )
 
 
@@ -166,6 +185,8 @@ def _shaping(kind: Kind, options: EncoderOptions, *, routed: bool) -> dict[str, 
         "kind": kind, "template": TEMPLATE, "dim": options.dim, "max_tokens": options.max_tokens,
         "pool_factor": options.pool_factor, "prompts": dict(options.prompts or {}),
     }  # fmt: skip
+    if options.single_vector:
+        settings["single_vector"] = True
     if routed:
         settings["routing"] = [
             "default" if options.lang_policy == "default" else "nearest",

@@ -17,13 +17,17 @@ from xret.cli import (
     inspect,
     lang,
     model,
+    modules,
     reproduce,
     search,
     serve,
     settings,
     train,
 )
+from xret.cli import lang_add as lang_add  # adds itself to `xret lang`
+from xret.cli import model_trim as model_trim  # to `xret model`
 from xret.cli import run as run_command
+from xret.cli import train_encoder as train_encoder  # to `xret train`
 from xret.cli.variadic import RunsCommand
 from xret.config import read_settings
 
@@ -67,6 +71,7 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(corpus.app, name="corpus")
 app.add_typer(lang.app, name="lang")
 app.add_typer(model.app, name="model")
+app.add_typer(modules.app, name="module")
 app.add_typer(train.app, name="train")
 
 

@@ -57,6 +57,9 @@ def index(
     ] = None,
     lang_policy: LangPolicyOption = "nearest",
     precision: PrecisionOption = "fp32",
+    single_vector: Annotated[
+        bool, typer.Option("--single-vector", help="One vector a text, of an encoder of many.")
+    ] = False,
     duplicates: Annotated[
         Literal["error", "skip", "replace"],
         typer.Option("--duplicates", help="What to do with a document id met twice."),
@@ -85,7 +88,9 @@ def index(
     summary = build_index(
         corpus, output, encoder=encoder, lang=lang, duplicates=duplicates, on_error=on_error,
         preset=preset, lexical=lexical,
-        options=EncoderOptions(lang_policy=lang_policy, precision=precision),
+        options=EncoderOptions(
+            lang_policy=lang_policy, precision=precision, single_vector=single_vector
+        ),
     )  # fmt: skip
     if as_json:
         print_json(summary)

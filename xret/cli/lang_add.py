@@ -80,7 +80,7 @@ def add(
             folder, code, lines=lines, pairs=pairs, made=made,
             destination=Destination(output, adapter_file), relative=relative, force=force,
             settings=CourseSettings(steps=steps, seed=seed),
-            source={"data": data, "licence": licence},
+            source={"trained_by": "xret lang add", "data": data, "licence": licence},
         )
     )  # fmt: skip
     added = made[0]
