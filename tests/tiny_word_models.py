@@ -1,7 +1,7 @@
 """A tiny model of words over X-MOD with random weights, as `xret-modular` lies in its folder.
 
-    tiny_word_model(folder)                 in float32
-    tiny_word_model(folder, compact=True)   word vectors in int8 with scales, the rest in float16
+tiny_word_model(folder)                 in float32
+tiny_word_model(folder, compact=True)   word vectors in int8 with scales, the rest in float16
 """
 
 from __future__ import annotations

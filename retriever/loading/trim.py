@@ -39,6 +39,7 @@ from xret.retriever.loading.trimmed_folder import (
 from xret.retriever.loading.trimmed_settings import TOKENIZER, Change
 from xret.retriever.loading.vocabulary import Vocabulary, written_scripts
 from xret.retriever.routing.languages import language_code
+from xret.retriever.xmod.xmod_folder import CARDS
 from xret.types import UNDETERMINED, Document, Progress, Query
 
 __all__ = ["ModelTrim"]
@@ -136,7 +137,11 @@ class ModelTrim:
 
     def _write(self, aside: Path, change: Change, files: list[FileBytes]) -> Iterator[Progress]:
         """Every file but the card; language modules last, since they are bound to the rest."""
-        names = [name for name in model_entries(self.folder) if name.as_posix() != CARD]
+        names = [
+            name for name in model_entries(self.folder)
+            if name.as_posix() != CARD
+            and (name.parts[0] != CARDS or name.stem in self.langs)
+        ]  # fmt: skip
         for done, name in enumerate(names, 1):
             files.append(write_file(self.folder, aside, name, change))
             yield Progress("write", done, len(names), "files")

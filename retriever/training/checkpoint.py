@@ -45,8 +45,8 @@ class WorkFolder:
             work.write_text(_RUN, run)
         elif marker.read_text(encoding="utf-8") != run:
             raise TrainingError(
-                f"{path} holds a run with other settings or data; start anew without resuming,"
-                " or choose another output folder"
+                f"{path} holds a run with other settings or data; start anew (--anew where there"
+                " is one, else delete that folder), or choose another output folder"
             )
         return work
 

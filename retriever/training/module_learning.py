@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,8 +70,8 @@ def _check(learning: ModuleLearning) -> None:
         )
     if learning.text is not None and learning.kind == "ranking":
         raise ConfigError("a ranking adapter is learnt from rows: --data FILE instead of --text")
-    if learning.rate is not None and not 0 < learning.rate < 1:
-        raise ConfigError(f"--rate is {learning.rate}; it must lie between 0 and 1, as 1e-4 does")
+    if learning.rate is not None and not 0 < learning.rate < math.inf:
+        raise ConfigError(f"--rate is {learning.rate}; it must be above 0, as 1e-4 is")
     if learning.text is not None and learning.lang is None:
         raise ConfigError("name the language of the text by --lang, such as --lang sw")
 

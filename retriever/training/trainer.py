@@ -31,8 +31,8 @@ from xret.index.storage.files import sync_folder
 from xret.types import Progress
 
 __all__ = [
-    "BiEncoderTrainer", "LanguageCollator", "LateInteractionTrainer", "in_order", "last_checkpoint",
-    "run_trainer",
+    "BiEncoderTrainer", "LanguageCollator", "LateInteractionTrainer", "designed_error", "in_order",
+    "last_checkpoint", "run_trainer",
 ]  # fmt: skip
 
 _WEIGHTS, _OPTIMIZER, _OPTIMIZER_PLAIN = (
@@ -224,7 +224,7 @@ def run_trainer(trainer: Any, *, stage: str = "training") -> Iterator[Progress]:
         watch.halted = True
         thread.join()
     if failed:
-        raise _designed(failed[0], Path(trainer.args.output_dir)) from failed[0]
+        raise designed_error(failed[0], Path(trainer.args.output_dir)) from failed[0]
 
 
 class _Watch(TrainerCallback):
@@ -275,7 +275,7 @@ def _write(path: Path, tensors: Mapping[str, Tensor]) -> None:
     save_file(apart, path)
 
 
-def _designed(error: BaseException, folder: Path) -> BaseException:
+def designed_error(error: BaseException, folder: Path) -> BaseException:
     """The error as its user should read it; unknown ones stay what they are."""
     full = getattr(error, "errno", None) == errno.ENOSPC or "space left" in str(error)
     if full:

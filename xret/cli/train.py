@@ -65,6 +65,9 @@ def train_modular(
         list[str] | None,
         typer.Option("--without", help="A language of the data to leave out; repeatable."),
     ] = None,
+    rate: Annotated[
+        float, typer.Option("--rate", min=1e-8, max=1.0, help="Adam's, at its highest.")
+    ] = 2e-4,
     threads: Annotated[int, typer.Option("--threads", min=1)] = 2,
     device: Annotated[
         str | None, typer.Option("--device", help="cpu or cuda; cpu where none is given.")
@@ -82,7 +85,7 @@ def train_modular(
         raise MissingLibraryError(
             f"training needs {error.name}; install it with: pip install 'xret[train]'"
         ) from error
-    settings = ModularTraining(seed=seed, steps=steps, threads=threads, device=device)
+    settings = ModularTraining(seed=seed, steps=steps, rate=rate, threads=threads, device=device)
     settings = settings.without(without or [])
     show_progress(run(data, model_location(static), output, settings=settings))
     message(f"trained: {output}; try it with: xret index --corpus demo --encoder {output}")

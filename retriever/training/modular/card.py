@@ -62,6 +62,7 @@ def modular_card(
         f" {settings.single_weight:g}, the static encoder's English scores with weight"
         f" {settings.teacher_weight:g}, distance of English from it with weight"
         f" {settings.anchor_weight:g}",
+        f"- Carried on along the way from the start to {settings.extrapolation:g} times its length",
         "- Weights: word vectors int8 with a scale a row, the rest float16",
         f"- Hardware: {notes.get('machine', 'not recorded')}, {settings.threads} threads;"
         " energy not measured",

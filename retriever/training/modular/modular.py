@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
 import time
 from collections import Counter
@@ -36,6 +37,7 @@ from xret.retriever.training.parallel import PairReader, ParallelText
 from xret.retriever.training.trainer import (
     LanguageCollator,
     LateInteractionTrainer,
+    designed_error,
     in_order,
     run_trainer,
 )
@@ -61,8 +63,7 @@ def train_modular(
     """
     if settings.held_out is None and (data / "eval").is_dir():
         settings = dataclasses.replace(settings, held_out=data / "eval")
-    if settings.device not in (None, "cpu") and not torch.cuda.is_available():
-        raise TrainingError(f"there is no device {settings.device} here; train with cpu")
+    _check(output, settings)
     torch.set_num_threads(settings.threads)
     work = WorkFolder.open(output / "work", _describe(data, static, settings), resume=resume)
     languages = tuple(map(language_code, ("en", *settings.languages)))
@@ -83,11 +84,23 @@ def train_modular(
         work.add_seconds("training_s", time.perf_counter() - start)
     work.note("losses", [row for row in trainer.state.log_history if "loss" in row])
     work.note("machine", machine())
+    _extrapolate(model, load_word_model(work.path / _START / "model", {}), settings.extrapolation)
     with quiet_libraries():
         _write_compact(model, output)
     card = modular_card(settings, work.notes(), languages=languages)
     (output / "README.md").write_text(card, encoding="utf-8")
     yield Progress("written", 1, 1, "model")
+
+
+def _check(output: Path, settings: ModularTraining) -> None:
+    """Refuse a device that is not there and a folder that is somebody else's."""
+    if settings.device not in (None, "cpu", "cuda"):
+        raise TrainingError(f"no device is called {settings.device!r} here; use cpu or cuda")
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise TrainingError("there is no GPU that torch can use; train with --device cpu")
+    used = output.is_dir() and any(output.iterdir())
+    if used and not (output / "work").is_dir():
+        raise TrainingError(f"{output} has files of something else; name another --output")
 
 
 def _prepare(
@@ -190,20 +203,35 @@ def _teacher(work: WorkFolder) -> MultiVectorEncoder:
     return teacher.requires_grad_(False)
 
 
+@torch.no_grad()
+def _extrapolate(model: MultiVectorEncoder, start: MultiVectorEncoder, times: float) -> None:
+    """Carry the weights on along the way from the start that training took them."""
+    before = dict(start.named_parameters())
+    for name, weight in model.named_parameters():
+        weight.copy_(before[name] + times * (weight - before[name]))
+
+
 def _write_compact(model: MultiVectorEncoder, output: Path) -> None:
-    """The model's files, each written aside; weights as `compacted` stores them."""
+    """The model's files, whole and durable aside, then put into place, config.json last."""
     part = output / "model.part"
     shutil.rmtree(part, ignore_errors=True)
-    model.save(str(part), create_model_card=False)
-    for path in part.rglob("*.safetensors"):
-        save_file(compacted(load_file(path)), path)
-        path.chmod(0o644)
-    for path in sorted(part.rglob("*")):
-        if path.is_file():
+    try:
+        model.save(str(part), create_model_card=False)
+        for path in part.rglob("*.safetensors"):
+            save_file(compacted(load_file(path)), path)
+            path.chmod(0o644)
+        files = [path for path in part.rglob("*") if path.is_file()]
+        for path in files:
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+        for path in sorted(files, key=lambda path: (path == part / "config.json", str(path))):
             place = output / path.relative_to(part)
             place.parent.mkdir(parents=True, exist_ok=True)
             path.replace(place)
-    shutil.rmtree(part)
+    except Exception as error:  # safetensors wraps the system's errors in its own
+        raise designed_error(error, output) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def _describe(data: Path, static: Path, settings: ModularTraining) -> str:

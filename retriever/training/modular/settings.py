@@ -26,7 +26,8 @@ class ModularTraining:
     transformer, words_rate for the word vectors, 0 to freeze them. query_tokens and
     document_tokens: longest texts in training. teacher_weight: of the static encoder's scores
     of the same texts in English, 0 for none; anchor_weight: of how far English moves from it.
-    bf16: None where the machine is fast in it.
+    extrapolation: the trained weights are carried on from the start by so many times the way
+    that they went (Zheng et al. 2024); 1 leaves them. bf16: None where the machine is fast in it.
     """
 
     seed: int = 0
@@ -43,6 +44,7 @@ class ModularTraining:
     single_weight: float = 0.5
     teacher_weight: float = 1.0
     anchor_weight: float = 5.0
+    extrapolation: float = 1.6
     query_tokens: int = 40
     document_tokens: int = 96
     checkpoint_steps: int = 100
@@ -62,5 +64,9 @@ class ModularTraining:
         return dataclasses.replace(self, languages=kept)
 
     def describe(self) -> str:
-        """One canonical line of JSON: equal settings, equal text."""
-        return json.dumps(dataclasses.asdict(self), sort_keys=True, default=str)
+        """One canonical line of JSON: equal settings, equal text. A run may go on with another
+        rate, with other threads and on another device."""
+        settings = dataclasses.asdict(self)
+        for name in ("rate", "threads", "device"):
+            del settings[name]
+        return json.dumps(settings, sort_keys=True, default=str)
