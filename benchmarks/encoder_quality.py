@@ -20,7 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-from xret.retriever.encoders.static import StaticEncoder
+from xret.retriever.encoder import Encoder, load_encoder
+from xret.retriever.routing.languages import language_code
 from xret.types import Document, Embeddings, FloatArray, Query
 
 MAIN = [
@@ -35,18 +36,17 @@ MORE = [
 ]  # fmt: skip
 ENGLISH = "eng_Latn"
 BLOCK = 2048
-PRETRAINED = Path(__file__).parents[1] / "retriever" / "pretrained" / "xret-static"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model", nargs="?", type=Path, default=PRETRAINED)
+    parser.add_argument("model", nargs="?", default="xret-static")
     parser.add_argument("--data", type=Path, required=True, help="folder of evaluation sets")
     parser.add_argument("--dim", type=int, help="keep only the first dimensions")
     parser.add_argument("--every", type=int, default=1, help="take every n-th FLORES query")
     parser.add_argument("--all", action="store_true", help="all trained languages")
     arguments = parser.parse_args()
-    encoder = StaticEncoder.load(arguments.model)
+    encoder = load_encoder(arguments.model)
     languages = MAIN + (MORE if arguments.all else [])
     start = time.perf_counter()
     belebele = belebele_mrr(encoder, arguments.data, languages, arguments.dim)
@@ -77,16 +77,16 @@ def read_belebele(
 
 
 def belebele_mrr(
-    encoder: StaticEncoder, data: Path, languages: list[str], dim: int | None
+    encoder: Encoder, data: Path, languages: list[str], dim: int | None
 ) -> dict[str, float]:
     """Mean reciprocal rank, 0 beyond rank 10, in percent, by language; English too."""
     questions, passages, relevant = read_belebele(data, [*languages, ENGLISH])
-    queries = [Query(query_id, text) for query_id, text in questions.items()]
+    queries = [Query(query_id, text, "en") for query_id, text in questions.items()]
     asked = truncated(encoder.encode_queries(queries), dim)
     means = {}
     for language, texts in passages.items():
         names = sorted(texts)
-        documents = [Document(name, texts[name]) for name in names]
+        documents = [Document(name, texts[name], language_code(language)) for name in names]
         scores = maxsim(asked, truncated(encoder.encode_documents(documents), dim))
         ranked = np.argsort(-scores, axis=1, kind="stable")[:, :10]
         reciprocal = [
@@ -98,18 +98,19 @@ def belebele_mrr(
 
 
 def flores_success(
-    encoder: StaticEncoder, data: Path, languages: list[str], dim: int | None, every: int
+    encoder: Encoder, data: Path, languages: list[str], dim: int | None, every: int
 ) -> dict[str, float]:
     """How often the first English sentence is the translation, in percent, by language."""
     texts = texts_of(data / "flores200-sent" / "corpus.jsonl.gz", [*languages, ENGLISH])
     names = sorted(texts[ENGLISH])
-    english = [Document(name, texts[ENGLISH][name]) for name in names]
+    english = [Document(name, texts[ENGLISH][name], "en") for name in names]
     pool = truncated(encoder.encode_documents(english), dim)
     right = np.arange(0, len(names), every)
     found = {}
     for language in languages:
         if language in texts:
-            queries = [Query(names[n], texts[language][names[n]]) for n in right]
+            lang = language_code(language)
+            queries = [Query(names[n], texts[language][names[n]], lang) for n in right]
             scores = maxsim(truncated(encoder.encode_queries(queries), dim), pool)
             found[language] = 100 * float((scores.argmax(axis=1) == right).mean())
     return found

@@ -44,7 +44,7 @@ class ModularTraining:
     single_weight: float = 0.5
     teacher_weight: float = 1.0
     anchor_weight: float = 5.0
-    extrapolation: float = 1.6
+    extrapolation: float = 1.3
     query_tokens: int = 40
     document_tokens: int = 96
     checkpoint_steps: int = 100
