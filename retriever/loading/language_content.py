@@ -24,7 +24,7 @@ __all__ = ["LanguageContent"]
 
 _FORMAT = 1
 _KEPT = 64
-"""Models that are remembered, those that were read last."""
+"""Models that are remembered, those that were written down last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +38,17 @@ class LanguageContent:
     adapters: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, folder: Path, settings: Mapping[str, Any], *, whole: str) -> LanguageContent:
-        """Of the model in a folder. whole: its `fingerprint` with these settings."""
+    def of(
+        cls, folder: Path, settings: Mapping[str, Any], *, whole: str, read: bool = True
+    ) -> LanguageContent:
+        """Of the model in a folder. whole: its `fingerprint` with these settings. read: False
+        where torch must not be imported; what is not remembered is then left empty.
+        """
         if read_json(folder / "config.json").get("model_type") != "xmod":
             return cls()
         found = _remembered().get(whole)
+        if found is None and not read:
+            return cls()
         if found is None:
             try:
                 found = _read(folder, settings)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from xret.retriever.adapters import LanguageModules
     from xret.retriever.encoders.sentence_model import SentenceModel
 
-__all__ = ["load_transformer"]
+__all__ = ["load_transformer", "remember_languages"]
 
 LORA, TRANSFORMS, MASKS = LANGUAGE_MODULES
 
@@ -77,7 +77,9 @@ def _with_graphs(
     modules = _modules(folder, kind, options, own, None)
     adapters = own if modules is None else modules.adapters
     router = _router(adapters, options)
-    spec = _spec(folder, kind, name or str(folder), options, dim=exported.dim, adapters=adapters)
+    spec = _spec(
+        folder, kind, name or str(folder), options, dim=exported.dim, adapters=adapters, read=False
+    )
     graphs = _once(lambda: OnnxModel(folder, exported, options))
     torch_model = _once(lambda: _torch_model(folder, kind, options))
 
@@ -156,15 +158,18 @@ def _router(adapters: Sequence[str] | None, options: EncoderOptions) -> Language
 
 def _spec(
     folder: Path, kind: Kind, name: str, options: EncoderOptions, *, dim: int,
-    adapters: Sequence[str] | None,
+    adapters: Sequence[str] | None, read: bool = True,
 ) -> EncoderSpec:  # fmt: skip
+    """read: False where torch must not be imported for it."""
     if options.dim is not None and options.dim > dim:
         raise ConfigError(f"{name} has vectors of {dim} dimensions; {options.dim} cannot be kept")
     registered = ENCODERS.get(name)
     languages = tuple(adapters or (registered.languages if registered else ()))
     settings = _shaping(kind, options, routed=adapters is not None)
     whole = fingerprint(folder, settings)
-    content = LanguageContent.of(folder, settings, whole=whole) if adapters else LanguageContent()
+    content = LanguageContent()
+    if adapters:
+        content = LanguageContent.of(folder, settings, whole=whole, read=read)
     return EncoderSpec(
         name=name,
         fingerprint=whole,
@@ -174,6 +179,12 @@ def _spec(
         base=content.base,
         adapters=content.adapters,
     )
+
+
+def remember_languages(folder: Path, kind: Kind, options: EncoderOptions) -> None:
+    """Find a model's hashes by language now, so that queries need no torch for them later."""
+    settings = _shaping(kind, options, routed=True)
+    LanguageContent.of(folder, settings, whole=fingerprint(folder, settings))
 
 
 def _shaping(kind: Kind, options: EncoderOptions, *, routed: bool) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from xret.retriever.encoder import EncoderOptions
 from xret.retriever.encoders.sentence_model import SentenceModel
 from xret.retriever.loading.fingerprint import fingerprint
 from xret.retriever.loading.layout import model_kind
+from xret.retriever.loading.loading import remember_languages
 from xret.retriever.onnx.export import (
     GraphReport,
     PooledGraph,
@@ -73,6 +74,8 @@ def export_encoder(
                 int8=int8,
             )  # fmt: skip
     exported.write(folder)
+    if model.adapters is not None:
+        remember_languages(folder, kind, options or EncoderOptions())
 
 
 def _current(folder: Path) -> bool:
