@@ -22,8 +22,8 @@ from encoder_quality import ENGLISH, MAIN, read_belebele, texts_of
 from language_routing import interval, reciprocal_ranks, scores, silenced
 
 from xret.retriever.encoder import Encoder, EncoderOptions, load_encoder, model_location
-from xret.retriever.routing.languages import language_code
-from xret.retriever.routing.relatives import nearest
+from xret.retriever.languages.codes import language_code
+from xret.retriever.languages.relatives import nearest
 from xret.types import Document, FloatArray, Query
 
 SAMPLE = 50

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from xret.retriever.encoder import Encoder, load_encoder
-from xret.retriever.routing.languages import language_code
+from xret.retriever.languages.codes import language_code
 from xret.types import Document, Embeddings, FloatArray, Query
 
 MAIN = [

@@ -7,8 +7,8 @@ spaces: at characters, as many as 3 to 8 words have). Each library runs in a pro
 own, on one thread: macro-averaged accuracy over all its answers and over answers restricted
 to the fifteen largest languages, CPU time a text, time to load, peak memory, installed bytes.
 A library that is not installed is left out. After it: whole queries in one language that
-`xret.retriever.routing.codeswitch` cuts by mistake, and queries in two languages that it tells
-apart.
+`xret.retriever.languages.code_switching` cuts by mistake, and queries in two languages that it
+tells apart.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")
     os.environ.setdefault(variable, "1")
 
 from xret.errors import LanguageError  # noqa: E402
-from xret.retriever.routing.languages import language_code  # noqa: E402
+from xret.retriever.languages.codes import language_code  # noqa: E402
 
 _ALL = (
     "af am ar az bg bn ca cs da de el en es et eu fa fi fr gl ha he hi hu id is it ja ka kk ko lt"
@@ -80,7 +80,7 @@ def cut(text: str, rng: random.Random, characters: float | None) -> str:
 
 
 def with_xret(candidates: list[str] | None) -> Identify:
-    from xret.retriever.routing.identify import identify_language
+    from xret.retriever.languages.identification import identify_language
 
     return lambda text: identify_language(text, candidates=candidates)[0].partition("-")[0]
 
@@ -230,8 +230,8 @@ def compare(options: argparse.Namespace) -> None:
 
 def switching(texts: list[tuple[str, str]], *, n: int = 1000, seed: int = 0) -> None:
     """Queries cut by mistake, and queries of two languages found to be of these two."""
-    from xret.retriever.routing.codeswitch import CLOSE, language_spans
-    from xret.retriever.routing.relatives import distance
+    from xret.retriever.languages.code_switching import CLOSE, language_spans
+    from xret.retriever.languages.relatives import distance
 
     rng = random.Random(seed)
     cuts = sum(len(language_spans(text)) > 1 for _, text in texts)

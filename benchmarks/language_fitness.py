@@ -22,7 +22,7 @@ from xret.eval.fertility import read_tokenizer
 from xret.eval.fitness import LanguageFitness, check_languages
 from xret.eval.parallel_sentences import draw_sentences
 from xret.retriever.encoders.static import StaticEncoder
-from xret.retriever.routing.languages import language_code
+from xret.retriever.languages.codes import language_code
 
 
 def main() -> None:

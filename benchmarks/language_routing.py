@@ -24,7 +24,7 @@ from encoder_quality import ENGLISH, MAIN, lines_of, maxsim, read_belebele, text
 from safetensors.torch import load_file, save_file
 
 from xret.retriever.encoder import Encoder, EncoderOptions, load_encoder, model_location
-from xret.retriever.routing.languages import language_code
+from xret.retriever.languages.codes import language_code
 from xret.types import Document, Embeddings, FloatArray, Query
 
 ROUTINGS: dict[str, Callable[[str, str], tuple[str, str]]] = {

@@ -19,7 +19,7 @@ from xret.eval.corpora.collection import Corpus
 from xret.eval.corpora.pins import Pins
 from xret.eval.corpora.registry import find_collection, open_corpus
 from xret.eval.mteb_search import INSTALL, iso_language_script
-from xret.retriever.routing.languages import language_code
+from xret.retriever.languages.codes import language_code
 
 try:
     from datasets import Dataset

@@ -14,8 +14,13 @@ from xret.errors import CorpusError, LanguageError
 from xret.eval.alignment import ENGLISH
 from xret.eval.corpora.decompress import open_decompressed
 from xret.eval.corpora.registry import open_corpus
-from xret.retriever.routing.identify import identify_language, in_script, main_script, probabilities
-from xret.retriever.routing.languages import language_code, language_name
+from xret.retriever.languages.codes import language_code, language_name
+from xret.retriever.languages.identification import (
+    identify_language,
+    in_script,
+    main_script,
+    probabilities,
+)
 from xret.types import UNDETERMINED
 
 __all__ = [

@@ -13,7 +13,7 @@ from xret.eval.corpora.local import LocalCorpus
 from xret.eval.corpora.records import kind_of
 from xret.eval.evaluation import Latency
 from xret.eval.trec import RunFile, ranked, table_lines
-from xret.retriever.routing.languages import language_code
+from xret.retriever.languages.codes import language_code
 from xret.retriever.searcher import Searcher
 from xret.types import UNDETERMINED, Hit, Mode, Query
 

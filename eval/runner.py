@@ -20,7 +20,7 @@ from xret.eval.measures import (
 )
 from xret.eval.rankings import Rankings
 from xret.eval.trec import Qrels, trec_eval_order
-from xret.retriever.routing.identify import identify_language
+from xret.retriever.languages.identification import identify_language
 from xret.types import UNDETERMINED, Hit, Progress, Query, Run
 
 __all__ = ["PairEvaluation", "PairResult", "QueryTrace"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from xret.index.storage.pending import Span
-from xret.retriever.routing.languages import direction
+from xret.retriever.languages.codes import direction
 from xret.types import Document, LangSource
 
 __all__ = [

@@ -17,7 +17,7 @@ from xret.retriever.models import DEFAULT_ENCODER, ENCODERS, RegisteredEncoder, 
 from xret.types import Document, Embeddings, EncoderSpec, Query
 
 if TYPE_CHECKING:
-    from xret.retriever.routing.router import Route
+    from xret.retriever.languages.router import Route
 
 __all__ = [
     "DEFAULT_ENCODER",

@@ -12,9 +12,9 @@ from xret.index.storage.pending import Span
 from xret.index.storage.stored import StoredRoute
 from xret.index.writer import IndexWriter
 from xret.retriever.encoder import Encoder, EncoderOptions, passages_of
+from xret.retriever.languages.identification import identify_language
 from xret.retriever.lexical.analysis import analysis_version
 from xret.retriever.lexical.words import WORDS_SETTING, document_terms
-from xret.retriever.routing.identify import identify_language
 from xret.types import UNDETERMINED, Document, Embeddings
 
 __all__ = ["OPTIONS_SETTING", "DocumentIndexer", "check_document", "passages", "with_language"]

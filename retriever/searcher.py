@@ -20,9 +20,9 @@ from xret.index.storage.stored import StoredRoute
 from xret.retriever.answer import QueryInfo, SearchAnswer, SearchHit, Snippet, Timings, search_hit
 from xret.retriever.encoder import Encoder, EncoderOptions, load_encoder
 from xret.retriever.indexing import OPTIONS_SETTING
+from xret.retriever.languages.codes import language_code, language_name
+from xret.retriever.languages.identification import identify_language, load_identifier
 from xret.retriever.lexical.words import check_mode, query_words
-from xret.retriever.routing.identify import identify_language, load_identifier
-from xret.retriever.routing.languages import language_code, language_name
 from xret.retriever.writer import DocumentWriter
 from xret.types import UNDETERMINED, Document, Hit, Mode, Query
 
@@ -259,7 +259,7 @@ def _described(stored: StoredRoute | None) -> str:
     """The route that a document took when it was indexed, for people."""
     if stored is None or stored.how == "own":
         return ""
-    from xret.retriever.routing.router import Route
+    from xret.retriever.languages.router import Route
 
     how: Any = stored.how
     return Route(stored.lang, stored.adapter, how, stored.reason).describe()

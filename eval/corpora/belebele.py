@@ -10,7 +10,7 @@ from xret.eval.corpora.columns import good_fields
 from xret.eval.corpora.hub import HubConfig
 from xret.eval.corpora.records import Record
 from xret.eval.trec import Qrels
-from xret.retriever.routing.languages import language_code
+from xret.retriever.languages.codes import language_code
 from xret.types import Query
 
 __all__ = ["COLLECTION"]

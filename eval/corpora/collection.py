@@ -11,7 +11,7 @@ from typing import Protocol
 from xret.errors import CorpusError, LanguageError
 from xret.eval.corpora.records import BadRecord, Record
 from xret.eval.trec import Qrels
-from xret.retriever.routing.languages import language_code
+from xret.retriever.languages.codes import language_code
 from xret.types import Document, Progress, Query
 
 __all__ = ["Choice", "Collection", "Corpus", "FetchedFile", "Part", "Source", "chosen_langs"]

@@ -15,7 +15,7 @@ from xret.eval.corpora.records import BadRecord, Record, kind_of, read_records
 from xret.eval.corpora.shapes import document_of
 from xret.eval.corpora.topics import read_queries
 from xret.eval.trec import Qrels, read_qrels
-from xret.retriever.routing.languages import language_code
+from xret.retriever.languages.codes import language_code
 from xret.types import Document, Query
 
 __all__ = ["LocalCorpus", "read_queries"]

@@ -13,7 +13,7 @@ from typing import Any
 
 from xret.errors import LanguageError
 from xret.eval.corpora.records import ID_FIELDS, TEXT_FIELDS, BadRecord, Record
-from xret.retriever.routing.languages import language_code
+from xret.retriever.languages.codes import language_code
 from xret.types import UNDETERMINED, Document, Query
 
 __all__ = ["document_of", "query_of"]

@@ -17,7 +17,7 @@ from xret.errors import CorpusError, LanguageError
 from xret.eval.corpora.decompress import open_decompressed
 from xret.eval.corpora.records import BadRecord, Record, kind_of, read_records
 from xret.eval.corpora.shapes import query_of
-from xret.retriever.routing.languages import language_code
+from xret.retriever.languages.codes import language_code
 from xret.types import Query
 
 __all__ = ["Wording", "read_queries"]

@@ -18,7 +18,7 @@ from xret.eval.corpora.download import UrlFile
 from xret.eval.corpora.pins import collection_folder
 from xret.eval.corpora.records import Record
 from xret.eval.trec import Qrels
-from xret.retriever.routing.languages import language_code
+from xret.retriever.languages.codes import language_code
 from xret.types import Query
 
 __all__ = ["COLLECTION"]

@@ -7,7 +7,7 @@ import re
 
 from langcodes.tag_parser import LanguageTagError
 
-from xret.retriever.routing.languages import direction, language_name
+from xret.retriever.languages.codes import direction, language_name
 from xret.types import UNDETERMINED
 
 __all__ = [

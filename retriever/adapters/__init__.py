@@ -1,6 +1,6 @@
 """Language modules: what makes an encoder treat a text as its language needs.
 
-The router (`xret.retriever.routing.router`) chooses the adapter; a `LanguageModules` applies it.
+The router (`xret.retriever.languages.router`) chooses the adapter; a `LanguageModules` applies it.
 X-MOD's adapters live inside the model and mix languages in one batch (`xret.retriever.xmod.xmod`).
 The kinds here take one language at a time: LoRA adapters (`adapters.lora`) change the
 model's weights before its forward, static transforms (`adapters.transforms`) its vectors

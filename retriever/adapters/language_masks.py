@@ -10,7 +10,7 @@ from torch import nn
 
 from xret.errors import LanguageError, ModelError
 from xret.retriever.adapters.sparse import SparseMask
-from xret.retriever.routing.languages import language_code
+from xret.retriever.languages.codes import language_code
 from xret.types import FloatArray
 
 __all__ = ["SparseLanguageMasks"]

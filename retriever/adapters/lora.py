@@ -25,7 +25,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from xret.errors import LanguageError, ModelError
-from xret.retriever.routing.languages import language_code
+from xret.retriever.languages.codes import language_code
 from xret.types import FloatArray
 
 __all__ = ["LoraAdapters", "bind_adapter"]

@@ -24,7 +24,7 @@ import xxhash
 from safetensors.numpy import load_file, save_file
 
 from xret.errors import LanguageError, ModelError, TrainingError
-from xret.retriever.routing.languages import language_code
+from xret.retriever.languages.codes import language_code
 from xret.types import UNDETERMINED, Document, FloatArray
 
 if TYPE_CHECKING:

@@ -26,8 +26,8 @@ from xret.types import Document, Embeddings, EncoderSpec, FloatArray, IntArray, 
 
 if TYPE_CHECKING:
     from xret.retriever.adapters import LanguageModules
-    from xret.retriever.routing.codeswitch import LanguageSpan
-    from xret.retriever.routing.router import LanguageRouter, Route
+    from xret.retriever.languages.code_switching import LanguageSpan
+    from xret.retriever.languages.router import LanguageRouter, Route
 
 __all__ = [
     "TEMPLATE", "Features", "Task", "TextModel", "Through", "TransformerEncoder", "readable",
@@ -173,7 +173,7 @@ class TransformerEncoder:
         """The parts of the queries that are in more than one language, by position."""
         if not self.options.code_switching or self.router is None or self._modules is not None:
             return {}
-        from xret.retriever.routing.codeswitch import language_spans
+        from xret.retriever.languages.code_switching import language_spans
 
         unsaid = [i for i, query in enumerate(queries) if query.lang_source != "given"]
         found = {i: language_spans(queries[i].text) for i in unsaid}
@@ -252,7 +252,7 @@ class TransformerEncoder:
         self, text: str, features: Features, row: int, spans: Sequence[LanguageSpan]
     ) -> Through:
         """The adapter of each token of one text."""
-        from xret.retriever.routing.codeswitch import token_langs
+        from xret.retriever.languages.code_switching import token_langs
 
         if features.offsets is None or self.router is None:
             raise ModelError(f"{self.spec.name} does not tell where its tokens are in a text")

@@ -39,9 +39,9 @@ from itertools import pairwise
 
 import Stemmer
 
+from xret.retriever.languages.chinese import TO_SIMPLIFIED
 from xret.retriever.lexical.spellings import CHARACTERS, ENDINGS, TONES, ZWNJ
 from xret.retriever.lexical.stopwords import STOP_WORDS
-from xret.retriever.routing.chinese import TO_SIMPLIFIED
 
 __all__ = ["FOLDED", "SNOWBALL", "analyse", "analyse_query", "analysis_version"]
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from xret.errors import ModelError
 from xret.retriever.encoder import Encoder
-from xret.retriever.routing.languages import autonym
+from xret.retriever.languages.codes import autonym
 from xret.types import UNDETERMINED, Document, Query
 
 __all__ = ["Checked", "check_encoder"]

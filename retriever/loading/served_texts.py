@@ -10,14 +10,14 @@ import numpy as np
 
 from xret.errors import CorpusError
 from xret.retriever.encoders.transformer import TEMPLATE, readable
-from xret.retriever.routing.identify import (
+from xret.retriever.languages.codes import language_name
+from xret.retriever.languages.identification import (
     identify_language,
     in_script,
     main_script,
     probabilities,
 )
-from xret.retriever.routing.languages import language_name
-from xret.retriever.routing.relatives import same_language
+from xret.retriever.languages.relatives import same_language
 from xret.types import UNDETERMINED, Document
 
 __all__ = ["Sample", "ServedTexts", "whole_text"]

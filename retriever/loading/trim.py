@@ -22,6 +22,7 @@ from xret.retriever.encoder import ENCODERS, Encoder, EncoderOptions, load_encod
 from xret.retriever.encoders.sentence_model import SentenceModel
 from xret.retriever.encoders.transformer import TransformerEncoder
 from xret.retriever.encoders.wordpieces import split_words
+from xret.retriever.languages.codes import language_code
 from xret.retriever.loading.language_modules import InstalledLanguages, write_modules
 from xret.retriever.loading.layout import check_loadable, model_kind
 from xret.retriever.loading.named_texts import named_rows, named_texts
@@ -38,7 +39,6 @@ from xret.retriever.loading.trimmed_folder import (
 )
 from xret.retriever.loading.trimmed_settings import TOKENIZER, Change
 from xret.retriever.loading.vocabulary import Vocabulary, written_scripts
-from xret.retriever.routing.languages import language_code
 from xret.retriever.xmod.xmod_folder import CARDS
 from xret.types import UNDETERMINED, Document, Progress, Query
 

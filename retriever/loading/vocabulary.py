@@ -20,9 +20,9 @@ from tokenizers import Tokenizer
 
 from xret.errors import LanguageError, ModelError
 from xret.retriever.encoders.wordpieces import CONTINUATION, RUN_PREFIX
+from xret.retriever.languages.relatives import facts
+from xret.retriever.languages.scripts import script_of
 from xret.retriever.loading.tokenizer_file import merges_of, renumbered, special_rows
-from xret.retriever.routing.relatives import facts
-from xret.retriever.routing.scripts import script_of
 from xret.types import IntArray
 
 __all__ = ["Vocabulary", "written_scripts"]

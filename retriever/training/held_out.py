@@ -9,7 +9,7 @@ from pathlib import Path
 
 from xret.errors import CorpusError, LanguageError
 from xret.retriever.encoders.wordpieces import RUN_PREFIX, split_words
-from xret.retriever.routing.languages import language_code
+from xret.retriever.languages.codes import language_code
 
 __all__ = ["HeldOut"]
 

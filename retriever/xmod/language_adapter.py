@@ -19,7 +19,7 @@ from torch import Tensor
 
 from xret.errors import LanguageError, ModelError
 from xret.index.storage.files import sync_folder
-from xret.retriever.routing.languages import language_code
+from xret.retriever.languages.codes import language_code
 from xret.types import UNDETERMINED
 
 __all__ = ["EMPHASIS", "WORD_ROWS", "LanguageAdapter"]

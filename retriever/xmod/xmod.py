@@ -23,7 +23,7 @@ from transformers import XmodModel
 from transformers.models.xmod.modeling_xmod import XmodOutput
 
 from xret.errors import LanguageError
-from xret.retriever.routing.languages import language_code
+from xret.retriever.languages.codes import language_code
 from xret.retriever.xmod.grouping import group_adapters
 
 __all__ = [

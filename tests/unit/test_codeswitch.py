@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xret.retriever.routing.codeswitch import LanguageSpan, language_spans, token_langs
+from xret.retriever.languages.code_switching import LanguageSpan, language_spans, token_langs
 
 ONE_LANGUAGE = [
     "where can I see the northern lights in winter",

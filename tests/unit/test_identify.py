@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xret.retriever.routing import identify
-from xret.retriever.routing.identify import identify_language, main_script
-from xret.retriever.routing.scripts import script_counts, script_of
+from xret.retriever.languages import identification as identify
+from xret.retriever.languages.identification import identify_language, main_script
+from xret.retriever.languages.scripts import script_counts, script_of
 
 SENTENCES = {
     "en": "where can I see the northern lights",
@@ -132,7 +132,7 @@ def test_the_model_is_loaded_once_however_many_ask(monkeypatch: pytest.MonkeyPat
 def test_a_script_that_decides_loads_no_model() -> None:
     program = (
         "import sys\n"
-        "from xret.retriever.routing.identify import identify_language\n"
+        "from xret.retriever.languages.identification import identify_language\n"
         "assert identify_language('พระจันทร์')[0] == 'th'\n"
         "assert identify_language('月球与地球')[0] == 'zh'\n"
         "assert identify_language('луна', candidates=['ru', 'en'])[0] == 'ru'\n"

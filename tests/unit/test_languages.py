@@ -3,8 +3,8 @@
 import pytest
 
 from xret.errors import LanguageError
-from xret.retriever.routing.identify import identify_language
-from xret.retriever.routing.languages import autonym, direction, language_code, language_name
+from xret.retriever.languages.codes import autonym, direction, language_code, language_name
+from xret.retriever.languages.identification import identify_language
 
 SPELLINGS = {
     "fr": ["fr", "fra", "fre", "fr_XX", "fra_Latn", "fr-CA", "French", "FR"],

@@ -15,10 +15,10 @@ from tiny_models import tiny_dpr_xm, tiny_tokenizer
 
 from xret.errors import LanguageError, ModelError, UnknownModelError
 from xret.retriever.encoder import EncoderOptions, load_encoder
+from xret.retriever.languages.codes import language_code
 from xret.retriever.loading import hashes
 from xret.retriever.loading.fingerprint import fingerprint
 from xret.retriever.models import ENCODERS
-from xret.retriever.routing.languages import language_code
 from xret.retriever.xmod.xmod import XMOD_ADAPTERS
 
 

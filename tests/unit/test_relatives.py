@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xret.errors import LanguageError
-from xret.retriever.routing.languages import language_code
-from xret.retriever.routing.relatives import (
+from xret.retriever.languages.codes import language_code
+from xret.retriever.languages.relatives import (
     distance,
     facts,
     known_languages,

@@ -19,7 +19,7 @@ from xret.eval.reproduction.table import (
     read_table,
 )
 from xret.retriever.encoder import ENCODERS
-from xret.retriever.routing.languages import language_code
+from xret.retriever.languages.codes import language_code
 
 FINE = 'title = "t"\ntolerance = 0.01\n[[rows]]\nname = "a"\ncorpus = "c"\nencoder = "e"\n'
 

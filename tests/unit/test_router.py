@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xret.errors import LanguageError
-from xret.retriever.routing.relatives import known_languages
-from xret.retriever.routing.router import LanguageRouter, Policy, Route
+from xret.retriever.languages.relatives import known_languages
+from xret.retriever.languages.router import LanguageRouter, Policy, Route
 
 ADAPTERS = ("en", "es", "pt", "ar", "sw", "zh", "zh-Hant", "no")
 LANGS = st.sampled_from([*known_languages(), "und", "fra_Latn", "nb", "uz-Cyrl"])

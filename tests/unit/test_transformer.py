@@ -299,7 +299,7 @@ def test_one_kind_of_language_modules_at_a_time(tmp_path: Path) -> None:
 def test_a_code_switched_query_goes_through_an_adapter_a_token(
     make: object, tmp_path: Path
 ) -> None:
-    from xret.retriever.routing.codeswitch import language_spans
+    from xret.retriever.languages.code_switching import language_spans
 
     folder = str(make(tmp_path))  # type: ignore[operator]
     text = "the coral reefs are warming 珊瑚礁正在变暖"

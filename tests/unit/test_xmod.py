@@ -20,7 +20,7 @@ from torch import Tensor
 from transformers import AutoModel, AutoTokenizer, XmodModel
 
 from xret.errors import LanguageError, ModelError
-from xret.retriever.routing.languages import language_code
+from xret.retriever.languages.codes import language_code
 from xret.retriever.xmod.xmod import (
     XMOD_ADAPTERS,
     adapter_name,

@@ -119,7 +119,7 @@ def build_index(
     from xret.eval.corpora.registry import has_own_index, open_corpus
     from xret.retriever.build import IndexBuild
     from xret.retriever.encoder import load_encoder
-    from xret.retriever.routing.languages import language_code
+    from xret.retriever.languages.codes import language_code
 
     named = has_own_index(corpus)
     source = source or open_corpus(corpus, doc_langs=[lang] if lang and named else ())

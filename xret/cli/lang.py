@@ -66,7 +66,7 @@ def export_language(
     """Write a language of a model as one file, for others who have the same base."""
     from xret.errors import ConfigError
     from xret.retriever.encoder import model_location
-    from xret.retriever.routing.languages import language_code
+    from xret.retriever.languages.codes import language_code
     from xret.retriever.xmod.installed import export_adapter
 
     code = language_code(lang)
@@ -112,7 +112,7 @@ def remove_language(
 ) -> None:
     """Take a language out of a model; the vectors of its other languages stay the same."""
     from xret.retriever.encoder import model_location
-    from xret.retriever.routing.languages import language_code
+    from xret.retriever.languages.codes import language_code
     from xret.retriever.xmod.installed import changed_copy, remove_adapter
 
     code = language_code(lang)
@@ -128,8 +128,8 @@ def remove_language(
 def _languages(folder: Path) -> list[dict[str, Any]]:
     """As JSON has them. Raises ModelError for a model without any modules by language."""
     from xret.errors import ModelError
+    from xret.retriever.languages.codes import language_name
     from xret.retriever.loading.language_modules import InstalledLanguages
-    from xret.retriever.routing.languages import language_name
     from xret.retriever.xmod.installed import adapters_of
 
     installed = InstalledLanguages.of(folder)
@@ -146,7 +146,7 @@ def _languages(folder: Path) -> list[dict[str, Any]]:
 
 
 def _described(adapter: InstalledAdapter) -> dict[str, Any]:
-    from xret.retriever.routing.languages import language_name
+    from xret.retriever.languages.codes import language_name
 
     return {
         "lang": adapter.lang, "name": language_name(adapter.lang), "kind": "X-MOD adapters",

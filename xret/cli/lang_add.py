@@ -59,7 +59,7 @@ def add(
     """Learn a language adapter from text, and install it if it helps; run again to go on."""
     from xret.eval.parallel_sentences import read_parallel_file
     from xret.retriever.encoder import model_location
-    from xret.retriever.routing.languages import language_code
+    from xret.retriever.languages.codes import language_code
     from xret.retriever.training.language.text import read_lines
 
     code = language_code(lang)

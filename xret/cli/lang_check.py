@@ -79,7 +79,7 @@ def _codes(langs: Sequence[str]) -> list[str]:
     """Codes of what was typed; English, which the others are compared with, is none of them."""
     from xret.errors import LanguageError
     from xret.eval.alignment import ENGLISH
-    from xret.retriever.routing.languages import language_code
+    from xret.retriever.languages.codes import language_code
     from xret.types import UNDETERMINED
 
     found = list(dict.fromkeys(language_code(spelling) for spelling in langs))
@@ -120,13 +120,13 @@ def _checked(
 def _described(fitness: LanguageFitness) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from xret.retriever.routing.languages import language_name
+    from xret.retriever.languages.codes import language_name
 
     return {"name": language_name(fitness.lang), **asdict(fitness)}
 
 
 def _row(fitness: LanguageFitness) -> tuple[str, ...]:
-    from xret.retriever.routing.languages import language_name
+    from xret.retriever.languages.codes import language_name
 
     alignment, fertility = fitness.alignment, fitness.fertility
     cut = ("–", "–", "–")

@@ -110,7 +110,7 @@ def export_model(
 ) -> None:
     """Write a model's ONNX graphs beside it: one, or one a language; queries then need no torch."""
     from xret.retriever.encoder import model_location
-    from xret.retriever.routing.languages import language_code
+    from xret.retriever.languages.codes import language_code
 
     folder = model_location(model)
     adapters = [language_code(code) for code in lang] if lang else None

@@ -44,7 +44,7 @@ def trim_model(
 ) -> None:  # fmt: skip
     """Copy a model with only the vocabulary and the adapters of the languages served."""
     from xret.errors import ConfigError
-    from xret.retriever.routing.languages import language_code
+    from xret.retriever.languages.codes import language_code
 
     if min_count > 1 and not text:
         raise ConfigError("--min-count counts the pieces of texts; give --text as well")
@@ -108,7 +108,7 @@ def _lines(path: Path) -> Iterator[Document]:
 def _records(path: Path, bad: set[str]) -> Iterator[Document]:
     """Records with a text; ids, which an index would need, may be missing."""
     from xret.eval.corpora.records import TEXT_FIELDS, BadRecord, read_records
-    from xret.retriever.routing.languages import language_code
+    from xret.retriever.languages.codes import language_code
     from xret.types import UNDETERMINED, Document
 
     for record in read_records(path):

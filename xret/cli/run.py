@@ -72,7 +72,7 @@ def run(
     from xret.eval.corpora.registry import open_corpus
     from xret.eval.metadata import to_yaml, write_side_file
     from xret.eval.trec import write_run
-    from xret.retriever.routing.languages import language_code
+    from xret.retriever.languages.codes import language_code
     from xret.types import Run
 
     _check_words(output, topics, lang, split)

@@ -48,7 +48,7 @@ def chosen_topics(topics: Path, langs: Sequence[str]) -> list[Query]:
     """The queries of a file in these languages; topics that name none are in the only one."""
     from xret.errors import CorpusError
     from xret.eval.corpora.topics import read_queries
-    from xret.retriever.routing.languages import language_code
+    from xret.retriever.languages.codes import language_code
 
     codes = [language_code(code.strip()) for given in langs for code in given.split(",")]
     queries = read_queries(topics, lang=codes[0] if len(codes) == 1 else None)

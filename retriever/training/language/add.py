@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from xret.errors import LanguageError, ModelError
-from xret.retriever.routing.languages import language_code, language_name
-from xret.retriever.routing.relatives import nearest, same_language
+from xret.retriever.languages.codes import language_code, language_name
+from xret.retriever.languages.relatives import nearest, same_language
 from xret.retriever.training.language.adapted import ENGLISH
 from xret.retriever.training.language.course import Addition, CourseSettings, learn_language
 from xret.retriever.training.language.report import AdditionReport

@@ -17,9 +17,14 @@ import numpy as np
 
 from xret.errors import CorpusError, LanguageError, TrainingError
 from xret.retriever.encoders.wordpieces import IS_UNSPACED, split_words
-from xret.retriever.routing.identify import identify_language, in_script, main_script, probabilities
-from xret.retriever.routing.languages import language_name
-from xret.retriever.routing.relatives import same_language
+from xret.retriever.languages.codes import language_name
+from xret.retriever.languages.identification import (
+    identify_language,
+    in_script,
+    main_script,
+    probabilities,
+)
+from xret.retriever.languages.relatives import same_language
 from xret.types import UNDETERMINED
 
 __all__ = ["FEWEST_LINES", "FEWEST_PAIRS", "FEWEST_WORDS", "LanguageText", "Pair", "read_lines"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from xret.errors import LanguageError
-from xret.retriever.routing.languages import language_code
+from xret.retriever.languages.codes import language_code
 from xret.retriever.training.modular.examples import ExampleShares
 from xret.retriever.training.modular.start import ModularShape
 from xret.retriever.training.settings import LANGUAGES

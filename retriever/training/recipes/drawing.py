@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from xret.errors import ConfigError
-from xret.retriever.routing.identify import identify_language
+from xret.retriever.languages.identification import identify_language
 from xret.retriever.training.recipes.plan import BatchPlan
 from xret.retriever.training.recipes.records import Example
 from xret.retriever.training.recipes.switching import Lexicon

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from xret.errors import CorpusError, LanguageError
+from xret.retriever.languages.codes import language_code
 from xret.retriever.loading.hashes import file_hash
-from xret.retriever.routing.languages import language_code
 from xret.types import UNDETERMINED, Progress
 
 __all__ = ["Example", "ExampleReader", "OnError", "ReadFile"]

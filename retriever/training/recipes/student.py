@@ -19,9 +19,9 @@ from xret.errors import ConfigError, ModelError
 from xret.retriever.encoder import EncoderOptions
 from xret.retriever.encoders.sentence_model import SentenceModel
 from xret.retriever.encoders.transformer import TransformerEncoder
+from xret.retriever.languages.router import LanguageRouter
 from xret.retriever.loading.layout import check_loadable, is_stanford, model_kind, read_json
 from xret.retriever.loading.soundness import check_sound
-from xret.retriever.routing.router import LanguageRouter
 from xret.retriever.xmod.xmod import freeze_for_retrieval, prepare_xmod
 from xret.types import EncoderSpec
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from xret.errors import CorpusError, LanguageError
-from xret.retriever.routing.languages import language_code
+from xret.retriever.languages.codes import language_code
 
 __all__ = ["Lexicon"]
 

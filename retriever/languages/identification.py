@@ -17,10 +17,10 @@ from collections.abc import Collection, Iterable, Sequence
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
-from xret.retriever.routing.chinese import chinese_or_japanese
-from xret.retriever.routing.languages import language_code
-from xret.retriever.routing.relatives import facts
-from xret.retriever.routing.scripts import script_counts
+from xret.retriever.languages.chinese import chinese_or_japanese
+from xret.retriever.languages.codes import language_code
+from xret.retriever.languages.relatives import facts
+from xret.retriever.languages.scripts import script_counts
 from xret.types import UNDETERMINED
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from enum import StrEnum
 from typing import Literal
 
 from xret.errors import LanguageError
-from xret.retriever.routing.languages import language_code, language_name
-from xret.retriever.routing.relatives import nearest, same_language
+from xret.retriever.languages.codes import language_code, language_name
+from xret.retriever.languages.relatives import nearest, same_language
 from xret.types import UNDETERMINED
 
 __all__ = ["LanguageRouter", "Policy", "Route"]

@@ -15,9 +15,14 @@ from itertools import groupby, pairwise
 
 import numpy as np
 
-from xret.retriever.routing.identify import identify_language, in_script, main_script, probabilities
-from xret.retriever.routing.relatives import distance
-from xret.retriever.routing.scripts import script_of
+from xret.retriever.languages.identification import (
+    identify_language,
+    in_script,
+    main_script,
+    probabilities,
+)
+from xret.retriever.languages.relatives import distance
+from xret.retriever.languages.scripts import script_of
 from xret.types import UNDETERMINED, FloatArray
 
 __all__ = ["LanguageSpan", "language_spans", "token_langs"]
