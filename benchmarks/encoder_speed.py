@@ -21,7 +21,7 @@ from encoder_quality import read_belebele
 from xret.retriever.encoder import EncoderOptions, load_encoder
 from xret.retriever.encoders.wordpieces import WordPieces
 from xret.retriever.languages.codes import language_code
-from xret.retriever.models import PRETRAINED
+from xret.retriever.models.registry import PRETRAINED
 from xret.types import Document
 
 LANGUAGES = [

@@ -23,7 +23,7 @@ from xret.retriever.build import IndexBuild
 from xret.retriever.encoder import Encoder, EncoderOptions, load_encoder
 from xret.retriever.languages.codes import language_code
 from xret.retriever.languages.identification import identify_language
-from xret.retriever.models import ENCODERS
+from xret.retriever.models.registry import ENCODERS
 from xret.retriever.searcher import MAX_K, Searcher
 from xret.types import UNDETERMINED, Document, LangSource, Query
 

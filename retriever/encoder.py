@@ -12,8 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from xret.errors import ConfigError, ModelError, UnknownModelError
-from xret.retriever.loading.folder_change import finish_change
-from xret.retriever.models import DEFAULT_ENCODER, ENCODERS, RegisteredEncoder, languages_of
+from xret.retriever.models.folder_change import finish_change
+from xret.retriever.models.registry import (
+    DEFAULT_ENCODER,
+    ENCODERS,
+    RegisteredEncoder,
+    languages_of,
+)
 from xret.types import Document, Embeddings, EncoderSpec, Query
 
 if TYPE_CHECKING:
@@ -211,7 +216,7 @@ def _folder(name: str, registered: RegisteredEncoder | None, revision: str | Non
         raise UnknownModelError(
             f"no encoder is called {name!r} and there is no such folder; known: {', '.join(close)}"
         )
-    from xret.retriever.loading.hub import find_model
+    from xret.retriever.models.hub import find_model
 
     return find_model(name, revision=revision)
 
@@ -219,7 +224,7 @@ def _folder(name: str, registered: RegisteredEncoder | None, revision: str | Non
 def _kind(folder: Path, registered: RegisteredEncoder | None) -> str:
     if registered is not None and registered.folder is not None and not registered.shipped:
         raise ModelError(f"{folder} is not there: this installation of xret is not whole")
-    from xret.retriever.loading.layout import model_kind
+    from xret.retriever.models.layout import model_kind
 
     return model_kind(folder)
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from xret.errors import ModelError
 from xret.retriever.adapters.folding import fold_masks
-from xret.retriever.adapters.module_card import NAMES, read_card
 from xret.retriever.adapters.ranking import RankingAdapter
 from xret.retriever.adapters.sparse import SparseMask, added_masks
-from xret.retriever.loading.fingerprint import fingerprint
-from xret.retriever.loading.layout import check_loadable
+from xret.retriever.models.fingerprints import fingerprint
+from xret.retriever.models.layout import check_loadable
+from xret.retriever.models.module_card import NAMES, read_card
 
 __all__ = ["add_modules", "apply_masks"]
 

@@ -21,7 +21,7 @@ from torch import Tensor
 from xret.errors import ModelError
 from xret.index.storage.files import prepare_folder, sync_folder
 from xret.retriever.adapters.sparse import SparseChange, SparseMask
-from xret.retriever.loading.fingerprint import LANGUAGE_MODULES, WEIGHTS
+from xret.retriever.models.fingerprints import LANGUAGE_MODULES, WEIGHTS
 
 __all__ = ["fold_masks"]
 

@@ -24,7 +24,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from xret.errors import ModelError
-from xret.retriever.adapters.module_card import ModuleCard, read_module, write_module
 from xret.retriever.adapters.named_weights import (
     RANKING,
     named_weights,
@@ -32,6 +31,7 @@ from xret.retriever.adapters.named_weights import (
     transformer_of,
 )
 from xret.retriever.adapters.sparse import SparseChange, SparseMask
+from xret.retriever.models.module_card import ModuleCard, read_module, write_module
 
 __all__ = ["RankingAdapter"]
 

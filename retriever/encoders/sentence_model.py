@@ -23,10 +23,10 @@ from xret.retriever.encoders.precision import Precision, choose_precision, set_p
 from xret.retriever.encoders.transformer import Features, Task, Through
 from xret.retriever.encoders.word_model import load_word_model, pools_words
 from xret.retriever.encoders.word_pooling import WordPooling
-from xret.retriever.loading.layout import Kind, check_loadable, is_stanford, read_json
-from xret.retriever.loading.quiet import quiet_libraries
-from xret.retriever.loading.soundness import check_sound
 from xret.retriever.loading.stanford import restore_stanford
+from xret.retriever.models.layout import Kind, check_loadable, is_stanford, read_json
+from xret.retriever.models.quiet import quiet_libraries
+from xret.retriever.models.soundness import check_sound
 from xret.retriever.xmod.xmod import XmodAdapters, adapter_spelling, prepare_xmod
 from xret.types import FloatArray, IntArray
 

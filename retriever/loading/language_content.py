@@ -17,8 +17,8 @@ import xxhash
 
 from xret.config import home
 from xret.errors import ConfigError, ModelError
-from xret.retriever.loading.fingerprint import fingerprint
-from xret.retriever.loading.layout import read_json
+from xret.retriever.models.fingerprints import fingerprint
+from xret.retriever.models.layout import read_json
 
 __all__ = ["LanguageContent"]
 

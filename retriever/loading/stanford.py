@@ -11,7 +11,7 @@ from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
 from transformers import AddedToken
 
 from xret.retriever.encoder import EncoderOptions
-from xret.retriever.loading.layout import read_json
+from xret.retriever.models.layout import read_json
 
 __all__ = ["restore_stanford"]
 

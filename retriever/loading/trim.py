@@ -24,7 +24,6 @@ from xret.retriever.encoders.transformer import TransformerEncoder
 from xret.retriever.encoders.wordpieces import split_words
 from xret.retriever.languages.codes import language_code
 from xret.retriever.loading.language_modules import InstalledLanguages, write_modules
-from xret.retriever.loading.layout import check_loadable, model_kind
 from xret.retriever.loading.named_texts import named_rows, named_texts
 from xret.retriever.loading.piece_choice import PieceChoice
 from xret.retriever.loading.served_texts import ServedTexts, whole_text
@@ -39,6 +38,7 @@ from xret.retriever.loading.trimmed_folder import (
 )
 from xret.retriever.loading.trimmed_settings import TOKENIZER, Change
 from xret.retriever.loading.vocabulary import Vocabulary, written_scripts
+from xret.retriever.models.layout import check_loadable, model_kind
 from xret.retriever.xmod.xmod_folder import CARDS
 from xret.types import UNDETERMINED, Document, Progress, Query
 

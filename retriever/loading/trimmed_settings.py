@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from xret.retriever.loading.tokenizer_file import renumbered
+from xret.retriever.models.tokenizer_file import renumbered
 
 __all__ = ["REWRITTEN", "TOKENIZER", "Change", "is_kept"]
 

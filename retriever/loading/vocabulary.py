@@ -22,7 +22,7 @@ from xret.errors import LanguageError, ModelError
 from xret.retriever.encoders.wordpieces import CONTINUATION, RUN_PREFIX
 from xret.retriever.languages.relatives import facts
 from xret.retriever.languages.scripts import script_of
-from xret.retriever.loading.tokenizer_file import merges_of, renumbered, special_rows
+from xret.retriever.models.tokenizer_file import merges_of, renumbered, special_rows
 from xret.types import IntArray
 
 __all__ = ["Vocabulary", "written_scripts"]

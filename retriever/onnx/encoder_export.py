@@ -17,9 +17,9 @@ from torch import nn
 from xret.errors import ModelError
 from xret.retriever.encoder import EncoderOptions
 from xret.retriever.encoders.sentence_model import SentenceModel
-from xret.retriever.loading.fingerprint import fingerprint
-from xret.retriever.loading.layout import model_kind
 from xret.retriever.loading.loading import remember_languages
+from xret.retriever.models.fingerprints import fingerprint
+from xret.retriever.models.layout import model_kind
 from xret.retriever.onnx.export import (
     GraphReport,
     PooledGraph,

@@ -21,7 +21,7 @@ from tokenizers import Tokenizer
 from xret.errors import ModelError
 from xret.retriever.encoder import EncoderOptions
 from xret.retriever.encoders.transformer import Features, Task, Through
-from xret.retriever.loading.fingerprint import fingerprint
+from xret.retriever.models.fingerprints import fingerprint
 from xret.retriever.onnx.onnx import TOKENIZER, OnnxSession, find_graphs
 from xret.types import FloatArray, IntArray
 

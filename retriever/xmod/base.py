@@ -10,9 +10,9 @@ from typing import Any
 import xxhash
 
 from xret.errors import ModelError
-from xret.retriever.loading.fingerprint import model_files
+from xret.retriever.models.fingerprints import model_files
+from xret.retriever.models.weight_file import WeightFile
 from xret.retriever.xmod.vocabulary_rows import pieces_of, read_tokenizer
-from xret.retriever.xmod.weight_file import WeightFile
 from xret.retriever.xmod.xmod_folder import (
     CARDS,
     CONFIG,

@@ -20,9 +20,9 @@ from torch import Tensor
 
 from xret.errors import ModelError
 from xret.index.storage.files import sync_folder
-from xret.retriever.loading.folder_change import finish_change, folder_change
-from xret.retriever.loading.layout import read_json
-from xret.retriever.models import PRETRAINED
+from xret.retriever.models.folder_change import finish_change, folder_change
+from xret.retriever.models.layout import read_json
+from xret.retriever.models.registry import PRETRAINED
 from xret.retriever.xmod.base import base_fingerprint
 from xret.retriever.xmod.language_adapter import EMPHASIS, WORD_ROWS, LanguageAdapter
 from xret.retriever.xmod.model_change import write_change

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from xret.errors import ModelError
-from xret.retriever.loading.folder_change import FolderChange
-from xret.retriever.loading.layout import read_json
+from xret.retriever.models.folder_change import FolderChange
+from xret.retriever.models.layout import read_json
+from xret.retriever.models.weight_file import WeightFile
 from xret.retriever.xmod.language_adapter import EMPHASIS, WORD_ROWS, LanguageAdapter
 from xret.retriever.xmod.vocabulary_rows import (
     changed_pieces,
@@ -17,7 +18,6 @@ from xret.retriever.xmod.vocabulary_rows import (
     quantised,
     read_tokenizer,
 )
-from xret.retriever.xmod.weight_file import WeightFile
 from xret.retriever.xmod.xmod_folder import (
     CARDS,
     CONFIG,

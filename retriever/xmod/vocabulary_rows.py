@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from xret.errors import ModelError
-from xret.retriever.loading.layout import read_json
+from xret.retriever.models.layout import read_json
 from xret.retriever.xmod.xmod_folder import TOKENIZER
 
 __all__ = [

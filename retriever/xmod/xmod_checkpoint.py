@@ -19,7 +19,7 @@ from torch import Tensor
 from transformers import XmodConfig, XmodModel
 
 from xret.errors import ModelError
-from xret.retriever.loading.compact import restored
+from xret.retriever.models.compact import restored
 from xret.retriever.xmod.xmod import adapter_name, adapter_spelling
 
 __all__ = ["XmodCheckpoint", "assemble_xmod", "load_xmod"]

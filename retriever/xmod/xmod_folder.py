@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from xret.errors import LanguageError, ModelError
-from xret.retriever.loading.folder_change import finish_change
-from xret.retriever.loading.layout import read_json
+from xret.retriever.models.folder_change import finish_change
+from xret.retriever.models.layout import read_json
+from xret.retriever.models.weight_file import StoredTensor, WeightFile
 from xret.retriever.xmod.language_adapter import EMPHASIS, WORD_ROWS
-from xret.retriever.xmod.weight_file import StoredTensor, WeightFile
 from xret.retriever.xmod.xmod import XMOD_ADAPTERS, adapter_name
 
 __all__ = ["CARDS", "CONFIG", "POOLING", "ROWS_SETTING", "TOKENIZER", "WEIGHTS", "XmodFolder"]

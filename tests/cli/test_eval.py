@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from command_line import Xret, write_corpus
 
-from xret.retriever.models import ENCODERS
+from xret.retriever.models.registry import ENCODERS
 
 QRELS = "q1 0 a 1\nq1 0 b 0\nq2 0 c 2\nq3 0 a 1\n"
 GOOD = "q1 Q0 a 1 3.0 good\nq1 Q0 b 2 2.0 good\nq2 Q0 c 1 1.0 good\nq3 Q0 a 1 1.0 good\n"

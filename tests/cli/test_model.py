@@ -14,7 +14,7 @@ from tiny_encoders import tiny_bi_encoder
 from tiny_models import TEXTS, tiny_colbert_xm
 
 from xret.cli import main
-from xret.retriever.models import ENCODERS
+from xret.retriever.models.registry import ENCODERS
 
 E5 = "intfloat/multilingual-e5-small"
 

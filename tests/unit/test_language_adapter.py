@@ -22,7 +22,7 @@ from tokenizers import Tokenizer
 from xret.errors import LanguageError, ModelError
 from xret.retriever.encoder import load_encoder
 from xret.retriever.loading import language_content
-from xret.retriever.loading.folder_change import finish_change, folder_change
+from xret.retriever.models.folder_change import finish_change, folder_change
 from xret.retriever.xmod import installed
 from xret.retriever.xmod.base import base_fingerprint
 from xret.retriever.xmod.installed import (
@@ -519,8 +519,8 @@ def test_listing_reads_no_weights(compact: Path, monkeypatch: pytest.MonkeyPatch
         raise AssertionError("weights were read")
 
     monkeypatch.setattr(installed.XmodFolder, "is_adapter", refuse)
-    monkeypatch.setattr("xret.retriever.xmod.weight_file.WeightFile.read", refuse)
-    monkeypatch.setattr("xret.retriever.xmod.weight_file.WeightFile.blocks", refuse)
+    monkeypatch.setattr("xret.retriever.models.weight_file.WeightFile.read", refuse)
+    monkeypatch.setattr("xret.retriever.models.weight_file.WeightFile.blocks", refuse)
     *own, added = adapters_of(compact)
     assert [(one.pieces, one.added, one.card) for one in own] == [(0, False, {})] * 4
     assert (added.lang, added.pieces, added.added) == ("ka", 5, True)

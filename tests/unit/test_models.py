@@ -16,9 +16,8 @@ from tiny_models import tiny_dpr_xm, tiny_tokenizer
 from xret.errors import LanguageError, ModelError, UnknownModelError
 from xret.retriever.encoder import EncoderOptions, load_encoder
 from xret.retriever.languages.codes import language_code
-from xret.retriever.loading import hashes
-from xret.retriever.loading.fingerprint import fingerprint
-from xret.retriever.models import ENCODERS
+from xret.retriever.models.fingerprints import fingerprint
+from xret.retriever.models.registry import ENCODERS, hashes
 from xret.retriever.xmod.xmod import XMOD_ADAPTERS
 
 
@@ -60,7 +59,7 @@ def test_a_non_commercial_model_says_so_when_used(monkeypatch: pytest.MonkeyPatc
 
 
 def _pulled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("xret.retriever.loading.hub.find_model", lambda *_, **__: Path("/nowhere"))
+    monkeypatch.setattr("xret.retriever.models.hub.find_model", lambda *_, **__: Path("/nowhere"))
 
 
 def no_model(folder: Path) -> None:
@@ -186,7 +185,7 @@ def test_a_folder_of_another_kind_than_its_name_promises_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tiny_bi_encoder(tmp_path)
-    monkeypatch.setattr("xret.retriever.loading.hub.find_model", lambda *_, **__: folder)
+    monkeypatch.setattr("xret.retriever.models.hub.find_model", lambda *_, **__: folder)
     with pytest.raises(ModelError, match="bge-m3-multi-vector is a model of late interaction"):
         load_encoder("bge-m3-multi-vector")
     assert load_encoder("bge-m3").spec.name == "bge-m3"
@@ -240,7 +239,7 @@ def test_torch_is_not_needed_to_list_models() -> None:
     import sys
 
     program = (
-        "import sys\nfrom xret.retriever.models import ENCODERS\n"
+        "import sys\nfrom xret.retriever.models.registry import ENCODERS\n"
         "from xret.retriever.loading import hub\n"
         "assert ENCODERS\n"
         "print(sorted({'torch', 'transformers', 'huggingface_hub'} & set(sys.modules)))"

@@ -18,7 +18,7 @@ from xret.retriever.encoder import EncoderOptions, load_encoder
 from xret.retriever.encoders.static import StaticEncoder
 from xret.retriever.encoders.word_pooling import WordPooling
 from xret.retriever.encoders.wordpieces import RUN_PREFIX, WordPieces
-from xret.retriever.models import PRETRAINED
+from xret.retriever.models.registry import PRETRAINED
 from xret.retriever.training.modular.examples import ExampleDrawer, ExampleShares
 from xret.retriever.training.modular.losses import OnePassLoss
 from xret.retriever.training.modular.modular import train_modular

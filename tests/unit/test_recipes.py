@@ -27,7 +27,7 @@ from xret.errors import (
     XretError,
 )
 from xret.retriever.encoder import load_encoder
-from xret.retriever.loading.quiet import quiet_libraries
+from xret.retriever.models.quiet import quiet_libraries
 from xret.retriever.training import trainer as trainers
 from xret.retriever.training.recipes import recipe as recipes
 from xret.retriever.training.recipes.development import DevelopmentSet
@@ -393,7 +393,7 @@ def test_best_moment_is_what_remains_and_the_card_says_so(folder: Path, tmp_path
 
 
 def test_card_says_what_was_done_and_nothing_else(folder: Path, tmp_path: Path) -> None:
-    from xret.retriever.loading.hashes import file_hash
+    from xret.retriever.models.hashes import file_hash
 
     recipe = settings(folder, tmp_path)
     trained(recipe)

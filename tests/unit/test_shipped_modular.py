@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from xret.retriever.encoder import Encoder, EncoderOptions, load_encoder
-from xret.retriever.models import ENCODERS, PRETRAINED, languages_of
+from xret.retriever.models.registry import ENCODERS, PRETRAINED, languages_of
 from xret.types import Document, Query
 
 SAID = {

@@ -22,9 +22,9 @@ from xret.errors import LanguageError, ModelError, TrainingError
 from xret.retriever.adapters import LanguageModules
 from xret.retriever.adapters.folding import fold_masks
 from xret.retriever.adapters.language_masks import SparseLanguageMasks
-from xret.retriever.adapters.module_card import ModuleCard
 from xret.retriever.adapters.named_weights import named_weights
 from xret.retriever.adapters.sparse import SparseChange, SparseMask
+from xret.retriever.models.module_card import ModuleCard
 from xret.retriever.training.fitting import FitSettings
 from xret.retriever.training.masked_text import learn_language_mask
 from xret.retriever.training.module_base import open_base
@@ -206,7 +206,7 @@ def test_a_full_disk_leaves_the_old_file_whole(
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("xret.retriever.adapters.module_card.os.fsync", full)
+    monkeypatch.setattr("xret.retriever.models.module_card.os.fsync", full)
     with pytest.raises(OSError, match=r"No space left on device; what was there before stays"):
         small_mask().scaled(2).save(path)
     assert path.read_bytes() == before

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from transformers import TrainerCallback
 
 from xret.errors import TrainingError
-from xret.retriever.loading.quiet import quiet_libraries
+from xret.retriever.models.quiet import quiet_libraries
 from xret.retriever.training import trainer as module
 from xret.retriever.training.trainer import (
     BiEncoderTrainer,

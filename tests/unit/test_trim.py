@@ -38,15 +38,15 @@ from xret.retriever.adapters.transforms import StaticTransforms
 from xret.retriever.encoder import EncoderOptions, load_encoder
 from xret.retriever.encoders.static import StaticConfig, StaticEncoder
 from xret.retriever.loading import trimmed_folder
-from xret.retriever.loading.compact import compacted, restored
-from xret.retriever.loading.hub import model_folder
 from xret.retriever.loading.piece_choice import PieceChoice
 from xret.retriever.loading.served_texts import ServedTexts
 from xret.retriever.loading.trim import ModelTrim
 from xret.retriever.loading.trim_report import TrimReport
 from xret.retriever.loading.trimmed_settings import Change
 from xret.retriever.loading.vocabulary import Vocabulary
-from xret.retriever.models import ENCODERS
+from xret.retriever.models.compact import compacted, restored
+from xret.retriever.models.hub import model_folder
+from xret.retriever.models.registry import ENCODERS
 from xret.types import Document, Query
 
 LAYOUTS = (tiny_bi_encoder, tiny_static, tiny_late, tiny_pylate, tiny_stanford, tiny_dpr_xm,

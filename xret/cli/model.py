@@ -10,7 +10,7 @@ from xret.cli.options import AsJson
 from xret.cli.output import message, print_json, print_table
 
 if TYPE_CHECKING:
-    from xret.retriever.models import RegisteredEncoder
+    from xret.retriever.models.registry import RegisteredEncoder
 
 __all__ = ["app"]
 
@@ -34,7 +34,7 @@ def model() -> None:
 @app.command("list")
 def list_models(as_json: AsJson = False) -> None:
     """Name, kind, languages, licence and revision of every encoder."""
-    from xret.retriever.models import ENCODERS, languages_of
+    from xret.retriever.models.registry import ENCODERS, languages_of
 
     if as_json:
         rows = [{"name": name, **_described(name, known)} for name, known in ENCODERS.items()]
@@ -61,8 +61,8 @@ def pull_model(
     as_json: AsJson = False,
 ) -> None:
     """Download a model's data files from the hub and record the commit; run it again to go on."""
-    from xret.retriever.loading.hub import model_folder, pull
-    from xret.retriever.models import ENCODERS
+    from xret.retriever.models.hub import model_folder, pull
+    from xret.retriever.models.registry import ENCODERS
 
     known = ENCODERS.get(name)
     if known is not None and not known.commercial:
@@ -127,7 +127,7 @@ def export_model(
 
 
 def _described(name: str, known: RegisteredEncoder) -> dict[str, object]:
-    from xret.retriever.models import languages_of
+    from xret.retriever.models.registry import languages_of
 
     return {
         "kind": known.kind,
@@ -144,14 +144,14 @@ def _described(name: str, known: RegisteredEncoder) -> dict[str, object]:
 
 def _revision(name: str, known: RegisteredEncoder) -> str | None:
     """The commit that was pulled, else the registered one, None where neither is known."""
-    from xret.retriever.loading.hub import pinned
+    from xret.retriever.models.hub import pinned
 
     pin = None if known.folder else pinned(name)
     return pin.revision if pin else known.revision
 
 
 def _folder(name: str, known: RegisteredEncoder) -> str | None:
-    from xret.retriever.loading.hub import model_folder, pinned
+    from xret.retriever.models.hub import model_folder, pinned
 
     if known.folder is not None:
         return str(known.folder) if known.shipped else None

@@ -11,7 +11,7 @@ from xret.cli.options import AsJson
 from xret.cli.output import message, print_json, print_table, show_progress
 
 if TYPE_CHECKING:
-    from xret.retriever.adapters.module_card import ModuleCard
+    from xret.retriever.models.module_card import ModuleCard
 
 __all__ = ["app"]
 
@@ -149,7 +149,7 @@ def _kept(spelling: str) -> int | float:
 
 
 def _show(file: Path, *, as_json: bool) -> None:
-    from xret.retriever.adapters.module_card import read_card
+    from xret.retriever.models.module_card import read_card
 
     card = read_card(file)
     n_bytes = file.stat().st_size
@@ -160,7 +160,7 @@ def _show(file: Path, *, as_json: bool) -> None:
 
 
 def _rows(card: ModuleCard) -> list[tuple[str, str]]:
-    from xret.retriever.adapters.module_card import NAMES
+    from xret.retriever.models.module_card import NAMES
 
     sizes = {"mask": "weights changed", "ranking": "bottleneck"}
     rows: list[tuple[str, Any]] = [

@@ -22,6 +22,6 @@ PrecisionOption = Annotated[
 
 def encoder_name(given: str) -> str:
     """What an index records of `--encoder`: a folder by its whole path, a name as it is."""
-    from xret.retriever.models import ENCODERS
+    from xret.retriever.models.registry import ENCODERS
 
     return str(Path(given).resolve()) if given not in ENCODERS and Path(given).is_dir() else given

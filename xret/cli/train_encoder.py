@@ -288,7 +288,7 @@ def _indexed(corpus: str, model: str, output: Path, options: Any) -> Path:
     Another corpus, or another content of a file, gets an index of its own: in one they would mix.
     """
     from xret.cli.index import build_index
-    from xret.retriever.loading.hashes import file_hash
+    from xret.retriever.models.hashes import file_hash
 
     source = Path(corpus)
     content = f"-{file_hash(source)[:8]}" if source.is_file() else ""

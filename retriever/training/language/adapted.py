@@ -18,7 +18,7 @@ from xret.retriever.encoder import EncoderOptions
 from xret.retriever.encoders.precision import Precision, choose_precision
 from xret.retriever.encoders.sentence_model import SentenceModel
 from xret.retriever.encoders.word_pooling import WordPooling
-from xret.retriever.loading.layout import model_kind
+from xret.retriever.models.layout import model_kind
 from xret.retriever.training.language.grown import GrownEmbedding, grown_tokenizer
 from xret.retriever.xmod.xmod import adapter_name
 

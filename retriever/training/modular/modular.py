@@ -24,8 +24,8 @@ from xret.errors import TrainingError
 from xret.retriever.encoders.precision import is_fast_in_bf16
 from xret.retriever.encoders.word_model import load_word_model
 from xret.retriever.languages.codes import language_code
-from xret.retriever.loading.compact import compacted
-from xret.retriever.loading.quiet import quiet_libraries
+from xret.retriever.models.compact import compacted
+from xret.retriever.models.quiet import quiet_libraries
 from xret.retriever.training.checkpoint import WorkFolder
 from xret.retriever.training.held_out import HeldOut
 from xret.retriever.training.modular.card import machine, modular_card

@@ -13,9 +13,9 @@ import torch
 from xret.errors import ConfigError, MissingLibraryError
 from xret.retriever.encoder import ENCODERS, model_location
 from xret.retriever.encoders.precision import Precision, choose_precision
-from xret.retriever.loading.fingerprint import fingerprint
-from xret.retriever.loading.hashes import file_hash
-from xret.retriever.loading.quiet import quiet_libraries
+from xret.retriever.models.fingerprints import fingerprint
+from xret.retriever.models.hashes import file_hash
+from xret.retriever.models.quiet import quiet_libraries
 from xret.retriever.training.checkpoint import WorkFolder
 from xret.retriever.training.recipes.alignment import alignment_objective
 from xret.retriever.training.recipes.contrastive import contrastive_objective

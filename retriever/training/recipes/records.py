@@ -19,7 +19,7 @@ from typing import IO, Any, Literal
 
 from xret.errors import CorpusError, LanguageError
 from xret.retriever.languages.codes import language_code
-from xret.retriever.loading.hashes import file_hash
+from xret.retriever.models.hashes import file_hash
 from xret.types import UNDETERMINED, Progress
 
 __all__ = ["Example", "ExampleReader", "OnError", "ReadFile"]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from xret.errors import ConfigError
-from xret.retriever.loading.hashes import file_hash
+from xret.retriever.models.hashes import file_hash
 from xret.retriever.training.recipes.records import OnError
 
 __all__ = ["Recipe", "Task"]

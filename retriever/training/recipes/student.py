@@ -20,8 +20,8 @@ from xret.retriever.encoder import EncoderOptions
 from xret.retriever.encoders.sentence_model import SentenceModel
 from xret.retriever.encoders.transformer import TransformerEncoder
 from xret.retriever.languages.router import LanguageRouter
-from xret.retriever.loading.layout import check_loadable, is_stanford, model_kind, read_json
-from xret.retriever.loading.soundness import check_sound
+from xret.retriever.models.layout import check_loadable, is_stanford, model_kind, read_json
+from xret.retriever.models.soundness import check_sound
 from xret.retriever.xmod.xmod import freeze_for_retrieval, prepare_xmod
 from xret.types import EncoderSpec
 

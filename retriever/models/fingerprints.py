@@ -15,7 +15,7 @@ from typing import Any
 import xxhash
 
 from xret.errors import ModelError
-from xret.retriever.loading.hashes import file_hash
+from xret.retriever.models.hashes import file_hash
 
 __all__ = ["LANGUAGE_MODULES", "WEIGHTS", "fingerprint", "model_files"]
 

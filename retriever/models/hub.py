@@ -17,8 +17,8 @@ from pathlib import Path
 from xret.config import home
 from xret.errors import ModelError, UnknownModelError
 from xret.index.storage.files import sync_folder
-from xret.retriever.loading.layout import check_loadable, read_json
-from xret.retriever.models import ENCODERS
+from xret.retriever.models.layout import check_loadable, read_json
+from xret.retriever.models.registry import ENCODERS
 
 __all__ = ["Pin", "find_model", "model_folder", "pinned", "pull"]
 
