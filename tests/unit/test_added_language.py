@@ -19,8 +19,8 @@ from xret.index.storage.encoder_record import recorded_adapters
 from xret.index.storage.faults import find_faults
 from xret.retriever.build import IndexBuild
 from xret.retriever.encoder import EncoderOptions, load_encoder
-from xret.retriever.loading import language_content
 from xret.retriever.searcher import Searcher
+from xret.retriever.xmod import language_content
 from xret.retriever.xmod.base import base_fingerprint, language_fingerprints
 from xret.retriever.xmod.installed import export_adapter, install_adapter, remove_adapter
 from xret.retriever.xmod.language_adapter import EMPHASIS, WORD_ROWS, LanguageAdapter

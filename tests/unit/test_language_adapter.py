@@ -21,9 +21,8 @@ from tokenizers import Tokenizer
 
 from xret.errors import LanguageError, ModelError
 from xret.retriever.encoder import load_encoder
-from xret.retriever.loading import language_content
 from xret.retriever.models.folder_change import finish_change, folder_change
-from xret.retriever.xmod import installed
+from xret.retriever.xmod import installed, language_content
 from xret.retriever.xmod.base import base_fingerprint
 from xret.retriever.xmod.installed import (
     adapters_of,
