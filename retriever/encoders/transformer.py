@@ -25,9 +25,9 @@ from xret.retriever.passages import MIN_TOKENS, PassageSplitter, Tokens
 from xret.types import Document, Embeddings, EncoderSpec, FloatArray, IntArray, Query
 
 if TYPE_CHECKING:
-    from xret.retriever.adapters import LanguageModules
     from xret.retriever.languages.code_switching import LanguageSpan
     from xret.retriever.languages.router import LanguageRouter, Route
+    from xret.retriever.modules import LanguageModules
 
 __all__ = [
     "TEMPLATE", "Features", "Task", "TextModel", "Through", "TransformerEncoder", "readable",

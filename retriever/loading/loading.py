@@ -18,8 +18,8 @@ from xret.retriever.xmod.language_content import LanguageContent
 from xret.types import EncoderSpec
 
 if TYPE_CHECKING:
-    from xret.retriever.adapters import LanguageModules
     from xret.retriever.encoders.sentence_model import SentenceModel
+    from xret.retriever.modules import LanguageModules
 
 __all__ = ["load_transformer", "remember_languages"]
 
@@ -127,7 +127,7 @@ def _modules(
         raise ModelError(f"{folder} has {kinds}; an encoder has one kind of language modules")
     base = fingerprint(folder, _shaping(kind, options, routed=False), modules=False)
     if found == [TRANSFORMS]:
-        from xret.retriever.adapters.transforms import StaticTransforms
+        from xret.retriever.modules.transforms import StaticTransforms
 
         return StaticTransforms.load(folder / TRANSFORMS, base=base)
     if options.precision == "int8":
@@ -139,12 +139,12 @@ def _modules(
     if backbone is None:
         raise ModelError(f"{folder} has {found[0]} and no transformer to put them into")
     if found == [MASKS]:
-        from xret.retriever.adapters.language_masks import SparseLanguageMasks
+        from xret.retriever.modules.language_masks import SparseLanguageMasks
 
         return SparseLanguageMasks.load(
             backbone, folder / MASKS, base=fingerprint(folder, {}, modules=False)
         )
-    from xret.retriever.adapters.lora import LoraAdapters
+    from xret.retriever.modules.lora import LoraAdapters
 
     return LoraAdapters.load(backbone, folder / LORA, base=base)
 

@@ -21,11 +21,11 @@ from transformers import (
 )
 
 from xret.errors import ModelError, TrainingError
-from xret.retriever.adapters.named_weights import named_weights, transformer_of
-from xret.retriever.adapters.sparse import SparseMask
 from xret.retriever.models.layout import check_loadable, read_json
 from xret.retriever.models.module_card import ModuleCard
 from xret.retriever.models.quiet import quiet_libraries
+from xret.retriever.modules.named_weights import named_weights, transformer_of
+from xret.retriever.modules.sparse import SparseMask
 from xret.retriever.training.fitting import FitSettings, SoundLosses, fit, training_arguments
 from xret.retriever.training.module_base import open_base
 from xret.retriever.training.ranking_rows import LEAST_ROWS, read_lines

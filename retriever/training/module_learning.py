@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from xret.errors import ConfigError
-from xret.retriever.adapters.ranking import RankingAdapter
-from xret.retriever.adapters.sparse import SparseMask
 from xret.retriever.languages.codes import language_code
 from xret.retriever.models.hashes import file_hash
 from xret.retriever.models.module_card import ModuleCard, ModuleKind
+from xret.retriever.modules.ranking import RankingAdapter
+from xret.retriever.modules.sparse import SparseMask
 from xret.retriever.training.fitting import FitSettings
 from xret.retriever.training.masked_text import learn_language_mask, read_texts
 from xret.retriever.training.module_base import base_fingerprint, open_base

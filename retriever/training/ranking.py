@@ -33,10 +33,10 @@ from sentence_transformers.multi_vector_encoder.losses import (
 from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 from torch import nn
 
-from xret.retriever.adapters.named_weights import RANKING, head_names, named_weights, transformer_of
-from xret.retriever.adapters.ranking import RankingAdapter
-from xret.retriever.adapters.sparse import SparseMask
 from xret.retriever.models.module_card import ModuleCard
+from xret.retriever.modules.named_weights import RANKING, head_names, named_weights, transformer_of
+from xret.retriever.modules.ranking import RankingAdapter
+from xret.retriever.modules.sparse import SparseMask
 from xret.retriever.training.fitting import FitSettings, SoundLosses, fit, training_arguments
 from xret.retriever.training.module_base import freeze_languages
 from xret.retriever.training.ranking_rows import RankingRow, with_negatives

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from xret.errors import TrainingError
-from xret.retriever.adapters.named_weights import named_weights
-from xret.retriever.adapters.sparse import SparseChange, SparseMask
 from xret.retriever.models.module_card import ModuleCard
+from xret.retriever.modules.named_weights import named_weights
+from xret.retriever.modules.sparse import SparseChange, SparseMask
 from xret.types import Progress
 
 __all__ = ["Train", "learn_sparse_mask"]

@@ -13,8 +13,8 @@ from tiny_rankers import marked_rows, tiny_cross_encoder, write_rows
 
 from xret.cli import main, modules
 from xret.cli.commands import app
-from xret.retriever.adapters.ranking import RankingAdapter
-from xret.retriever.adapters.sparse import SparseMask
+from xret.retriever.modules.ranking import RankingAdapter
+from xret.retriever.modules.sparse import SparseMask
 from xret.retriever.training.module_base import base_fingerprint, open_base
 
 

@@ -14,8 +14,8 @@ from safetensors.torch import load_file, save_file
 from transformers import BertConfig, BertModel
 
 from xret.errors import LanguageError, ModelError, TrainingError
-from xret.retriever.adapters.lora import LoraAdapters, bind_adapter
-from xret.retriever.adapters.transforms import (
+from xret.retriever.modules.lora import LoraAdapters, bind_adapter
+from xret.retriever.modules.transforms import (
     StaticTransforms,
     TransformSettings,
     fit_transforms,

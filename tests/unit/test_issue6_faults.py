@@ -19,11 +19,11 @@ from tiny_word_models import tiny_word_model
 
 from xret.cli import main
 from xret.errors import ConfigError, LanguageError, ModelError, TrainingError
-from xret.retriever.adapters.composing import apply_masks
-from xret.retriever.adapters.sparse import SparseChange, SparseMask
 from xret.retriever.loading.trim import ModelTrim
 from xret.retriever.models.fingerprints import fingerprint
 from xret.retriever.models.module_card import ModuleCard
+from xret.retriever.modules.composing import apply_masks
+from xret.retriever.modules.sparse import SparseChange, SparseMask
 from xret.retriever.training.fitting import FitSettings
 from xret.retriever.training.language.add import chosen_relative
 from xret.retriever.training.module_learning import ModuleLearning, learn_module

@@ -23,10 +23,10 @@ from transformers import (
 )
 
 from xret.errors import CorpusError, LanguageError, ModelError, TrainingError
-from xret.retriever.adapters.named_weights import named_weights, transformer_layers
-from xret.retriever.adapters.ranking import RankingAdapter
-from xret.retriever.adapters.sparse import SparseChange, SparseMask
 from xret.retriever.models.module_card import ModuleCard
+from xret.retriever.modules.named_weights import named_weights, transformer_layers
+from xret.retriever.modules.ranking import RankingAdapter
+from xret.retriever.modules.sparse import SparseChange, SparseMask
 from xret.retriever.training.fitting import FitSettings
 from xret.retriever.training.module_base import freeze_languages, is_cross_encoder, open_base
 from xret.retriever.training.ranking import learn_ranking_adapter, ranking_accuracy, split_rows

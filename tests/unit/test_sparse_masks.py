@@ -19,12 +19,12 @@ from torch import nn
 from transformers import BertForMaskedLM, BertForSequenceClassification, BertModel
 
 from xret.errors import LanguageError, ModelError, TrainingError
-from xret.retriever.adapters import LanguageModules
-from xret.retriever.adapters.folding import fold_masks
-from xret.retriever.adapters.language_masks import SparseLanguageMasks
-from xret.retriever.adapters.named_weights import named_weights
-from xret.retriever.adapters.sparse import SparseChange, SparseMask
 from xret.retriever.models.module_card import ModuleCard
+from xret.retriever.modules import LanguageModules
+from xret.retriever.modules.folding import fold_masks
+from xret.retriever.modules.language_masks import SparseLanguageMasks
+from xret.retriever.modules.named_weights import named_weights
+from xret.retriever.modules.sparse import SparseChange, SparseMask
 from xret.retriever.training.fitting import FitSettings
 from xret.retriever.training.masked_text import learn_language_mask
 from xret.retriever.training.module_base import open_base

@@ -237,7 +237,7 @@ def add_lora(folder: Path, lang: str, *, seed: int) -> None:
 
 
 def add_transforms(folder: Path) -> None:
-    from xret.retriever.adapters.transforms import TransformSettings, fit_transforms
+    from xret.retriever.modules.transforms import TransformSettings, fit_transforms
 
     settings = TransformSettings(min_vectors=4)
     sample = [
@@ -274,7 +274,7 @@ def test_language_modules_beside_a_model_work_text_by_text(kind: str, tmp_path: 
 
 
 def test_language_modules_of_another_base_are_refused(tmp_path: Path) -> None:
-    from xret.retriever.adapters.lora import bind_adapter
+    from xret.retriever.modules.lora import bind_adapter
 
     fitted = tiny_bi_encoder(tmp_path / "fitted")
     add_transforms(fitted)

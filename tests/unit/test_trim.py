@@ -34,7 +34,6 @@ from tokenizers import (
 from transformers import BertConfig, BertModel
 
 from xret.errors import ConfigError, CorpusError, LanguageError, ModelError, UnknownModelError
-from xret.retriever.adapters.transforms import StaticTransforms
 from xret.retriever.encoder import EncoderOptions, load_encoder
 from xret.retriever.encoders.static import StaticConfig, StaticEncoder
 from xret.retriever.loading import trimmed_folder
@@ -47,6 +46,7 @@ from xret.retriever.loading.vocabulary import Vocabulary
 from xret.retriever.models.compact import compacted, restored
 from xret.retriever.models.hub import model_folder
 from xret.retriever.models.registry import ENCODERS
+from xret.retriever.modules.transforms import StaticTransforms
 from xret.types import Document, Query
 
 LAYOUTS = (tiny_bi_encoder, tiny_static, tiny_late, tiny_pylate, tiny_stanford, tiny_dpr_xm,

@@ -102,7 +102,7 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     """Compose two modules by addition: a language's mask and a task's, or two adapters."""
-    from xret.retriever.adapters.composing import add_modules
+    from xret.retriever.modules.composing import add_modules
 
     add_modules([first, second], output)
     _show(output, as_json=as_json)
@@ -116,8 +116,8 @@ def apply(
     as_json: AsJson = False,
 ) -> None:
     """Write a copy of a model with the sum of some masks in its weights."""
-    from xret.retriever.adapters.composing import apply_masks
     from xret.retriever.encoder import model_location
+    from xret.retriever.modules.composing import apply_masks
 
     changed, n_bytes = apply_masks(model_location(model), files, output)
     if as_json:

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from xret.errors import ModelError
-from xret.retriever.adapters.folding import fold_masks
-from xret.retriever.adapters.ranking import RankingAdapter
-from xret.retriever.adapters.sparse import SparseMask, added_masks
 from xret.retriever.models.fingerprints import fingerprint
 from xret.retriever.models.layout import check_loadable
 from xret.retriever.models.module_card import NAMES, read_card
+from xret.retriever.modules.folding import fold_masks
+from xret.retriever.modules.ranking import RankingAdapter
+from xret.retriever.modules.sparse import SparseMask, added_masks
 
 __all__ = ["add_modules", "apply_masks"]
 

@@ -24,14 +24,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from xret.errors import ModelError
-from xret.retriever.adapters.named_weights import (
+from xret.retriever.models.module_card import ModuleCard, read_module, write_module
+from xret.retriever.modules.named_weights import (
     RANKING,
     named_weights,
     transformer_layers,
     transformer_of,
 )
-from xret.retriever.adapters.sparse import SparseChange, SparseMask
-from xret.retriever.models.module_card import ModuleCard, read_module, write_module
+from xret.retriever.modules.sparse import SparseChange, SparseMask
 
 __all__ = ["RankingAdapter"]
 

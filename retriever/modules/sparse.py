@@ -19,8 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from xret.errors import ModelError
-from xret.retriever.adapters.named_weights import named_weights, transformer_of
 from xret.retriever.models.module_card import ModuleCard, read_module, write_module
+from xret.retriever.modules.named_weights import named_weights, transformer_of
 
 __all__ = ["SparseChange", "SparseMask", "added_masks"]
 

@@ -20,8 +20,8 @@ from torch import Tensor
 
 from xret.errors import ModelError
 from xret.index.storage.files import prepare_folder, sync_folder
-from xret.retriever.adapters.sparse import SparseChange, SparseMask
 from xret.retriever.models.fingerprints import LANGUAGE_MODULES, WEIGHTS
+from xret.retriever.modules.sparse import SparseChange, SparseMask
 
 __all__ = ["fold_masks"]
 

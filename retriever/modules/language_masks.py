@@ -9,8 +9,8 @@ from pathlib import Path
 from torch import nn
 
 from xret.errors import LanguageError, ModelError
-from xret.retriever.adapters.sparse import SparseMask
 from xret.retriever.languages.codes import language_code
+from xret.retriever.modules.sparse import SparseMask
 from xret.types import FloatArray
 
 __all__ = ["SparseLanguageMasks"]
