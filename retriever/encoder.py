@@ -164,7 +164,7 @@ def load_encoder(
     pickled, and for a model that needs foreign code.
     """
     if name == WORDS_ONLY:
-        from xret.retriever.lexical.bm25 import WordsOnly
+        from xret.retriever.encoders.words_only import WordsOnly
 
         return WordsOnly()
     registered = ENCODERS.get(name)

@@ -20,10 +20,10 @@ from transformers import XmodModel
 from xret.errors import ModelError, XretError
 from xret.retriever.encoder import EncoderOptions
 from xret.retriever.encoders.precision import Precision, choose_precision, set_precision
+from xret.retriever.encoders.stanford import restore_stanford
 from xret.retriever.encoders.transformer import Features, Task, Through
 from xret.retriever.encoders.word_model import load_word_model, pools_words
 from xret.retriever.encoders.word_pooling import WordPooling
-from xret.retriever.loading.stanford import restore_stanford
 from xret.retriever.models.layout import Kind, check_loadable, is_stanford, read_json
 from xret.retriever.models.quiet import quiet_libraries
 from xret.retriever.models.soundness import check_sound

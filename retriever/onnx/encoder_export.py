@@ -16,6 +16,8 @@ from torch import nn
 
 from xret.errors import ModelError
 from xret.retriever.encoder import EncoderOptions
+from xret.retriever.encoders.onnx_model import ExportedEncoder
+from xret.retriever.encoders.onnx_session import OnnxCard
 from xret.retriever.encoders.sentence_model import SentenceModel
 from xret.retriever.loading.loading import remember_languages
 from xret.retriever.models.fingerprints import fingerprint
@@ -28,8 +30,6 @@ from xret.retriever.onnx.export import (
     export_graph,
     export_languages,
 )
-from xret.retriever.onnx.onnx import OnnxCard
-from xret.retriever.onnx.onnx_model import ExportedEncoder
 
 __all__ = ["export_encoder"]
 

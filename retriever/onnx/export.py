@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from transformers import XmodModel
 
 from xret.errors import ModelError
-from xret.retriever.onnx.onnx import (
+from xret.retriever.encoders.onnx_session import (
     CARD,
     GRAPH,
     TOKENIZER,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from xret.errors import MissingLibraryError
-from xret.retriever.onnx.onnx import DATA
+from xret.retriever.encoders.onnx_session import DATA
 
 __all__ = ["onnx_library", "quantise_graph"]
 

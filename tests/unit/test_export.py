@@ -18,6 +18,7 @@ from torch import nn
 from transformers import AutoTokenizer, BertConfig, BertModel, XmodModel
 
 from xret.errors import LanguageError, ModelError
+from xret.retriever.encoders.onnx_session import OnnxCard, OnnxSession, find_graphs
 from xret.retriever.onnx import export
 from xret.retriever.onnx.export import (
     GraphReport,
@@ -28,7 +29,6 @@ from xret.retriever.onnx.export import (
     export_languages,
     fold,
 )
-from xret.retriever.onnx.onnx import OnnxCard, OnnxSession, find_graphs
 from xret.retriever.xmod.xmod import XMOD_ADAPTERS, prepare_xmod
 from xret.retriever.xmod.xmod_checkpoint import load_xmod
 from xret.types import FloatArray
@@ -222,7 +222,7 @@ def test_a_graph_runs_without_torch(colbert_xm: Path) -> None:
     program = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from xret.retriever.onnx.onnx import OnnxSession\n"
+        "from xret.retriever.encoders.onnx_session import OnnxSession\n"
         f"session = OnnxSession.open(Path({str(colbert_xm / 'onnx' / 'sw')!r}))\n"
         "assert session.encode_tokens(['samaki']).values.shape == (3, 16)\n"
         "print(sorted({'torch', 'transformers', 'onnx'} & set(sys.modules)))\n"

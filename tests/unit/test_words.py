@@ -11,8 +11,8 @@ from encoders import HashingEncoder
 from xret.errors import EncoderMismatchError, QueryError, UnusableIndexError
 from xret.index.compaction import Compaction
 from xret.retriever import indexing
+from xret.retriever.encoders.words_only import WordsOnly
 from xret.retriever.lexical import analysis, words
-from xret.retriever.lexical.bm25 import WordsOnly
 from xret.retriever.lexical.words import same_language
 from xret.retriever.searcher import Searcher
 from xret.types import Document, Hit, Query
@@ -181,7 +181,7 @@ def test_words_of_another_analysis_are_refused(
     with pytest.raises(UnusableIndexError, match="text analysis"):
         opened.rank(QUERIES, 10, mode="lexical")
     opened.close()
-    monkeypatch.setattr("xret.retriever.lexical.bm25.analysis_version", lambda: "2")
+    monkeypatch.setattr("xret.retriever.encoders.words_only.analysis_version", lambda: "2")
     with pytest.raises(EncoderMismatchError):
         build(DOCUMENTS[5:], tmp_path / "words", WordsOnly())
 

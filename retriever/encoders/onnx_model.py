@@ -20,9 +20,9 @@ from tokenizers import Tokenizer
 
 from xret.errors import ModelError
 from xret.retriever.encoder import EncoderOptions
+from xret.retriever.encoders.onnx_session import TOKENIZER, OnnxSession, find_graphs
 from xret.retriever.encoders.transformer import Features, Task, Through
 from xret.retriever.models.fingerprints import fingerprint
-from xret.retriever.onnx.onnx import TOKENIZER, OnnxSession, find_graphs
 from xret.types import FloatArray, IntArray
 
 __all__ = ["EXPORTED", "ExportedEncoder", "OnnxModel"]
