@@ -38,8 +38,8 @@ __all__ = [
 
 _CLASSES = {
     "static": "xret.retriever.encoders.static:StaticEncoder",
-    "bi-encoder": "xret.retriever.encoders.bi_encoder:BiEncoder",
-    "late interaction": "xret.retriever.encoders.late_interaction:LateInteractionEncoder",
+    "bi-encoder": "xret.retriever.opening.bi_encoder:BiEncoder",
+    "late interaction": "xret.retriever.opening.late_interaction:LateInteractionEncoder",
 }
 
 

@@ -19,7 +19,6 @@ from xret.retriever.encoder import EncoderOptions
 from xret.retriever.encoders.onnx_model import ExportedEncoder
 from xret.retriever.encoders.onnx_session import OnnxCard
 from xret.retriever.encoders.sentence_model import SentenceModel
-from xret.retriever.loading.loading import remember_languages
 from xret.retriever.models.fingerprints import fingerprint
 from xret.retriever.models.layout import model_kind
 from xret.retriever.onnx.export import (
@@ -30,6 +29,7 @@ from xret.retriever.onnx.export import (
     export_graph,
     export_languages,
 )
+from xret.retriever.opening.transformer import remember_languages
 
 __all__ = ["export_encoder"]
 

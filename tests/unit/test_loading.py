@@ -9,7 +9,7 @@ from tiny_models import tiny_dpr_xm
 
 from xret.errors import ConfigError, ModelError
 from xret.retriever.encoder import EncoderOptions, load_encoder
-from xret.retriever.loading.loading import _once
+from xret.retriever.opening.transformer import _once
 
 
 def test_threads_that_ask_at_once_wait_for_one_load() -> None:

@@ -84,7 +84,7 @@ def pull_model(
 def check_model(model: FolderArgument, as_json: AsJson = False) -> None:
     """Load a model and encode a text in each of its languages, each through its own adapter."""
     from xret.retriever.encoder import load_encoder
-    from xret.retriever.loading.check import check_encoder
+    from xret.retriever.opening.check import check_encoder
 
     encoder = load_encoder(model)
     checked = list(check_encoder(encoder))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from xret.retriever.encoder import EncoderOptions
 from xret.retriever.encoders.transformer import TransformerEncoder
-from xret.retriever.loading.loading import load_transformer
+from xret.retriever.opening.transformer import load_transformer
 
 __all__ = ["LateInteractionEncoder"]
 
