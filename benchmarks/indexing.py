@@ -25,7 +25,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")
     os.environ.setdefault(variable, "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-from xret.eval.corpora.registry import open_corpus  # noqa: E402
+from xret.retriever.corpora.registry import open_corpus  # noqa: E402
 from xret.retriever.encoder import ENCODERS, load_encoder  # noqa: E402
 from xret.retriever.searcher import Searcher  # noqa: E402
 from xret.types import Document  # noqa: E402

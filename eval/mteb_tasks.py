@@ -15,10 +15,10 @@ from typing import Any
 
 from xret.config import home
 from xret.errors import MissingLibraryError
-from xret.eval.corpora.collection import Corpus
-from xret.eval.corpora.pins import Pins
-from xret.eval.corpora.registry import find_collection, open_corpus
 from xret.eval.mteb_search import INSTALL, iso_language_script
+from xret.retriever.corpora.collection import Corpus
+from xret.retriever.corpora.pins import Pins
+from xret.retriever.corpora.registry import find_collection, open_corpus
 from xret.retriever.languages.codes import language_code
 
 try:

@@ -12,8 +12,8 @@ import numpy as np
 
 from xret.errors import CorpusError, LanguageError
 from xret.eval.alignment import ENGLISH
-from xret.eval.corpora.decompress import open_decompressed
-from xret.eval.corpora.registry import open_corpus
+from xret.retriever.corpora.decompress import open_decompressed
+from xret.retriever.corpora.registry import open_corpus
 from xret.retriever.languages.codes import language_code, language_name
 from xret.retriever.languages.identification import (
     identify_language,

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Protocol
 
 from xret.errors import CorpusError, LanguageError
-from xret.eval.corpora.local import LocalCorpus
-from xret.eval.corpora.records import kind_of
 from xret.eval.evaluation import Latency
 from xret.eval.trec import RunFile, ranked, table_lines
+from xret.retriever.corpora.local import LocalCorpus
+from xret.retriever.corpora.records import kind_of
 from xret.retriever.languages.codes import language_code
 from xret.retriever.searcher import Searcher
 from xret.types import UNDETERMINED, Hit, Mode, Query

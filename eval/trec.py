@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from xret.errors import CorpusError, RunError
-from xret.eval.corpora.decompress import open_decompressed
 from xret.eval.metadata import parse_metadata, read_side_file
+from xret.retriever.corpora.decompress import open_decompressed
 from xret.types import Hit, Run
 
 __all__ = [

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from encoders import HashingEncoder
 
-from xret.eval.corpora.registry import open_corpus
 from xret.retriever.build import IndexBuild
+from xret.retriever.corpora.registry import open_corpus
 from xret.retriever.encoder import load_encoder
 from xret.retriever.searcher import Searcher
 from xret.types import Document

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Literal
 
 from xret.errors import RunError
-from xret.eval.corpora.registry import CORPORA, find_collection
 from xret.eval.measures import measure_facts
 from xret.eval.reproduction.table import Published, PublishedTable, Row
+from xret.retriever.corpora.registry import CORPORA, find_collection
 from xret.retriever.models.registry import ENCODERS
 
 __all__ = ["Measured", "RowResult", "commands_of", "reproduce_row"]

@@ -15,7 +15,7 @@ from conftest import build
 from encoders import HashingEncoder
 
 from xret.cli.index import _Rejects
-from xret.eval.corpora.records import BadRecord
+from xret.retriever.corpora.records import BadRecord
 from xret.types import Document
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from command_line import Xret
 
-from xret.eval.corpora.registry import open_corpus
+from xret.retriever.corpora.registry import open_corpus
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
 
-from xret.eval.corpora.registry import open_corpus
+from xret.retriever.corpora.registry import open_corpus
 
 
 def write_pair(folder: Path, lang: str, words: str) -> None:

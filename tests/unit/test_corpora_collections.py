@@ -13,14 +13,14 @@ import pytest
 from hub_double import hub_of_datasets
 
 from xret.errors import CorpusError, UnknownCorpusError
-from xret.eval.corpora import download
-from xret.eval.corpora.catalogue import CatalogueFile, known_keys
-from xret.eval.corpora.collection import Choice, Collection, FetchedFile, Part, chosen_langs
-from xret.eval.corpora.download import UrlFile, digest
-from xret.eval.corpora.parts import CollectionCorpus
-from xret.eval.corpora.pins import Pins
-from xret.eval.corpora.records import BadRecord, Record
-from xret.eval.corpora.registry import CORPORA, find_collection, has_own_index, open_corpus
+from xret.retriever.corpora import download
+from xret.retriever.corpora.catalogue import CatalogueFile, known_keys
+from xret.retriever.corpora.collection import Choice, Collection, FetchedFile, Part, chosen_langs
+from xret.retriever.corpora.download import UrlFile, digest
+from xret.retriever.corpora.parts import CollectionCorpus
+from xret.retriever.corpora.pins import Pins
+from xret.retriever.corpora.records import BadRecord, Record
+from xret.retriever.corpora.registry import CORPORA, find_collection, has_own_index, open_corpus
 from xret.types import Document, Query
 
 
@@ -314,7 +314,7 @@ assert store.built()
 """
 IRDS_PROGRAM = """
 import json, sys
-from xret.eval.corpora.registry import open_corpus
+from xret.retriever.corpora.registry import open_corpus
 corpus = open_corpus(sys.argv[1], doc_langs=sys.argv[2:])
 docs = [(d.doc_id, d.title, d.text, d.lang) for d in corpus.documents(on_reject=print)]
 queries = [(q.query_id, q.text, q.lang) for q in corpus.queries()]
@@ -378,8 +378,8 @@ def test_mr_tydi_is_read_from_what_ir_datasets_unpacked(caches: Path) -> None:
 ARCHIVE_PROGRAM = """
 import json, sys
 from pathlib import Path
-from xret.eval.corpora import irds
-from xret.eval.corpora.collection import FetchedFile
+from xret.retriever.corpora import irds
+from xret.retriever.corpora.collection import FetchedFile
 dataset_id, url, md5, home = sys.argv[1:]
 dataset = irds.find_dataset(dataset_id)
 download, = irds._downloads([dataset.docs_handler()])
@@ -533,7 +533,7 @@ def github(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_xquad_r_answers_a_question_by_a_sentence_in_every_language(github: Path) -> None:
-    from xret.eval.corpora.xquad_r import COMMIT
+    from xret.retriever.corpora.xquad_r import COMMIT
 
     for lang, context in (("en", "One. Two is 2. Three."), ("de", "Eins. Zwei ist 2. Drei.")):
         breaks = [[0, context.index(". ") + 1], [context.index(". ") + 2, context.index("2.") + 2]]
@@ -559,7 +559,7 @@ def test_xquad_r_answers_a_question_by_a_sentence_in_every_language(github: Path
 def test_an_answer_at_the_border_of_two_sentences_is_in_the_second(
     github: Path, home: Path
 ) -> None:
-    from xret.eval.corpora.xquad_r import COMMIT
+    from xret.retriever.corpora.xquad_r import COMMIT
 
     qas = [{"id": "q", "question": "?", "answers": [{"text": "二", "answer_start": 2}]}]
     paragraph = {"context": "一。二。", "qas": qas, "sentence_breaks": [[0, 2], [2, 4]]}
@@ -574,7 +574,7 @@ def test_an_answer_at_the_border_of_two_sentences_is_in_the_second(
 
 
 def test_flores_and_tatoeba_pair_sentences_by_their_number(github: Path) -> None:
-    from xret.eval.corpora import parallel
+    from xret.retriever.corpora import parallel
 
     at = github / parallel.FLORES_FOLDER.removeprefix(f"{parallel.GITHUB}/")
     for lang, words in (("eng_Latn", "one two"), ("swh_Latn", "moja mbili")):

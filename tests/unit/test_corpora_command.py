@@ -9,7 +9,7 @@ import pytest
 from command_line import run_xret
 from hub_double import hub_of_datasets
 
-from xret.eval.corpora.registry import CORPORA
+from xret.retriever.corpora.registry import CORPORA
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ import pytest
 from hub_double import COMMIT, hub_of_datasets
 
 from xret.errors import CorpusError
-from xret.eval.corpora.collection import FetchedFile
-from xret.eval.corpora.parts import CollectionCorpus
-from xret.eval.corpora.pins import Pins
-from xret.eval.corpora.registry import find_collection, open_corpus
+from xret.retriever.corpora.collection import FetchedFile
+from xret.retriever.corpora.parts import CollectionCorpus
+from xret.retriever.corpora.pins import Pins
+from xret.retriever.corpora.registry import find_collection, open_corpus
 from xret.types import Document
 
 
@@ -237,7 +237,7 @@ def test_ciral_reads_topics_judgements_and_passages_of_two_repositories(
 def test_africlirmatrix_reads_documents_of_the_hub_and_topics_of_github(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from xret.eval.corpora import africlirmatrix
+    from xret.retriever.corpora import africlirmatrix
 
     docs, topics = tmp_path / "docs", tmp_path / "topics"
     for lang, name in (("ibo", "igbo"), ("yor", "yoruba")):
@@ -268,8 +268,8 @@ def test_africlirmatrix_reads_documents_of_the_hub_and_topics_of_github(
 
 
 def test_the_sums_of_africlirmatrix_are_those_of_the_published_files(shared: Path) -> None:
-    from xret.eval.corpora.africlirmatrix import MD5
-    from xret.eval.corpora.download import digest
+    from xret.retriever.corpora.africlirmatrix import MD5
+    from xret.retriever.corpora.download import digest
 
     folder = shared / "data/eval/topics-qrels/africlirmatrix"
     for lang, sums in MD5.items():

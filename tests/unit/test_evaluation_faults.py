@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from xret.errors import CorpusError, RunError
-from xret.eval.corpora.registry import open_corpus
 from xret.eval.measures import check_measures
 from xret.eval.trec import read_qrels, read_run_file
+from xret.retriever.corpora.registry import open_corpus
 
 
 def test_scores_that_differ_past_the_sixth_digit_are_not_tied(tmp_path: Path) -> None:

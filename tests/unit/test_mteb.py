@@ -13,9 +13,9 @@ from encoders import HashingEncoder
 from hub_double import COMMIT, hub_of_datasets
 
 from xret.errors import ConfigError, RunError
-from xret.eval.corpora.registry import find_collection, open_corpus
 from xret.eval.measures import measure_queries
 from xret.eval.mteb_search import IndexSearch, iso_language_script, subset_languages
+from xret.retriever.corpora.registry import find_collection, open_corpus
 from xret.retriever.searcher import Searcher
 from xret.types import Document, Embeddings, Query
 

@@ -14,9 +14,9 @@ import pytest
 import zstandard
 
 from xret.errors import CorpusError, UnknownCorpusError
-from xret.eval.corpora.local import LocalCorpus, read_queries
-from xret.eval.corpora.records import MAX_LINE_BYTES, BadRecord
-from xret.eval.corpora.registry import find_collection, open_corpus
+from xret.retriever.corpora.local import LocalCorpus, read_queries
+from xret.retriever.corpora.records import MAX_LINE_BYTES, BadRecord
+from xret.retriever.corpora.registry import find_collection, open_corpus
 from xret.types import Document
 
 SHAPES = {

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from xret.errors import ConfigError, RunError, UnknownCorpusError
-from xret.eval.corpora.registry import CORPORA, find_collection, open_corpus
 from xret.eval.measures import measure_facts
 from xret.eval.reproduction.comparison import commands_of, reproduce_row
 from xret.eval.reproduction.table import (
@@ -18,6 +17,7 @@ from xret.eval.reproduction.table import (
     find_table,
     read_table,
 )
+from xret.retriever.corpora.registry import CORPORA, find_collection, open_corpus
 from xret.retriever.encoder import ENCODERS
 from xret.retriever.languages.codes import language_code
 

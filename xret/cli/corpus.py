@@ -12,7 +12,7 @@ from xret.cli.output import message, print_json, print_table, show_progress
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from xret.eval.corpora.collection import Collection, FetchedFile
+    from xret.retriever.corpora.collection import Collection, FetchedFile
     from xret.types import Progress
 
 __all__ = ["app"]
@@ -42,7 +42,7 @@ def corpus() -> None:
 @app.command("list")
 def list_corpora(as_json: AsJson = False) -> None:
     """Name, languages, size, licence and source of every corpus."""
-    from xret.eval.corpora.registry import CORPORA, find_collection
+    from xret.retriever.corpora.registry import CORPORA, find_collection
 
     found = [find_collection(name) for name in CORPORA]
     if as_json:
@@ -61,7 +61,7 @@ def list_corpora(as_json: AsJson = False) -> None:
 @app.command("info")
 def info(name: NameArgument, as_json: AsJson = False) -> None:
     """Where a corpus comes from, how it is read, and what one must know to cite it."""
-    from xret.eval.corpora.registry import find_collection
+    from xret.retriever.corpora.registry import find_collection
 
     known = find_collection(name)
     if as_json:
@@ -91,9 +91,9 @@ def pull(
 ) -> None:
     """Fetch a corpus into the cache, checked; run it again to go on after a break."""
     from xret.errors import CorpusError
-    from xret.eval.corpora.irds import IrDatasetsCorpus
-    from xret.eval.corpora.parts import CollectionCorpus
-    from xret.eval.corpora.registry import open_corpus
+    from xret.retriever.corpora.irds import IrDatasetsCorpus
+    from xret.retriever.corpora.parts import CollectionCorpus
+    from xret.retriever.corpora.registry import open_corpus
 
     found = open_corpus(name, doc_langs=lang or (), query_langs=query_lang or (), split=split)
     if not isinstance(found, CollectionCorpus | IrDatasetsCorpus):
@@ -118,7 +118,7 @@ def pull(
 def _progress(
     steps: Iterator[Progress | FetchedFile], files: list[FetchedFile]
 ) -> Iterator[Progress]:
-    from xret.eval.corpora.collection import FetchedFile
+    from xret.retriever.corpora.collection import FetchedFile
 
     for step in steps:
         if isinstance(step, FetchedFile):

@@ -17,10 +17,10 @@ from xret.cli.systems import SystemNames, check_output, chosen_topics, open_syst
 from xret.types import Mode
 
 if TYPE_CHECKING:
-    from xret.eval.corpora.collection import Corpus
     from xret.eval.evaluation import Evaluation
     from xret.eval.runner import PairEvaluation
     from xret.eval.trec import Qrels
+    from xret.retriever.corpora.collection import Corpus
     from xret.types import Query
 
 __all__ = ["evaluate"]
@@ -177,7 +177,7 @@ def _source(
 ) -> Corpus | None:
     """The corpus, None where the topics and judgements are files of their own."""
     from xret.errors import ConfigError
-    from xret.eval.corpora.registry import open_corpus
+    from xret.retriever.corpora.registry import open_corpus
 
     if corpus is None or (topics is not None and qrels is not None):
         if doc_langs or split:

@@ -27,9 +27,9 @@ from xret.cli.options import (
 from xret.cli.output import message, print_json, print_table, show_progress
 
 if TYPE_CHECKING:
-    from xret.eval.corpora.collection import Corpus
-    from xret.eval.corpora.records import BadRecord
     from xret.retriever.build import IndexBuild
+    from xret.retriever.corpora.collection import Corpus
+    from xret.retriever.corpora.records import BadRecord
     from xret.retriever.encoder import EncoderOptions
 
 __all__ = ["build_index", "index"]
@@ -116,8 +116,8 @@ def build_index(
     source: the corpus where it is opened already, with the languages chosen.
     """
     from xret.errors import CorpusError
-    from xret.eval.corpora.registry import has_own_index, open_corpus
     from xret.retriever.build import IndexBuild
+    from xret.retriever.corpora.registry import has_own_index, open_corpus
     from xret.retriever.encoder import load_encoder
     from xret.retriever.languages.codes import language_code
 

@@ -67,7 +67,7 @@ def trim_model(
 
 def _documents(sources: Iterable[str], langs: Sequence[str], bad: set[str]) -> Iterator[Document]:
     """Every text of the files and corpora; places of records that cannot be read go to `bad`."""
-    from xret.eval.corpora.records import kind_of
+    from xret.retriever.corpora.records import kind_of
 
     for source in sources:
         path = Path(source)
@@ -81,7 +81,7 @@ def _documents(sources: Iterable[str], langs: Sequence[str], bad: set[str]) -> I
 
 def _corpus(source: str, langs: Sequence[str], bad: set[str]) -> Iterator[Document]:
     """A folder of files, or a collection by its name, in the languages served."""
-    from xret.eval.corpora.registry import has_own_index, open_corpus
+    from xret.retriever.corpora.registry import has_own_index, open_corpus
 
     chosen = langs if has_own_index(source) else ()
     corpus = open_corpus(source, doc_langs=chosen)
@@ -90,7 +90,7 @@ def _corpus(source: str, langs: Sequence[str], bad: set[str]) -> Iterator[Docume
 
 def _lines(path: Path) -> Iterator[Document]:
     from xret.errors import CorpusError
-    from xret.eval.corpora.decompress import open_decompressed
+    from xret.retriever.corpora.decompress import open_decompressed
     from xret.types import UNDETERMINED, Document
 
     with open_decompressed(path) as file:
@@ -107,7 +107,7 @@ def _lines(path: Path) -> Iterator[Document]:
 
 def _records(path: Path, bad: set[str]) -> Iterator[Document]:
     """Records with a text; ids, which an index would need, may be missing."""
-    from xret.eval.corpora.records import TEXT_FIELDS, BadRecord, read_records
+    from xret.retriever.corpora.records import TEXT_FIELDS, BadRecord, read_records
     from xret.retriever.languages.codes import language_code
     from xret.types import UNDETERMINED, Document
 

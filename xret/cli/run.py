@@ -69,9 +69,9 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Answer every query and write the six columns that trec_eval reads."""
-    from xret.eval.corpora.registry import open_corpus
     from xret.eval.metadata import to_yaml, write_side_file
     from xret.eval.trec import write_run
+    from xret.retriever.corpora.registry import open_corpus
     from xret.retriever.languages.codes import language_code
     from xret.types import Run
 

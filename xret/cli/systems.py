@@ -13,9 +13,9 @@ from xret.cli.options import encoder_name
 from xret.cli.output import message
 
 if TYPE_CHECKING:
-    from xret.eval.corpora.collection import Corpus
     from xret.eval.rankings import IndexRankings, Rankings, RunRankings
     from xret.eval.trec import Qrels
+    from xret.retriever.corpora.collection import Corpus
     from xret.retriever.searcher import Searcher
     from xret.types import Mode, Query
 
@@ -47,7 +47,7 @@ def check_output(path: Path) -> None:
 def chosen_topics(topics: Path, langs: Sequence[str]) -> list[Query]:
     """The queries of a file in these languages; topics that name none are in the only one."""
     from xret.errors import CorpusError
-    from xret.eval.corpora.topics import read_queries
+    from xret.retriever.corpora.topics import read_queries
     from xret.retriever.languages.codes import language_code
 
     codes = [language_code(code.strip()) for given in langs for code in given.split(",")]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from xret.eval.corpora.collection import Collection
-from xret.eval.corpora.irds_parts import irds_parts
+from xret.retriever.corpora.collection import Collection
+from xret.retriever.corpora.irds_parts import irds_parts
 
 __all__ = ["COLLECTION"]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Protocol
 
 from xret.errors import CorpusError, LanguageError
-from xret.eval.corpora.records import BadRecord, Record
 from xret.eval.trec import Qrels
+from xret.retriever.corpora.records import BadRecord, Record
 from xret.retriever.languages.codes import language_code
 from xret.types import Document, Progress, Query
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from xret.eval.corpora.collection import Choice, Collection, Part
-from xret.eval.corpora.hub import HubFiles
-from xret.eval.corpora.topics import read_queries
 from xret.eval.trec import read_qrels
+from xret.retriever.corpora.collection import Choice, Collection, Part
+from xret.retriever.corpora.hub import HubFiles
+from xret.retriever.corpora.topics import read_queries
 
 __all__ = ["COLLECTION"]
 

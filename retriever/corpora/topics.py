@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from xret.errors import CorpusError, LanguageError
-from xret.eval.corpora.decompress import open_decompressed
-from xret.eval.corpora.records import BadRecord, Record, kind_of, read_records
-from xret.eval.corpora.shapes import query_of
+from xret.retriever.corpora.decompress import open_decompressed
+from xret.retriever.corpora.records import BadRecord, Record, kind_of, read_records
+from xret.retriever.corpora.shapes import query_of
 from xret.retriever.languages.codes import language_code
 from xret.types import Query
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from xret.errors import CorpusError, MissingLibraryError
-from xret.eval.corpora.collection import FetchedFile
-from xret.eval.corpora.download import UrlFile
+from xret.retriever.corpora.collection import FetchedFile
+from xret.retriever.corpora.download import UrlFile
 from xret.types import Progress
 
 __all__ = ["CatalogueFile", "ir_datasets_home", "ir_datasets_library", "known_keys"]

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from xret.errors import CorpusError
-from xret.eval.corpora.collection import Choice, Part
-from xret.eval.corpora.columns import qrels_of
-from xret.eval.corpora.hub import HubConfig
-from xret.eval.corpora.records import BadRecord
-from xret.eval.corpora.shapes import query_of
+from xret.retriever.corpora.collection import Choice, Part
+from xret.retriever.corpora.columns import qrels_of
+from xret.retriever.corpora.hub import HubConfig
+from xret.retriever.corpora.records import BadRecord
+from xret.retriever.corpora.shapes import query_of
 from xret.types import Query
 
 __all__ = ["mteb_parts"]

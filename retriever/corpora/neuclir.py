@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from xret.errors import CorpusError
-from xret.eval.corpora.catalogue import CatalogueFile
-from xret.eval.corpora.collection import Choice, Collection, Part
-from xret.eval.corpora.decompress import open_decompressed
-from xret.eval.corpora.irds import IrDatasetsCorpus, find_dataset
-from xret.eval.corpora.mteb_layout import mteb_parts
-from xret.eval.corpora.records import read_records
-from xret.eval.corpora.topics import Wording, read_queries
 from xret.eval.trec import Qrels
+from xret.retriever.corpora.catalogue import CatalogueFile
+from xret.retriever.corpora.collection import Choice, Collection, Part
+from xret.retriever.corpora.decompress import open_decompressed
+from xret.retriever.corpora.irds import IrDatasetsCorpus, find_dataset
+from xret.retriever.corpora.mteb_layout import mteb_parts
+from xret.retriever.corpora.records import read_records
+from xret.retriever.corpora.topics import Wording, read_queries
 
 __all__ = ["NEUCLIR_2022", "NEUCLIR_2022_HARD", "NEUCLIR_2023", "NEUCLIR_2023_HARD"]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from xret.errors import CorpusError
-from xret.eval.corpora.catalogue import CatalogueFile, known_keys
-from xret.eval.corpora.collection import Choice, Collection, Part
-from xret.eval.corpora.mteb_layout import mteb_parts
-from xret.eval.corpora.records import BadRecord, Record, read_records
-from xret.eval.corpora.topics import read_queries
 from xret.eval.trec import read_qrels
+from xret.retriever.corpora.catalogue import CatalogueFile, known_keys
+from xret.retriever.corpora.collection import Choice, Collection, Part
+from xret.retriever.corpora.mteb_layout import mteb_parts
+from xret.retriever.corpora.records import BadRecord, Record, read_records
+from xret.retriever.corpora.topics import read_queries
 
 __all__ = ["COLLECTION", "HARD"]
 

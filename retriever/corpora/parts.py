@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from xret.errors import CorpusError
-from xret.eval.corpora.collection import Choice, Collection, FetchedFile, Part
-from xret.eval.corpora.records import BadRecord
-from xret.eval.corpora.shapes import document_of
 from xret.eval.trec import Qrels
+from xret.retriever.corpora.collection import Choice, Collection, FetchedFile, Part
+from xret.retriever.corpora.records import BadRecord
+from xret.retriever.corpora.shapes import document_of
 from xret.types import Document, Progress, Query
 
 __all__ = ["CollectionCorpus", "judged_queries"]

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xret.errors import CorpusError
-from xret.eval.corpora.collection import FetchedFile
-from xret.eval.corpora.pins import Pins
+from xret.retriever.corpora.collection import FetchedFile
+from xret.retriever.corpora.pins import Pins
 from xret.types import Progress
 
 __all__ = ["UrlFile", "digest", "is_offline", "refuse_offline"]

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from xret.errors import LanguageError
-from xret.eval.corpora.records import ID_FIELDS, TEXT_FIELDS, BadRecord, Record
+from xret.retriever.corpora.records import ID_FIELDS, TEXT_FIELDS, BadRecord, Record
 from xret.retriever.languages.codes import language_code
 from xret.types import UNDETERMINED, Document, Query
 

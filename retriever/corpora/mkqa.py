@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from xret.eval.corpora.collection import Collection
-from xret.eval.corpora.mteb_layout import mteb_parts
+from xret.retriever.corpora.collection import Collection
+from xret.retriever.corpora.mteb_layout import mteb_parts
 
 __all__ = ["COLLECTION"]
 

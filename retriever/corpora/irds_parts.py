@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from xret.errors import CorpusError
-from xret.eval.corpora.collection import Choice, FetchedFile, Part
-from xret.eval.corpora.irds import IrDatasetsCorpus, find_dataset
-from xret.eval.corpora.records import Record
 from xret.eval.trec import Qrels
+from xret.retriever.corpora.collection import Choice, FetchedFile, Part
+from xret.retriever.corpora.irds import IrDatasetsCorpus, find_dataset
+from xret.retriever.corpora.records import Record
 from xret.types import Progress, Query
 
 __all__ = ["irds_parts"]

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from xret.errors import CorpusError, MissingLibraryError, UnknownCorpusError
-from xret.eval.corpora.collection import Choice, Collection, Corpus
-from xret.eval.corpora.local import LocalCorpus
-from xret.eval.corpora.pairs import PairsCorpus, is_pairs
-from xret.eval.corpora.parts import CollectionCorpus
+from xret.retriever.corpora.collection import Choice, Collection, Corpus
+from xret.retriever.corpora.local import LocalCorpus
+from xret.retriever.corpora.pairs import PairsCorpus, is_pairs
+from xret.retriever.corpora.parts import CollectionCorpus
 
 __all__ = ["CORPORA", "find_collection", "has_own_index", "open_corpus"]
 
@@ -43,7 +43,9 @@ def find_collection(name: str) -> Collection:
     if name not in CORPORA:
         raise _unknown(name)
     module, _, attribute = CORPORA[name].partition(":")
-    found: Collection = getattr(importlib.import_module(f"xret.eval.corpora.{module}"), attribute)
+    found: Collection = getattr(
+        importlib.import_module(f"xret.retriever.corpora.{module}"), attribute
+    )
     return found
 
 
@@ -130,7 +132,7 @@ def _opened(
 
 
 def _of_ir_datasets(corpus: str) -> Corpus | None:
-    from xret.eval.corpora.irds import IrDatasetsCorpus, find_dataset
+    from xret.retriever.corpora.irds import IrDatasetsCorpus, find_dataset
 
     try:
         dataset = find_dataset(corpus)

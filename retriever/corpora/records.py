@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from xret.errors import CorpusError
-from xret.eval.corpora.decompress import library, open_decompressed, uncompressed_name
+from xret.retriever.corpora.decompress import library, open_decompressed, uncompressed_name
 
 __all__ = ["ID_FIELDS", "TEXT_FIELDS", "BadRecord", "Record", "kind_of", "read_records"]
 

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from xret.errors import CorpusError
-from xret.eval.corpora.collection import FetchedFile
-from xret.eval.corpora.download import digest, is_offline, refuse_offline
-from xret.eval.corpora.pins import Pins
-from xret.eval.corpora.records import BadRecord, Record, kind_of, read_records
+from xret.retriever.corpora.collection import FetchedFile
+from xret.retriever.corpora.download import digest, is_offline, refuse_offline
+from xret.retriever.corpora.pins import Pins
+from xret.retriever.corpora.records import BadRecord, Record, kind_of, read_records
 from xret.types import Progress
 
 __all__ = ["HubConfig", "HubFiles"]

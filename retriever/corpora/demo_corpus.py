@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from xret.eval.corpora.collection import Collection
+from xret.retriever.corpora.collection import Collection
 
 __all__ = ["COLLECTION"]
 
