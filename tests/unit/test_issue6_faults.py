@@ -19,7 +19,6 @@ from tiny_word_models import tiny_word_model
 
 from xret.cli import main
 from xret.errors import ConfigError, LanguageError, ModelError, TrainingError
-from xret.retriever.loading.trim import ModelTrim
 from xret.retriever.models.fingerprints import fingerprint
 from xret.retriever.models.module_card import ModuleCard
 from xret.retriever.modules.composing import apply_masks
@@ -32,6 +31,7 @@ from xret.retriever.training.recipes.recipe import run_recipe
 from xret.retriever.training.recipes.records import Example
 from xret.retriever.training.recipes.settings import Recipe
 from xret.retriever.training.trainer import designed_error
+from xret.retriever.trim.trim import ModelTrim
 from xret.retriever.xmod.installed import copy_model
 
 

@@ -36,17 +36,17 @@ from transformers import BertConfig, BertModel
 from xret.errors import ConfigError, CorpusError, LanguageError, ModelError, UnknownModelError
 from xret.retriever.encoder import EncoderOptions, load_encoder
 from xret.retriever.encoders.static import StaticConfig, StaticEncoder
-from xret.retriever.loading import trimmed_folder
-from xret.retriever.loading.piece_choice import PieceChoice
-from xret.retriever.loading.served_texts import ServedTexts
-from xret.retriever.loading.trim import ModelTrim
-from xret.retriever.loading.trim_report import TrimReport
-from xret.retriever.loading.trimmed_settings import Change
-from xret.retriever.loading.vocabulary import Vocabulary
 from xret.retriever.models.compact import compacted, restored
 from xret.retriever.models.hub import model_folder
 from xret.retriever.models.registry import ENCODERS
 from xret.retriever.modules.transforms import StaticTransforms
+from xret.retriever.trim import folder as trimmed_folder
+from xret.retriever.trim.piece_choice import PieceChoice
+from xret.retriever.trim.report import TrimReport
+from xret.retriever.trim.served_texts import ServedTexts
+from xret.retriever.trim.settings import Change
+from xret.retriever.trim.trim import ModelTrim
+from xret.retriever.trim.vocabulary import Vocabulary
 from xret.types import Document, Query
 
 LAYOUTS = (tiny_bi_encoder, tiny_static, tiny_late, tiny_pylate, tiny_stanford, tiny_dpr_xm,

@@ -129,7 +129,7 @@ def _languages(folder: Path) -> list[dict[str, Any]]:
     """As JSON has them. Raises ModelError for a model without any modules by language."""
     from xret.errors import ModelError
     from xret.retriever.languages.codes import language_name
-    from xret.retriever.loading.language_modules import InstalledLanguages
+    from xret.retriever.trim.language_modules import InstalledLanguages
     from xret.retriever.xmod.installed import adapters_of
 
     installed = InstalledLanguages.of(folder)

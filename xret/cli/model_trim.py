@@ -13,7 +13,7 @@ from xret.cli.options import AsJson
 from xret.cli.output import message, print_json, print_table, show_progress
 
 if TYPE_CHECKING:
-    from xret.retriever.loading.trim_report import TrimReport
+    from xret.retriever.trim.report import TrimReport
     from xret.types import Document
 
 __all__ = ["trim_model"]
@@ -49,7 +49,7 @@ def trim_model(
     if min_count > 1 and not text:
         raise ConfigError("--min-count counts the pieces of texts; give --text as well")
     langs = [language_code(spelling) for spelling in lang]
-    from xret.retriever.loading.trim import ModelTrim  # heavy: after the words are checked
+    from xret.retriever.trim.trim import ModelTrim  # heavy: after the words are checked
 
     bad: set[str] = set()
     texts = (lambda: _documents(text, langs, bad)) if text else None

@@ -11,12 +11,12 @@ from safetensors.numpy import load_file
 
 from xret.errors import LanguageError
 from xret.retriever.languages.codes import language_code
-from xret.retriever.loading.trimmed_folder import FileBytes
 from xret.retriever.models.fingerprints import LANGUAGE_MODULES
 from xret.retriever.models.layout import read_json
 from xret.retriever.modules.lora import BINDING_FILE, bind_adapter
 from xret.retriever.modules.lora import CONFIG_FILE as LORA_CONFIG
 from xret.retriever.modules.transforms import CONFIG_FILE, WEIGHTS_FILE, StaticTransforms
+from xret.retriever.trim.folder import FileBytes
 from xret.retriever.xmod.xmod import adapter_name
 
 __all__ = ["InstalledLanguages", "write_modules"]

@@ -9,9 +9,9 @@ import numpy as np
 
 from xret.errors import CorpusError, ModelError
 from xret.retriever.languages.codes import autonym, language_name
-from xret.retriever.loading.served_texts import Sample, ServedTexts, whole_text
-from xret.retriever.loading.trim_report import HeldOut
-from xret.retriever.loading.vocabulary import Vocabulary
+from xret.retriever.trim.report import HeldOut
+from xret.retriever.trim.served_texts import Sample, ServedTexts, whole_text
+from xret.retriever.trim.vocabulary import Vocabulary
 from xret.types import Document, IntArray, Progress
 
 __all__ = ["PieceChoice"]

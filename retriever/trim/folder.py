@@ -19,9 +19,9 @@ from torch import Tensor
 
 from xret.errors import ModelError
 from xret.index.storage.files import sync_folder
-from xret.retriever.loading.trimmed_settings import REWRITTEN, TOKENIZER, Change, is_kept
 from xret.retriever.models.fingerprints import LANGUAGE_MODULES, WEIGHTS
 from xret.retriever.models.layout import read_json
+from xret.retriever.trim.settings import REWRITTEN, TOKENIZER, Change, is_kept
 
 __all__ = ["FileBytes", "left_out", "model_entries", "sync_files", "table_rows",
            "write_file"]  # fmt: skip

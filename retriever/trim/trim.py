@@ -23,12 +23,8 @@ from xret.retriever.encoders.sentence_model import SentenceModel
 from xret.retriever.encoders.transformer import TransformerEncoder
 from xret.retriever.encoders.wordpieces import split_words
 from xret.retriever.languages.codes import language_code
-from xret.retriever.loading.language_modules import InstalledLanguages, write_modules
-from xret.retriever.loading.named_texts import named_rows, named_texts
-from xret.retriever.loading.piece_choice import PieceChoice
-from xret.retriever.loading.served_texts import ServedTexts, whole_text
-from xret.retriever.loading.trim_report import CARD, TrimReport, write_card
-from xret.retriever.loading.trimmed_folder import (
+from xret.retriever.models.layout import check_loadable, model_kind
+from xret.retriever.trim.folder import (
     FileBytes,
     left_out,
     model_entries,
@@ -36,9 +32,13 @@ from xret.retriever.loading.trimmed_folder import (
     table_rows,
     write_file,
 )
-from xret.retriever.loading.trimmed_settings import TOKENIZER, Change
-from xret.retriever.loading.vocabulary import Vocabulary, written_scripts
-from xret.retriever.models.layout import check_loadable, model_kind
+from xret.retriever.trim.language_modules import InstalledLanguages, write_modules
+from xret.retriever.trim.named_texts import named_rows, named_texts
+from xret.retriever.trim.piece_choice import PieceChoice
+from xret.retriever.trim.report import CARD, TrimReport, write_card
+from xret.retriever.trim.served_texts import ServedTexts, whole_text
+from xret.retriever.trim.settings import TOKENIZER, Change
+from xret.retriever.trim.vocabulary import Vocabulary, written_scripts
 from xret.retriever.xmod.xmod_folder import CARDS
 from xret.types import UNDETERMINED, Document, Progress, Query
 

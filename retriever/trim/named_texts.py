@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from xret.retriever.loading.trimmed_folder import model_entries
 from xret.retriever.models.layout import is_stanford, read_json
+from xret.retriever.trim.folder import model_entries
 
 __all__ = ["named_rows", "named_texts"]
 

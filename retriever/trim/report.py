@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from xret.retriever.loading.trimmed_folder import FileBytes
+from xret.retriever.trim.folder import FileBytes
 
 __all__ = ["HeldOut", "TrimReport", "write_card"]
 
