@@ -175,7 +175,7 @@ def precisions(folder: Path, texts: Sequence[str], runs: int) -> None:
 
 
 def single_queries(folder: Path, texts: Sequence[str], runs: int) -> None:
-    from xret.retriever.onnx.encoder_export import export_encoder
+    from xret.retriever.export.encoder import export_encoder
 
     ways: dict[str, Callable[[], object]] = {}
     encoders: dict[str, Any] = {"torch fp32": load_encoder(str(folder))}

@@ -114,7 +114,7 @@ def export_model(
 
     folder = model_location(model)
     adapters = [language_code(code) for code in lang] if lang else None
-    from xret.retriever.onnx.encoder_export import (
+    from xret.retriever.export.encoder import (
         export_encoder,  # heavy: after the words are checked
     )
 

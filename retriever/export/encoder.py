@@ -19,9 +19,7 @@ from xret.retriever.encoder import EncoderOptions
 from xret.retriever.encoders.onnx_model import ExportedEncoder
 from xret.retriever.encoders.onnx_session import OnnxCard
 from xret.retriever.encoders.sentence_model import SentenceModel
-from xret.retriever.models.fingerprints import fingerprint
-from xret.retriever.models.layout import model_kind
-from xret.retriever.onnx.export import (
+from xret.retriever.export.export import (
     GraphReport,
     PooledGraph,
     TokenGraph,
@@ -29,6 +27,8 @@ from xret.retriever.onnx.export import (
     export_graph,
     export_languages,
 )
+from xret.retriever.models.fingerprints import fingerprint
+from xret.retriever.models.layout import model_kind
 from xret.retriever.opening.transformer import remember_languages
 
 __all__ = ["export_encoder"]

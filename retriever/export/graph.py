@@ -34,7 +34,7 @@ from xret.retriever.encoders.onnx_session import (
     file_hash,
     graph_hash,
 )
-from xret.retriever.onnx.quantisation import onnx_library, quantise_graph
+from xret.retriever.export.quantisation import onnx_library, quantise_graph
 from xret.retriever.xmod.xmod import adapter_spelling, prepare_xmod
 from xret.retriever.xmod.xmod_checkpoint import assemble_xmod
 from xret.types import FloatArray, IntArray
