@@ -14,7 +14,7 @@ from typing import Any
 from tiny_models import TEXTS, randomise, tiny_tokenizer
 from transformers import BertConfig, BertForSequenceClassification
 
-from xret.retriever.training.ranking_rows import RankingRow
+from xret.retriever.training.modules.rows import RankingRow
 
 __all__ = ["WORDS", "drain", "marked_rows", "tiny_bert_config", "tiny_cross_encoder", "write_rows"]
 

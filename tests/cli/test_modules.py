@@ -15,7 +15,7 @@ from xret.cli import main, modules
 from xret.cli.commands import app
 from xret.retriever.modules.ranking import RankingAdapter
 from xret.retriever.modules.sparse import SparseMask
-from xret.retriever.training.module_base import base_fingerprint, open_base
+from xret.retriever.training.modules.base import base_fingerprint, open_base
 
 
 @dataclass

@@ -23,14 +23,14 @@ from xret.retriever.models.fingerprints import fingerprint
 from xret.retriever.models.module_card import ModuleCard
 from xret.retriever.modules.composing import apply_masks
 from xret.retriever.modules.sparse import SparseChange, SparseMask
-from xret.retriever.training.fitting import FitSettings
+from xret.retriever.training.common.fitting import FitSettings
+from xret.retriever.training.common.trainer import designed_error
 from xret.retriever.training.language.add import chosen_relative
-from xret.retriever.training.module_learning import ModuleLearning, learn_module
+from xret.retriever.training.modules.learning import ModuleLearning, learn_module
 from xret.retriever.training.recipes.drawing import with_negatives
 from xret.retriever.training.recipes.recipe import run_recipe
 from xret.retriever.training.recipes.records import Example
 from xret.retriever.training.recipes.settings import Recipe
-from xret.retriever.training.trainer import designed_error
 from xret.retriever.trim.trim import ModelTrim
 from xret.retriever.xmod.installed import copy_model
 

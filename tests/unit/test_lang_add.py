@@ -21,8 +21,8 @@ from transformers.models.xmod.modeling_xmod import XmodLMHead
 
 from xret.errors import CorpusError, LanguageError, ModelError, TrainingError, XretError
 from xret.retriever.encoder import load_encoder
-from xret.retriever.training import checkpoint
-from xret.retriever.training.checkpoint import WorkFolder
+from xret.retriever.training.common import checkpoint
+from xret.retriever.training.common.checkpoint import WorkFolder
 from xret.retriever.training.language import course
 from xret.retriever.training.language.adapted import AdaptedModel, Packed
 from xret.retriever.training.language.add import AddedLanguage, Destination, add_language

@@ -19,15 +19,15 @@ from xret.retriever.encoders.static import StaticEncoder
 from xret.retriever.encoders.word_pooling import WordPooling
 from xret.retriever.encoders.wordpieces import RUN_PREFIX, WordPieces
 from xret.retriever.models.registry import PRETRAINED
+from xret.retriever.training.common.parallel import PairReader
 from xret.retriever.training.modular.examples import ExampleDrawer, ExampleShares
 from xret.retriever.training.modular.losses import OnePassLoss
 from xret.retriever.training.modular.modular import train_modular
 from xret.retriever.training.modular.settings import ModularTraining
 from xret.retriever.training.modular.start import ModularShape, write_start
 from xret.retriever.training.modular.wordpiece import SPECIAL, portable_tokenizer
-from xret.retriever.training.parallel import PairReader
-from xret.retriever.training.settings import StaticTraining
-from xret.retriever.training.static import train_static
+from xret.retriever.training.static.settings import StaticTraining
+from xret.retriever.training.static.static import train_static
 from xret.types import Document, Query
 
 SUBJECTS = {"the cat": ("die katze", "le chat"), "a dog": ("ein hund", "un chien"),

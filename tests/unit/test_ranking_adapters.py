@@ -27,10 +27,14 @@ from xret.retriever.models.module_card import ModuleCard
 from xret.retriever.modules.named_weights import named_weights, transformer_layers
 from xret.retriever.modules.ranking import RankingAdapter
 from xret.retriever.modules.sparse import SparseChange, SparseMask
-from xret.retriever.training.fitting import FitSettings
-from xret.retriever.training.module_base import freeze_languages, is_cross_encoder, open_base
-from xret.retriever.training.ranking import learn_ranking_adapter, ranking_accuracy, split_rows
-from xret.retriever.training.ranking_rows import RankingRow, read_ranking_rows, with_negatives
+from xret.retriever.training.common.fitting import FitSettings
+from xret.retriever.training.modules.base import freeze_languages, is_cross_encoder, open_base
+from xret.retriever.training.modules.ranking import (
+    learn_ranking_adapter,
+    ranking_accuracy,
+    split_rows,
+)
+from xret.retriever.training.modules.rows import RankingRow, read_ranking_rows, with_negatives
 from xret.retriever.xmod.xmod import prepare_xmod
 
 CARD = ModuleCard("ranking", "base", task="ranking")

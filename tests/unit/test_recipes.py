@@ -28,7 +28,7 @@ from xret.errors import (
 )
 from xret.retriever.encoder import load_encoder
 from xret.retriever.models.quiet import quiet_libraries
-from xret.retriever.training import trainer as trainers
+from xret.retriever.training.common import trainer as trainers
 from xret.retriever.training.recipes import recipe as recipes
 from xret.retriever.training.recipes.development import DevelopmentSet
 from xret.retriever.training.recipes.drawing import Draw, with_negatives

@@ -25,11 +25,11 @@ from xret.retriever.modules.folding import fold_masks
 from xret.retriever.modules.language_masks import SparseLanguageMasks
 from xret.retriever.modules.named_weights import named_weights
 from xret.retriever.modules.sparse import SparseChange, SparseMask
-from xret.retriever.training.fitting import FitSettings
-from xret.retriever.training.masked_text import learn_language_mask
-from xret.retriever.training.module_base import open_base
-from xret.retriever.training.ranking import learn_ranking_mask, ranking_accuracy
-from xret.retriever.training.sparse import learn_sparse_mask
+from xret.retriever.training.common.fitting import FitSettings
+from xret.retriever.training.modules.base import open_base
+from xret.retriever.training.modules.masked_text import learn_language_mask
+from xret.retriever.training.modules.ranking import learn_ranking_mask, ranking_accuracy
+from xret.retriever.training.modules.sparse import learn_sparse_mask
 from xret.types import Progress
 
 SHAPES = {"encoder.weight": (3, 4), "head.bias": (5,)}

@@ -16,15 +16,15 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 from xret.errors import CorpusError, ModelError, TrainingError
 from xret.retriever.encoders.static import StaticEncoder
-from xret.retriever.training.checkpoint import WorkFolder
-from xret.retriever.training.held_out import HeldOut
-from xret.retriever.training.losses import maxsim_scores
-from xret.retriever.training.parallel import PairReader
-from xret.retriever.training.pieces import WORD_START, Pieces
-from xret.retriever.training.quantize import principal_axes, quantize
-from xret.retriever.training.settings import StaticTraining
-from xret.retriever.training.static import train_static
-from xret.retriever.training.student import Student
+from xret.retriever.training.common.checkpoint import WorkFolder
+from xret.retriever.training.common.held_out import HeldOut
+from xret.retriever.training.common.losses import maxsim_scores
+from xret.retriever.training.common.parallel import PairReader
+from xret.retriever.training.static.pieces import WORD_START, Pieces
+from xret.retriever.training.static.quantize import principal_axes, quantize
+from xret.retriever.training.static.settings import StaticTraining
+from xret.retriever.training.static.static import train_static
+from xret.retriever.training.static.student import Student
 from xret.types import Document, Query
 
 SUBJECTS = {"the cat": "die katze", "a dog": "ein hund", "my mother": "meine mutter",

@@ -22,8 +22,8 @@ from transformers import TrainerCallback
 
 from xret.errors import TrainingError
 from xret.retriever.models.quiet import quiet_libraries
-from xret.retriever.training import trainer as module
-from xret.retriever.training.trainer import (
+from xret.retriever.training.common import trainer as module
+from xret.retriever.training.common.trainer import (
     BiEncoderTrainer,
     LanguageCollator,
     in_order,

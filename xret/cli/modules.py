@@ -73,8 +73,8 @@ def learn(
 
     kept = _kept(keep)
     try:
-        from xret.retriever.training.fitting import FitSettings
-        from xret.retriever.training.module_learning import ModuleLearning, learn_module
+        from xret.retriever.training.common.fitting import FitSettings
+        from xret.retriever.training.modules.learning import ModuleLearning, learn_module
     except ModuleNotFoundError as error:
         raise MissingLibraryError(
             f"learning a module needs {error.name}; install it with: pip install 'xret[train]'"

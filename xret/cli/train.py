@@ -38,8 +38,8 @@ def train_static(
     from xret.errors import MissingLibraryError
 
     try:
-        from xret.retriever.training.settings import StaticTraining
-        from xret.retriever.training.static import train_static as run
+        from xret.retriever.training.static.settings import StaticTraining
+        from xret.retriever.training.static.static import train_static as run
     except ModuleNotFoundError as error:
         raise MissingLibraryError(
             f"training needs {error.name}; install it with: pip install torch transformers"

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from xret.retriever.training.common.losses import maxsim_scores, ranking
 from xret.retriever.training.language.adapted import ENGLISH, AdaptedModel, Packed, Task
 from xret.retriever.training.language.text import PASSAGE_LINES, Pair
-from xret.retriever.training.losses import maxsim_scores, ranking
 from xret.types import Progress
 
 __all__ = ["Alignment", "EnglishSide"]

@@ -15,7 +15,7 @@ import xxhash
 from torch import Tensor
 
 from xret.errors import TrainingError
-from xret.retriever.training.checkpoint import WorkFolder
+from xret.retriever.training.common.checkpoint import WorkFolder
 from xret.retriever.training.language.adapted import NONE, AdaptedModel
 from xret.retriever.training.language.alignment import MOST_PAIRS, Alignment
 from xret.retriever.training.language.learning import Learning, LearningSettings

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from xret.errors import TrainingError
-from xret.retriever.training.checkpoint import WorkFolder
+from xret.retriever.training.common.checkpoint import WorkFolder
 from xret.types import Progress
 
 __all__ = ["Learning", "LearningSettings"]

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from xret.retriever.encoders.wordpieces import IS_UNSPACED
-from xret.retriever.training.batches import PairSampler
-from xret.retriever.training.framing import OPENINGS
-from xret.retriever.training.parallel import ParallelText, source_weight
-from xret.retriever.training.settings import StaticTraining
+from xret.retriever.training.common.parallel import ParallelText, source_weight
+from xret.retriever.training.static.batches import PairSampler
+from xret.retriever.training.static.framing import OPENINGS
+from xret.retriever.training.static.settings import StaticTraining
 from xret.types import IntArray
 
 __all__ = ["Example", "ExampleDrawer", "ExampleShares"]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from xret.retriever.training.losses import maxsim_scores, ranking
+from xret.retriever.training.common.losses import maxsim_scores, ranking
 
 __all__ = ["OnePassLoss"]
 

@@ -26,21 +26,21 @@ from xret.retriever.encoders.word_model import load_word_model
 from xret.retriever.languages.codes import language_code
 from xret.retriever.models.compact import compacted
 from xret.retriever.models.quiet import quiet_libraries
-from xret.retriever.training.checkpoint import WorkFolder
-from xret.retriever.training.held_out import HeldOut
-from xret.retriever.training.modular.card import machine, modular_card
-from xret.retriever.training.modular.examples import ExampleDrawer
-from xret.retriever.training.modular.losses import OnePassLoss
-from xret.retriever.training.modular.settings import ModularTraining
-from xret.retriever.training.modular.start import write_start
-from xret.retriever.training.parallel import PairReader, ParallelText
-from xret.retriever.training.trainer import (
+from xret.retriever.training.common.checkpoint import WorkFolder
+from xret.retriever.training.common.held_out import HeldOut
+from xret.retriever.training.common.parallel import PairReader, ParallelText
+from xret.retriever.training.common.trainer import (
     LanguageCollator,
     LateInteractionTrainer,
     designed_error,
     in_order,
     run_trainer,
 )
+from xret.retriever.training.modular.card import machine, modular_card
+from xret.retriever.training.modular.examples import ExampleDrawer
+from xret.retriever.training.modular.losses import OnePassLoss
+from xret.retriever.training.modular.settings import ModularTraining
+from xret.retriever.training.modular.start import write_start
 from xret.retriever.xmod.xmod import prepare_xmod
 from xret.types import Progress
 

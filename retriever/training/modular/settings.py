@@ -12,7 +12,7 @@ from xret.errors import LanguageError
 from xret.retriever.languages.codes import language_code
 from xret.retriever.training.modular.examples import ExampleShares
 from xret.retriever.training.modular.start import ModularShape
-from xret.retriever.training.settings import LANGUAGES
+from xret.retriever.training.static.settings import LANGUAGES
 
 __all__ = ["ModularTraining"]
 

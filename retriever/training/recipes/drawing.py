@@ -15,10 +15,10 @@ import numpy as np
 
 from xret.errors import ConfigError
 from xret.retriever.languages.identification import identify_language
+from xret.retriever.training.common.trainer import LanguageCollator
 from xret.retriever.training.recipes.plan import BatchPlan
 from xret.retriever.training.recipes.records import Example
 from xret.retriever.training.recipes.switching import Lexicon
-from xret.retriever.training.trainer import LanguageCollator
 from xret.types import UNDETERMINED
 
 __all__ = ["Draw", "DrawingCollator", "Drawn", "TextInLanguage", "with_languages", "with_negatives"]

@@ -14,14 +14,14 @@ from sentence_transformers import (
 from transformers import TrainerCallback
 
 from xret.retriever.encoders.precision import Precision, choose_precision
-from xret.retriever.training.checkpoint import WorkFolder
+from xret.retriever.training.common.checkpoint import WorkFolder
+from xret.retriever.training.common.trainer import BiEncoderTrainer, LateInteractionTrainer
 from xret.retriever.training.recipes.drawing import Draw, DrawingCollator
 from xret.retriever.training.recipes.facts import energy_meter
 from xret.retriever.training.recipes.objective import Objective
 from xret.retriever.training.recipes.plan import PlannedBatches
 from xret.retriever.training.recipes.settings import Recipe
 from xret.retriever.training.recipes.student import Student
-from xret.retriever.training.trainer import BiEncoderTrainer, LateInteractionTrainer
 
 __all__ = ["Meter", "make_trainer"]
 

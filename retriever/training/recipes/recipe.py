@@ -16,7 +16,8 @@ from xret.retriever.encoders.precision import Precision, choose_precision
 from xret.retriever.models.fingerprints import fingerprint
 from xret.retriever.models.hashes import file_hash
 from xret.retriever.models.quiet import quiet_libraries
-from xret.retriever.training.checkpoint import WorkFolder
+from xret.retriever.training.common.checkpoint import WorkFolder
+from xret.retriever.training.common.trainer import run_trainer
 from xret.retriever.training.recipes.alignment import alignment_objective
 from xret.retriever.training.recipes.contrastive import contrastive_objective
 from xret.retriever.training.recipes.development import (
@@ -43,7 +44,6 @@ from xret.retriever.training.recipes.trained_folder import (
     open_work,
     write_model,
 )
-from xret.retriever.training.trainer import run_trainer
 from xret.types import UNDETERMINED, FloatArray, Progress
 
 __all__ = ["run_recipe"]

@@ -13,7 +13,7 @@ import filelock
 
 from xret.errors import TrainingError
 from xret.index.storage.files import sync_folder
-from xret.retriever.training.checkpoint import WorkFolder
+from xret.retriever.training.common.checkpoint import WorkFolder
 from xret.retriever.training.recipes.student import Student
 
 __all__ = ["STEPS", "is_finished", "open_work", "write_model"]

@@ -16,30 +16,30 @@ import torch
 from xret.errors import TrainingError
 from xret.retriever.encoders.static import StaticConfig
 from xret.retriever.encoders.wordpieces import WordPieces
-from xret.retriever.training.batches import PairSampler
-from xret.retriever.training.card import model_card
-from xret.retriever.training.checkpoint import WorkFolder
-from xret.retriever.training.export import write_model
-from xret.retriever.training.framing import OPENINGS
-from xret.retriever.training.held_out import HeldOut
-from xret.retriever.training.parallel import PairReader, ParallelText, source_weight
-from xret.retriever.training.pieces import Pieces, cut_texts
-from xret.retriever.training.rows import TrainedRows
-from xret.retriever.training.settings import StaticTraining
-from xret.retriever.training.student import (
+from xret.retriever.training.common.checkpoint import WorkFolder
+from xret.retriever.training.common.held_out import HeldOut
+from xret.retriever.training.common.parallel import PairReader, ParallelText, source_weight
+from xret.retriever.training.static.batches import PairSampler
+from xret.retriever.training.static.card import model_card
+from xret.retriever.training.static.export import write_model
+from xret.retriever.training.static.framing import OPENINGS
+from xret.retriever.training.static.pieces import Pieces, cut_texts
+from xret.retriever.training.static.rows import TrainedRows
+from xret.retriever.training.static.settings import StaticTraining
+from xret.retriever.training.static.student import (
     DOCUMENT_MIX,
     QUERY_MIX,
     Student,
     TrainingText,
     final_emphasis,
 )
-from xret.retriever.training.teacher import (
+from xret.retriever.training.static.teacher import (
     SentenceTeacher,
     TeacherVectors,
     encode_english,
     read_english,
 )
-from xret.retriever.training.tokenizer import train_tokenizer
+from xret.retriever.training.static.tokenizer import train_tokenizer
 from xret.types import Progress
 
 __all__ = ["train_static"]

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from xret.retriever.training.pieces import WORD_START, Pieces
+from xret.retriever.training.static.pieces import WORD_START, Pieces
 from xret.types import IntArray
 
 __all__ = ["TouchedRows", "TrainedRows", "word_starts"]

@@ -16,8 +16,8 @@ from xret.retriever.encoders.wordpieces import (
     UNKNOWN,
     split_words,
 )
-from xret.retriever.training.parallel import ParallelText, source_weight
-from xret.retriever.training.settings import StaticTraining
+from xret.retriever.training.common.parallel import ParallelText, source_weight
+from xret.retriever.training.static.settings import StaticTraining
 from xret.types import FloatArray
 
 __all__ = ["train_tokenizer"]

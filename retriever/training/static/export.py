@@ -17,7 +17,7 @@ from xret.retriever.encoders.static import (
     WEIGHTS_FILE,
     StaticConfig,
 )
-from xret.retriever.training.quantize import principal_axes, quantize
+from xret.retriever.training.static.quantize import principal_axes, quantize
 from xret.types import FloatArray, IntArray
 
 __all__ = ["LARGEST_COUNT", "write_model"]

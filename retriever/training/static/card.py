@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from xret.retriever.training.settings import StaticTraining
+from xret.retriever.training.static.settings import StaticTraining
 
 __all__ = ["LICENCES", "model_card"]
 

@@ -15,11 +15,11 @@ from xret.retriever.models.hashes import file_hash
 from xret.retriever.models.module_card import ModuleCard, ModuleKind
 from xret.retriever.modules.ranking import RankingAdapter
 from xret.retriever.modules.sparse import SparseMask
-from xret.retriever.training.fitting import FitSettings
-from xret.retriever.training.masked_text import learn_language_mask, read_texts
-from xret.retriever.training.module_base import base_fingerprint, open_base
-from xret.retriever.training.ranking import learn_ranking_adapter, learn_ranking_mask
-from xret.retriever.training.ranking_rows import read_ranking_rows
+from xret.retriever.training.common.fitting import FitSettings
+from xret.retriever.training.modules.base import base_fingerprint, open_base
+from xret.retriever.training.modules.masked_text import learn_language_mask, read_texts
+from xret.retriever.training.modules.ranking import learn_ranking_adapter, learn_ranking_mask
+from xret.retriever.training.modules.rows import read_ranking_rows
 from xret.types import Progress
 
 __all__ = ["ModuleLearning", "learn_module"]

@@ -10,12 +10,12 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from xret.retriever.training.batches import PairSampler
-from xret.retriever.training.losses import contrastive, maxsim_scores, mix, ranking
-from xret.retriever.training.pieces import PieceArray, Pieces
-from xret.retriever.training.rows import TrainedRows, word_starts
-from xret.retriever.training.settings import StaticTraining
-from xret.retriever.training.teacher import TeacherVectors
+from xret.retriever.training.common.losses import contrastive, maxsim_scores, mix, ranking
+from xret.retriever.training.static.batches import PairSampler
+from xret.retriever.training.static.pieces import PieceArray, Pieces
+from xret.retriever.training.static.rows import TrainedRows, word_starts
+from xret.retriever.training.static.settings import StaticTraining
+from xret.retriever.training.static.teacher import TeacherVectors
 from xret.types import IntArray
 
 __all__ = ["DOCUMENT_MIX", "QUERY_MIX", "Student", "TrainingText", "final_emphasis"]

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xret.errors import CorpusError, TrainingError
-from xret.retriever.training.held_out import HeldOut
+from xret.retriever.training.common.held_out import HeldOut
 
 __all__ = ["SOURCE_WEIGHTS", "PairReader", "ParallelText", "source_weight"]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from xret.retriever.training.pieces import PieceArray
-from xret.retriever.training.settings import StaticTraining
+from xret.retriever.training.static.pieces import PieceArray
+from xret.retriever.training.static.settings import StaticTraining
 from xret.types import FloatArray, IntArray
 
 __all__ = ["PairSampler", "Passages"]

@@ -26,10 +26,10 @@ from xret.retriever.models.module_card import ModuleCard
 from xret.retriever.models.quiet import quiet_libraries
 from xret.retriever.modules.named_weights import named_weights, transformer_of
 from xret.retriever.modules.sparse import SparseMask
-from xret.retriever.training.fitting import FitSettings, SoundLosses, fit, training_arguments
-from xret.retriever.training.module_base import open_base
-from xret.retriever.training.ranking_rows import LEAST_ROWS, read_lines
-from xret.retriever.training.sparse import learn_sparse_mask
+from xret.retriever.training.common.fitting import FitSettings, SoundLosses, fit, training_arguments
+from xret.retriever.training.modules.base import open_base
+from xret.retriever.training.modules.rows import LEAST_ROWS, read_lines
+from xret.retriever.training.modules.sparse import learn_sparse_mask
 from xret.types import Progress
 
 __all__ = ["learn_language_mask", "masked_word_loss", "read_texts"]

@@ -1,0 +1,1 @@
+"""What every training shares: checkpoints, losses, the trainer, parallel text."""

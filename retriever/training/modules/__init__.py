@@ -1,0 +1,1 @@
+"""Sparse masks and ranking adapters, learned."""

@@ -1,0 +1,1 @@
+"""The static encoder, trained from a teacher and parallel text."""
