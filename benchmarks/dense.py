@@ -23,10 +23,10 @@ import faiss
 import numpy as np
 
 from xret.errors import XretError
-from xret.index.dense.dense_candidates import DENSE_CANDIDATES, DenseCandidates
-from xret.index.dense.dense_vectors import Int8Vectors
-from xret.index.device.gpu import DeviceScan, ScanSegment, torch_device
 from xret.index.scoring.maxsim import fine_scores, kernel_path, query_codes, score_passages
+from xret.index.search.dense.dense_candidates import DENSE_CANDIDATES, DenseCandidates
+from xret.index.search.dense.dense_vectors import Int8Vectors
+from xret.index.search.device.gpu import DeviceScan, ScanSegment, torch_device
 from xret.types import Document, FloatArray, IntArray, Query
 
 K = 10

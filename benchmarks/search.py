@@ -158,7 +158,7 @@ def simulate() -> None:
     print("for tables; 9 us a vector to build. None of these sizes was run.")
     print("| vectors | index GB | without catalog | search ms | build CPU h |")
     print("|--:|--:|--:|--:|--:|")
-    from xret.index.candidates import default_candidates
+    from xret.index.search.candidates import default_candidates
 
     for millions in (0.7, 7, 70, 600):
         vectors = millions * 1e6

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import langcodes
 
 from xret.errors import ConfigError, MissingLibraryError, RunError
-from xret.index.reader import IndexReader
+from xret.index.search.reader import IndexReader
 from xret.retriever.build import IndexBuild
 from xret.retriever.encoder import Encoder, EncoderOptions, load_encoder
 from xret.retriever.languages.codes import language_code

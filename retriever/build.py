@@ -12,7 +12,7 @@ from typing import Literal
 
 from xret.errors import DuplicateIdError
 from xret.index.storage.stored import content_hash
-from xret.index.writer import IndexWriter
+from xret.index.writing.writer import IndexWriter
 from xret.retriever.encoder import Encoder
 from xret.retriever.indexing import DocumentIndexer, check_document
 from xret.retriever.lexical.analysis import analysis_version

@@ -12,9 +12,9 @@ from typing import Any
 
 from xret.config import find_index
 from xret.errors import LanguageError, QueryError
-from xret.index.filters import Condition, Filter, Logic, parse_filter
-from xret.index.params import SearchParams
-from xret.index.reader import Found, IndexReader
+from xret.index.search.filters import Condition, Filter, Logic, parse_filter
+from xret.index.search.params import SearchParams
+from xret.index.search.reader import Found, IndexReader
 from xret.index.storage.encoder_record import check_encoder, recorded_adapters
 from xret.index.storage.stored import StoredRoute
 from xret.retriever.answer import QueryInfo, SearchAnswer, SearchHit, Snippet, Timings, search_hit
@@ -119,7 +119,7 @@ class Searcher:
         lang: the query's language, identified when None (unless `identify` is off and neither
         the encoder nor the mode needs it). mode: see `types.Mode`; None is dense, or lexical
         where the index has no vectors. doc_langs: only documents in these languages.
-        filter: only documents that fulfil it, in either form of `index.filters`. offset:
+        filter: only documents that fulfil it, in either form of `index.search.filters`. offset:
         how many of the best to leave out. Raises QueryError and LanguageError.
         """
         start = time.perf_counter()

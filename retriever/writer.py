@@ -9,7 +9,7 @@ from types import TracebackType
 
 from xret.errors import ConfigError, DuplicateIdError
 from xret.index.storage.stored import content_hash
-from xret.index.writer import IndexWriter
+from xret.index.writing.writer import IndexWriter
 from xret.retriever.encoder import Encoder
 from xret.retriever.indexing import DocumentIndexer, check_document
 from xret.types import Document

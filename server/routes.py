@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from xret.index.filters import MAX_TEXT
+from xret.index.search.filters import MAX_TEXT
 from xret.retriever.searcher import MAX_K, MAX_QUERY_CHARACTERS, SearchAnswer
 from xret.server.errors import HttpError, problem_responses
 from xret.server.service import IndexSummary, SearchService

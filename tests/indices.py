@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from encoders import HashingEncoder
 
-from xret.index.reader import IndexReader
+from xret.index.search.reader import IndexReader
 from xret.types import Document, FloatArray, Query
 
 __all__ = ["LANGS", "WORDS", "documents_of", "plain_maxsim", "random_documents", "ranking"]

@@ -69,7 +69,7 @@ class DocumentTable:
         return int(highest or 0)
 
     def numbers(self, where: str = "1", values: Sequence[object] = ()) -> Iterator[int]:
-        """Row numbers of the documents that a condition holds for; see `index.filters`."""
+        """Row numbers of the documents that a condition holds for; see `index.search.filters`."""
         query = f"SELECT document FROM {_JOINED} WHERE {where}"  # noqa: S608
         if "title" not in where and "url" not in where:
             query = f"SELECT document FROM documents WHERE {where}"  # noqa: S608

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from xret.errors import QueryError, UnusableIndexError
-from xret.index.words.lexical_ranking import Words
+from xret.index.search.lexical_ranking import Words
 from xret.retriever.fusion import fuse_within
 from xret.retriever.lexical.analysis import analyse, analyse_query, analysis_version
 from xret.types import Document, Mode, Query

@@ -12,15 +12,15 @@ from encoders import HashingEncoder
 from indices import random_documents, ranking
 
 from xret.errors import IndexLockedError
-from xret.index import ranking as ranking_module
-from xret.index.reader import IndexReader
 from xret.index.scoring.maxsim import score_passages
-from xret.index.storage import opening as opening_module
+from xret.index.search import opening as opening_module
+from xret.index.search import ranking as ranking_module
+from xret.index.search.faults import find_faults
+from xret.index.search.reader import IndexReader
 from xret.index.storage.catalog import Catalog
 from xret.index.storage.documents import DocumentTable
-from xret.index.storage.faults import find_faults
 from xret.index.storage.stored import SegmentRecord
-from xret.index.writer import IndexWriter
+from xret.index.writing.writer import IndexWriter
 from xret.retriever.searcher import Searcher
 from xret.types import Document, FloatArray, Query
 

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from indices import LANGS, WORDS, plain_maxsim, random_documents, ranking
 
 from xret.errors import DimensionMismatchError
-from xret.index.filters import Condition
-from xret.index.params import SearchParams
-from xret.index.ranking import best_documents
-from xret.index.reader import IndexReader
-from xret.index.storage.recoding import decoded
+from xret.index.coding.recoding import decoded
+from xret.index.search.filters import Condition
+from xret.index.search.params import SearchParams
+from xret.index.search.ranking import best_documents
+from xret.index.search.reader import IndexReader
 from xret.index.storage.segment import Coded, Segment, quantize
 from xret.types import Document, Embeddings, Query
 
@@ -103,7 +103,7 @@ def test_several_segments_answer_as_one(
 ) -> None:
     documents = random_documents(3, 50)
     build(documents, tmp_path / "one", encoder)
-    monkeypatch.setattr("xret.index.writer.SEGMENT_ROWS", 20)
+    monkeypatch.setattr("xret.index.writing.writer.SEGMENT_ROWS", 20)
     build(documents, tmp_path / "many", encoder)
     assert len(list((tmp_path / "many" / "segments").iterdir())) > 5
     assert ranking(tmp_path / "many", "jazz sleep") == ranking(tmp_path / "one", "jazz sleep")
@@ -124,7 +124,7 @@ def test_a_query_scores_alike_alone_and_among_others(
 def test_equal_documents_tie_for_a_long_query_in_segments_of_any_size(
     tmp_path: Path, encoder: HashingEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("xret.index.writer.SEGMENT_ROWS", 60)
+    monkeypatch.setattr("xret.index.writing.writer.SEGMENT_ROWS", 60)
     text = "gold river tide reef"
     documents = [Document(f"d{i:02d}", text, "en") for i in range(31)]
     build(documents, tmp_path / "i", encoder)

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from xret.errors import DamagedIndexError
-from xret.index.compaction import Compaction
-from xret.index.params import SearchParams
-from xret.index.reader import IndexReader
-from xret.index.storage.faults import find_faults
-from xret.index.writer import IndexWriter
+from xret.index.search.faults import find_faults
+from xret.index.search.params import SearchParams
+from xret.index.search.reader import IndexReader
+from xret.index.writing.compaction import Compaction
+from xret.index.writing.writer import IndexWriter
 from xret.types import Document, Embeddings, EncoderSpec
 
 SPEC = EncoderSpec("themes", "0" * 64, 24, ("en",))
@@ -51,8 +51,8 @@ def mean_files(folder: Path) -> list[Path]:
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("xret.index.storage.recoding.CODEC_ROWS", 500)
-    monkeypatch.setattr("xret.index.writer.SEGMENT_ROWS", 200)
+    monkeypatch.setattr("xret.index.coding.recoding.CODEC_ROWS", 500)
+    monkeypatch.setattr("xret.index.writing.writer.SEGMENT_ROWS", 200)
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_compacting_keeps_the_means_and_the_scores(folder: Path) -> None:
 
 
 def test_a_new_codec_codes_the_means_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("xret.index.compaction.OUTGROWN", 1)
+    monkeypatch.setattr("xret.index.writing.compaction.OUTGROWN", 1)
     before = hits(folder)
     compaction = Compaction(folder)
     assert list(compaction.run()) and compaction.summary.retrained

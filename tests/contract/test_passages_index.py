@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from indices import WORDS, plain_maxsim, random_documents
 
-from xret.index.params import SearchParams
-from xret.index.reader import IndexReader
-from xret.index.storage.recoding import decoded
+from xret.index.coding.recoding import decoded
+from xret.index.search.params import SearchParams
+from xret.index.search.reader import IndexReader
 from xret.index.storage.segment import quantize
-from xret.index.writer import IndexWriter
+from xret.index.writing.writer import IndexWriter
 from xret.retriever.encoder import load_encoder
 from xret.retriever.searcher import Searcher
 from xret.types import Document, Embeddings

@@ -18,14 +18,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from indices import WORDS, plain_maxsim
 
-from xret.index.compaction import Compaction
-from xret.index.filters import Condition, Filter
-from xret.index.params import SearchParams
-from xret.index.reader import IndexReader
-from xret.index.storage.faults import find_faults
-from xret.index.storage.recoding import decoded
+from xret.index.coding.recoding import decoded
+from xret.index.search.faults import find_faults
+from xret.index.search.filters import Condition, Filter
+from xret.index.search.params import SearchParams
+from xret.index.search.reader import IndexReader
 from xret.index.storage.segment import quantize
-from xret.index.writer import IndexWriter
+from xret.index.writing.compaction import Compaction
+from xret.index.writing.writer import IndexWriter
 from xret.retriever.indexing import passages
 from xret.types import Document, Query
 
@@ -174,9 +174,9 @@ class CodedIndexMachine(IndexMachine):
 
 @pytest.fixture(autouse=True)
 def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("xret.index.writer.SEGMENT_ROWS", 40)
-    monkeypatch.setattr("xret.index.storage.recoding.CODEC_ROWS", 90)
-    monkeypatch.setattr("xret.index.compaction.OUTGROWN", 2)
+    monkeypatch.setattr("xret.index.writing.writer.SEGMENT_ROWS", 40)
+    monkeypatch.setattr("xret.index.coding.recoding.CODEC_ROWS", 90)
+    monkeypatch.setattr("xret.index.writing.compaction.OUTGROWN", 2)
 
 
 walk = settings(max_examples=RUNS, stateful_step_count=STEPS, deadline=None)

@@ -16,7 +16,7 @@ from pathlib import Path
 from faults.life import CODEC_ROWS, STEPS, contents, expected_after, finish, note_of
 
 from xret.errors import XretError
-from xret.index.storage import recoding
+from xret.index.coding import recoding
 
 __all__ = ["main"]
 

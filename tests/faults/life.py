@@ -13,11 +13,11 @@ from pathlib import Path
 from encoders import HashingEncoder
 
 from xret.errors import IndexNotFoundError
-from xret.index.compaction import Compaction
-from xret.index.reader import IndexReader
-from xret.index.storage import recoding
-from xret.index.storage.faults import find_faults
-from xret.index.writer import IndexWriter
+from xret.index.coding import recoding
+from xret.index.search.faults import find_faults
+from xret.index.search.reader import IndexReader
+from xret.index.writing.compaction import Compaction
+from xret.index.writing.writer import IndexWriter
 from xret.types import Document, Query
 
 __all__ = ["CODEC_ROWS", "STEPS", "contents", "expected_after", "finish", "note_of"]

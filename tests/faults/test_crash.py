@@ -11,7 +11,7 @@ import pytest
 from faults.disk import Change, Disk, Loss, read_record
 from faults.life import CODEC_ROWS, STEPS, contents, expected_after, finish
 
-from xret.index.storage import recoding
+from xret.index.coding import recoding
 
 TESTS = Path(__file__).parents[1]
 LOSSES = ("none", "all", "torn", "zeroed", "reordered")

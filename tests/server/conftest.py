@@ -14,7 +14,7 @@ import httpx
 import pytest
 from encoders import HashingEncoder
 
-from xret.index.reader import IndexReader
+from xret.index.search.reader import IndexReader
 from xret.retriever.build import IndexBuild
 from xret.retriever.searcher import Searcher
 from xret.server.serve import HttpServer, bind

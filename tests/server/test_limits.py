@@ -14,7 +14,7 @@ import pytest
 from encoders import HashingEncoder
 
 from tests.server.conftest import Served, build_index, serving
-from xret.index.reader import IndexReader
+from xret.index.search.reader import IndexReader
 from xret.retriever.searcher import Searcher
 from xret.types import Document
 

@@ -13,10 +13,10 @@ from tiny_encoders import tiny_late
 from tiny_word_models import SENTENCES, tiny_word_model
 
 from xret.errors import EncoderMismatchError
-from xret.index.reader import IndexReader
+from xret.index.search.faults import find_faults
+from xret.index.search.reader import IndexReader
 from xret.index.storage.catalog import Catalog
 from xret.index.storage.encoder_record import recorded_adapters
-from xret.index.storage.faults import find_faults
 from xret.retriever.build import IndexBuild
 from xret.retriever.encoder import EncoderOptions, load_encoder
 from xret.retriever.searcher import Searcher

@@ -15,12 +15,12 @@ import pytest
 
 import xret
 from xret.errors import ConfigError, DimensionMismatchError, MissingLibraryError
-from xret.index.dense import dense_candidates
-from xret.index.dense.ann import nearest, train_centroids
-from xret.index.dense.dense_candidates import DenseCandidates
-from xret.index.dense.dense_vectors import Int8Vectors
-from xret.index.dense.pending_candidates import PendingCandidates
 from xret.index.scoring.maxsim import query_codes, score_passages
+from xret.index.search.dense import dense_candidates
+from xret.index.search.dense.ann import nearest, train_centroids
+from xret.index.search.dense.dense_candidates import DenseCandidates
+from xret.index.search.dense.dense_vectors import Int8Vectors
+from xret.index.search.dense.pending_candidates import PendingCandidates
 from xret.types import FloatArray, IntArray
 
 DIM = 32
@@ -80,7 +80,7 @@ LATTICE = "(np.random.default_rng(0).integers(-1, 2, (2000, 64)) * 0.1).astype('
 def test_centroids_are_the_same_bytes_for_any_matrix_product(kernels: str) -> None:
     """OpenBLAS's kernels for other processors add in other orders; sums of integers agree."""
     code = (
-        "import numpy as np, hashlib; from xret.index.dense.ann import train_centroids\n"
+        "import numpy as np, hashlib; from xret.index.search.dense.ann import train_centroids\n"
         f"values = {LATTICE}\n"
         "made = train_centroids(values, 30, max_points=99, threads=2)\n"
         "print(hashlib.sha256(made.tobytes()).hexdigest())"
@@ -291,7 +291,7 @@ def test_process_ends_in_the_middle_of_a_build() -> None:
     """The whole build would take minutes: every block of it is slow."""
     code = (
         "import time, numpy as np\n"
-        "from xret.index.dense.pending_candidates import PendingCandidates\n"
+        "from xret.index.search.dense.pending_candidates import PendingCandidates\n"
         "class Slow:\n"
         "    def __len__(self): return 50_000_000\n"
         "    def rows(self, which):\n"
@@ -323,7 +323,7 @@ def test_faiss_and_torch_work_in_one_process(order: str) -> None:
     code = (
         f"import {order}\n"
         "import numpy as np, threading\n"
-        "from xret.index.dense.ann import train_centroids, nearest\n"
+        "from xret.index.search.dense.ann import train_centroids, nearest\n"
         "torch.set_num_threads(2)\n"
         "v = np.random.default_rng(0).standard_normal((4_000, 32)).astype('f4')\n"
         "t = torch.from_numpy(v)\n"

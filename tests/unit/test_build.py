@@ -25,9 +25,9 @@ from xret.errors import (
     UnknownModelError,
     UnusableIndexError,
 )
-from xret.index.reader import IndexReader
-from xret.index.storage.faults import find_faults
-from xret.index.writer import IndexWriter
+from xret.index.search.faults import find_faults
+from xret.index.search.reader import IndexReader
+from xret.index.writing.writer import IndexWriter
 from xret.retriever.build import IndexBuild
 from xret.retriever.searcher import Searcher
 from xret.types import Document, EncoderSpec
@@ -66,7 +66,7 @@ def until(documents: list[Document], n: int) -> Iterator[Document]:
 def test_an_interrupted_build_ends_byte_for_byte_like_an_unbroken_one(
     cut: int, tmp_path: Path, encoder: HashingEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("xret.index.writer.SEGMENT_ROWS", 300)
+    monkeypatch.setattr("xret.index.writing.writer.SEGMENT_ROWS", 300)
     build(documents(1000), tmp_path / "whole", encoder)
     broken = IndexBuild(until(documents(1000), cut), tmp_path / "broken", encoder)
     with pytest.raises(Killed):
@@ -80,9 +80,9 @@ def test_an_interrupted_build_ends_byte_for_byte_like_an_unbroken_one(
 def test_an_interrupted_build_trains_the_same_codec_as_an_unbroken_one(
     cut: int, tmp_path: Path, encoder: HashingEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("xret.index.writer.SEGMENT_ROWS", 300)
-    monkeypatch.setattr("xret.index.storage.recoding.CODEC_ROWS", 1500)
-    monkeypatch.setattr("xret.index.storage.recoding.BLOCK_ROWS", 128)
+    monkeypatch.setattr("xret.index.writing.writer.SEGMENT_ROWS", 300)
+    monkeypatch.setattr("xret.index.coding.recoding.CODEC_ROWS", 1500)
+    monkeypatch.setattr("xret.index.coding.recoding.BLOCK_ROWS", 128)
     build(documents(1000), tmp_path / "whole", encoder)
     broken = IndexBuild(until(documents(1000), cut), tmp_path / "broken", encoder)
     with pytest.raises(Killed):
@@ -146,7 +146,7 @@ def test_an_identical_repeat_is_unchanged_near_and_far_on_every_run(
     duplicates: str, segment_rows: int, tmp_path: Path, encoder: HashingEncoder,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("xret.index.writer.SEGMENT_ROWS", segment_rows)
+    monkeypatch.setattr("xret.index.writing.writer.SEGMENT_ROWS", segment_rows)
     corpus = [*documents(260)[:3], *documents(260), documents(260)[3]]
     first = build(corpus, tmp_path / "i", encoder, duplicates=duplicates)
     assert (first.summary.added, first.summary.unchanged) == (260, 4)
@@ -163,7 +163,7 @@ def test_replacing_with_the_same_corpus_again_changes_nothing(
     apart: int, segment_rows: int, versions: str, tmp_path: Path, encoder: HashingEncoder,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("xret.index.writer.SEGMENT_ROWS", segment_rows)
+    monkeypatch.setattr("xret.index.writing.writer.SEGMENT_ROWS", segment_rows)
     monkeypatch.setattr("xret.retriever.build.BATCH", 64)
     between = documents(apart * len(versions))
     corpus: list[Document] = []
@@ -184,7 +184,7 @@ def test_replacing_with_the_same_corpus_again_changes_nothing(
 def test_an_interrupted_build_with_replacements_ends_like_an_unbroken_one(
     cut: int, tmp_path: Path, encoder: HashingEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("xret.index.writer.SEGMENT_ROWS", 150)
+    monkeypatch.setattr("xret.index.writing.writer.SEGMENT_ROWS", 150)
     monkeypatch.setattr("xret.retriever.build.BATCH", 64)
     corpus = documents(900)
     for i, version in enumerate("ABCBA"):
@@ -201,7 +201,7 @@ def test_a_version_replaced_in_the_segment_in_hand_is_remembered_like_a_committe
     tmp_path: Path, encoder: HashingEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A segment ends between the last two versions, which two batches in turn bring."""
-    monkeypatch.setattr("xret.index.writer.SEGMENT_ROWS", 327)
+    monkeypatch.setattr("xret.index.writing.writer.SEGMENT_ROWS", 327)
     monkeypatch.setattr("xret.retriever.build.BATCH", 64)
     corpus = documents(500)
     for position, version in ((0, "A"), (318, "B"), (335, "A")):
@@ -286,7 +286,7 @@ def test_metadata_of_any_type_is_kept(tmp_path: Path, encoder: HashingEncoder) -
 FIRST_COMMIT = """
 import resource, signal, sys
 from pathlib import Path
-from xret.index.writer import IndexWriter
+from xret.index.writing.writer import IndexWriter
 from xret.types import EncoderSpec
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))

@@ -8,7 +8,6 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xret.index.candidates import byte_tables, candidate_documents, default_candidates
 from xret.index.coding.clustering import train_codec
 from xret.index.coding.codec import Int8Codec, ResidualCodec
 from xret.index.scoring.maxsim import (
@@ -19,6 +18,7 @@ from xret.index.scoring.maxsim import (
     scan_tables,
     score_passages,
 )
+from xret.index.search.candidates import byte_tables, candidate_documents, default_candidates
 from xret.index.storage.segment import Segment
 
 

@@ -18,13 +18,13 @@ from encoders import HashingEncoder
 from indices import random_documents, ranking
 
 from xret.errors import IndexLockedError, IndexNotFoundError
-from xret.index.compaction import Compaction
-from xret.index.params import SearchParams
-from xret.index.ranking import best_documents
-from xret.index.reader import IndexReader
-from xret.index.storage import opening as opening_module
-from xret.index.storage.faults import find_faults
-from xret.index.writer import IndexWriter
+from xret.index.search import opening as opening_module
+from xret.index.search.faults import find_faults
+from xret.index.search.params import SearchParams
+from xret.index.search.ranking import best_documents
+from xret.index.search.reader import IndexReader
+from xret.index.writing.compaction import Compaction
+from xret.index.writing.writer import IndexWriter
 from xret.retriever.lexical.words import document_terms
 from xret.types import Document, Query
 
@@ -47,7 +47,7 @@ def segments(folder: Path) -> set[str]:
 
 @pytest.fixture
 def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("xret.index.writer.SEGMENT_ROWS", 40)
+    monkeypatch.setattr("xret.index.writing.writer.SEGMENT_ROWS", 40)
 
 
 def test_all_documents_can_be_deleted_and_added_again(
@@ -186,8 +186,8 @@ def test_a_disk_that_refuses_leaves_the_last_commit(
 COMPACT = """
 import sys
 from pathlib import Path
-from xret.index import writer
-from xret.index.compaction import Compaction
+from xret.index.writing import writer
+from xret.index.writing.compaction import Compaction
 writer.SEGMENT_ROWS = 60
 print("start", flush=True)
 for _ in Compaction(Path(sys.argv[1])).run():
@@ -198,7 +198,7 @@ for _ in Compaction(Path(sys.argv[1])).run():
 def test_a_compaction_killed_at_any_moment_has_lost_nothing(
     tmp_path: Path, encoder: HashingEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("xret.index.writer.SEGMENT_ROWS", 30)
+    monkeypatch.setattr("xret.index.writing.writer.SEGMENT_ROWS", 30)
     documents = random_documents(3, 150)
     build(documents, tmp_path / "i", encoder)
     delete(tmp_path / "i", [document.doc_id for document in documents[::3]])
@@ -221,8 +221,8 @@ def test_a_compaction_killed_at_any_moment_has_lost_nothing(
 def test_the_codec_comes_where_the_index_is_large_enough_and_stays(
     preset: str, tmp_path: Path, encoder: HashingEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("xret.index.writer.SEGMENT_ROWS", 100)
-    monkeypatch.setattr("xret.index.storage.recoding.CODEC_ROWS", 350)
+    monkeypatch.setattr("xret.index.writing.writer.SEGMENT_ROWS", 100)
+    monkeypatch.setattr("xret.index.coding.recoding.CODEC_ROWS", 350)
     documents = random_documents(5, 160)
     for first in range(0, 160, 40):
         build(documents[first : first + 40], tmp_path / "i", encoder, preset=preset)
@@ -247,9 +247,9 @@ def test_the_codec_comes_where_the_index_is_large_enough_and_stays(
 def test_an_outgrown_codec_is_trained_anew(
     tmp_path: Path, encoder: HashingEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("xret.index.writer.SEGMENT_ROWS", 100)
-    monkeypatch.setattr("xret.index.storage.recoding.CODEC_ROWS", 100)
-    monkeypatch.setattr("xret.index.compaction.OUTGROWN", 4)
+    monkeypatch.setattr("xret.index.writing.writer.SEGMENT_ROWS", 100)
+    monkeypatch.setattr("xret.index.coding.recoding.CODEC_ROWS", 100)
+    monkeypatch.setattr("xret.index.writing.compaction.OUTGROWN", 4)
     build(random_documents(5, 200), tmp_path / "i", encoder)
     assert compact(tmp_path / "i").summary.retrained
     with closing(IndexReader.open(tmp_path / "i")) as reader:
@@ -262,7 +262,7 @@ def test_an_outgrown_codec_is_trained_anew(
 def test_terms_are_kept_through_compaction(
     tmp_path: Path, encoder: HashingEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("xret.index.writer.SEGMENT_ROWS", 40)
+    monkeypatch.setattr("xret.index.writing.writer.SEGMENT_ROWS", 40)
     documents = random_documents(1, 40)
     build(documents, tmp_path / "i", encoder)
     delete(tmp_path / "i", [document.doc_id for document in documents[::2]])

@@ -12,13 +12,13 @@ from conftest import build
 from encoders import HashingEncoder
 
 from xret.errors import DamagedIndexError, IndexNotFoundError, XretError
-from xret.index.reader import IndexReader
+from xret.index.search.faults import find_faults
+from xret.index.search.reader import IndexReader
 from xret.index.storage.catalog import Catalog
-from xret.index.storage.faults import find_faults
 from xret.index.storage.files import StoredFile, checksum
 from xret.index.storage.segment import quantize, read_segment, write_segment
 from xret.index.storage.stored import SegmentRecord
-from xret.index.writer import IndexWriter
+from xret.index.writing.writer import IndexWriter
 from xret.retriever.searcher import Searcher
 from xret.types import Document, Query
 
@@ -60,7 +60,7 @@ def test_every_truncation_of_a_segment_is_found(index: Path) -> None:
 @pytest.fixture
 def coded(tmp_path: Path, encoder: HashingEncoder, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An index with a trained codec and passages."""
-    monkeypatch.setattr("xret.index.storage.recoding.CODEC_ROWS", 40)
+    monkeypatch.setattr("xret.index.coding.recoding.CODEC_ROWS", 40)
     folder = tmp_path / "coded"
     words = ["gold river", "moon tide law", "bee reef sun", "sleep jazz"]
     corpus = [Document(str(i), words[i % 4] + f" {i}", "en") for i in range(20)]
@@ -102,7 +102,7 @@ def test_every_file_of_a_coded_index_is_watched(coded: Path) -> None:
 def test_a_large_index_opens_at_once_and_refuses_when_damage_is_found(
     coded: Path, encoder: HashingEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("xret.index.storage.opening.EAGER_BYTES", 0)
+    monkeypatch.setattr("xret.index.search.opening.EAGER_BYTES", 0)
     query = encoder.encode_queries([Query("q", "gold")])
     with closing(IndexReader.open(coded)) as reader:
         reader._files.wait()

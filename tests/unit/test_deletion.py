@@ -13,9 +13,9 @@ from encoders import HashingEncoder
 from indices import random_documents, ranking
 
 from xret.errors import DuplicateIdError, IndexLockedError
-from xret.index.reader import IndexReader
-from xret.index.storage.faults import find_faults
-from xret.index.writer import IndexWriter
+from xret.index.search.faults import find_faults
+from xret.index.search.reader import IndexReader
+from xret.index.writing.writer import IndexWriter
 from xret.retriever.searcher import Searcher
 from xret.types import Document
 

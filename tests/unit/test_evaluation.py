@@ -24,8 +24,8 @@ from xret.eval.rankings import (
 from xret.eval.runner import BATCH, PairEvaluation
 from xret.eval.significance import holm
 from xret.eval.trec import Qrels, RunFile, trec_eval_order
-from xret.index.params import SearchParams
-from xret.index.reader import IndexReader
+from xret.index.search.params import SearchParams
+from xret.index.search.reader import IndexReader
 from xret.retriever.searcher import Searcher
 from xret.types import Document, Hit, Mode, Query, Run
 

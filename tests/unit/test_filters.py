@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from indices import ranking
 
 from xret.errors import QueryError
-from xret.index.filters import (
+from xret.index.search.filters import (
     FIELDS,
     MAX_DEPTH,
     MAX_TEXT,
@@ -27,7 +27,7 @@ from xret.index.filters import (
     compile_filter,
     parse_filter,
 )
-from xret.index.reader import IndexReader
+from xret.index.search.reader import IndexReader
 from xret.index.storage.catalog import Catalog
 from xret.index.storage.stored import moment, moment_end
 from xret.types import Document, Query

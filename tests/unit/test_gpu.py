@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xret.errors import ConfigError, DamagedIndexError, DimensionMismatchError
-from xret.index.dense.dense_vectors import Int8Vectors
-from xret.index.device import gpu
-from xret.index.device.gpu import DeviceScan, ScanSegment, torch_device
 from xret.index.scoring.maxsim import maxsim_scores, query_codes, score_passages
+from xret.index.search.dense.dense_vectors import Int8Vectors
+from xret.index.search.device import gpu
+from xret.index.search.device.gpu import DeviceScan, ScanSegment, torch_device
 from xret.types import FloatArray, IntArray
 
 DEVICES = [
@@ -199,5 +199,5 @@ def test_a_gpu_that_is_not_there_is_refused() -> None:
 
 
 def test_importing_the_scan_loads_no_torch() -> None:
-    code = "import sys, xret.index.device.gpu; sys.exit('torch' in sys.modules)"
+    code = "import sys, xret.index.search.device.gpu; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

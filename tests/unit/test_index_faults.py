@@ -8,11 +8,11 @@ from conftest import build
 from encoders import HashingEncoder
 
 from xret.errors import ConfigError, CorpusError, UnusableIndexError, XretError
-from xret.index import writer as writer_module
-from xret.index.compaction import Compaction
-from xret.index.reader import IndexReader
-from xret.index.storage import recoding
-from xret.index.writer import IndexWriter
+from xret.index.coding import recoding
+from xret.index.search.reader import IndexReader
+from xret.index.writing import writer as writer_module
+from xret.index.writing.compaction import Compaction
+from xret.index.writing.writer import IndexWriter
 from xret.retriever.searcher import Searcher
 from xret.types import Document, Embeddings, EncoderSpec, FloatArray
 
@@ -93,7 +93,7 @@ def test_a_segment_without_living_documents_does_not_stop_a_retraining(
 ) -> None:
     monkeypatch.setattr(recoding, "CODEC_ROWS", 400)
     monkeypatch.setattr(writer_module, "SEGMENT_ROWS", 200)
-    monkeypatch.setattr("xret.index.compaction.OUTGROWN", 2)
+    monkeypatch.setattr("xret.index.writing.compaction.OUTGROWN", 2)
     with IndexWriter.open(tmp_path / "i", SPEC) as writer:
         writer.add(documents(0, 60), embeddings(60, 10))
     with IndexWriter.open(tmp_path / "i", SPEC) as writer:

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xret.errors import DamagedIndexError
-from xret.index.candidates import byte_tables, candidate_documents
 from xret.index.coding.clustering import train_codec
 from xret.index.coding.codec import ResidualCodec
 from xret.index.coding.passage_means import (
@@ -21,12 +20,13 @@ from xret.index.coding.passage_means import (
     passage_blocks,
     query_sums,
 )
-from xret.index.params import SearchParams
-from xret.index.ranking import best_documents
-from xret.index.scanned import DecodedRows
+from xret.index.coding.recoding import concatenated, recoded, sampled
 from xret.index.scoring.maxsim import centroid_scan, centroid_tables, maxsim_scores, query_codes
+from xret.index.search.candidates import byte_tables, candidate_documents
+from xret.index.search.params import SearchParams
+from xret.index.search.ranking import best_documents
+from xret.index.search.scanned import DecodedRows
 from xret.index.storage.files import StoredFile
-from xret.index.storage.recoding import concatenated, recoded, sampled
 from xret.index.storage.segment import (
     Coded,
     Segment,
@@ -198,7 +198,7 @@ def test_blocks_are_whole_passages_and_do_not_change_the_codes(
     codec, source = CODECS[2], quantize(VALUES)
     assert [*passage_blocks(OFFSETS, 10**9)] == [(slice(0, 300), slice(0, len(VALUES)))]
     whole = recoded(source, codec, offsets=OFFSETS)
-    monkeypatch.setattr("xret.index.storage.recoding.BLOCK_ROWS", 40)
+    monkeypatch.setattr("xret.index.coding.recoding.BLOCK_ROWS", 40)
     parts = recoded(source, codec, offsets=OFFSETS)
     assert np.array_equal(whole.codes, parts.codes)
     assert np.array_equal(whole.means.codes, parts.means.codes)
@@ -213,7 +213,7 @@ def test_training_twice_gives_the_same_codec_for_any_threads() -> None:
 
 
 def test_a_sample_is_of_whole_passages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("xret.index.storage.recoding.TRAIN_ROWS", 500)
+    monkeypatch.setattr("xret.index.coding.recoding.TRAIN_ROWS", 500)
     codec = CODECS[2]
     sources = [(quantize(VALUES), OFFSETS, None), (codec.encode(VALUES, OFFSETS), OFFSETS, codec)]
     values, offsets = sampled(sources, DIM)

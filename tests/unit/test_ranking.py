@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 
 from xret.errors import ConfigError, DamagedIndexError
-from xret.index import ranking as ranking_module
 from xret.index.coding.clustering import train_codec
 from xret.index.coding.codec import ResidualCodec
-from xret.index.dense.dense_candidates import DenseCandidates
-from xret.index.dense.single_vectors import DenseIndex, has_single_vectors
-from xret.index.params import SearchParams
-from xret.index.ranking import Best, best_documents
-from xret.index.reader import IndexReader
 from xret.index.scoring.maxsim import maxsim_scores
+from xret.index.search import ranking as ranking_module
+from xret.index.search.dense.dense_candidates import DenseCandidates
+from xret.index.search.dense.single_vectors import DenseIndex, has_single_vectors
+from xret.index.search.params import SearchParams
+from xret.index.search.ranking import Best, best_documents
+from xret.index.search.reader import IndexReader
 from xret.index.storage.segment import Segment, quantize
-from xret.index.writer import IndexWriter
+from xret.index.writing.writer import IndexWriter
 from xret.types import Document, Embeddings, EncoderSpec, FloatArray
 
 DIM = 24
@@ -61,7 +61,7 @@ def single_segments(
     *sizes: int, passages: int = 1, monkeypatch: pytest.MonkeyPatch | None = None
 ) -> list[Segment]:
     if monkeypatch is not None:
-        monkeypatch.setattr("xret.index.dense.single_vectors.EXACT_PASSAGES", 300)
+        monkeypatch.setattr("xret.index.search.dense.single_vectors.EXACT_PASSAGES", 300)
     segments = []
     for number, n in enumerate(sizes, 1):
         coded = quantize(themed(np.random.default_rng(number), n * passages))
@@ -155,7 +155,7 @@ def test_candidates_of_single_vectors_rank_as_a_scan_does(
 
 
 def ranking_vectors(segment: Segment):  # type: ignore[no-untyped-def]
-    from xret.index.dense.single_vectors import _vectors
+    from xret.index.search.dense.single_vectors import _vectors
 
     return _vectors(segment)
 
@@ -183,7 +183,7 @@ def test_a_commit_that_adds_extends_what_there_is(monkeypatch: pytest.MonkeyPatc
     query = segments[2].coded.codes.view(np.int8)[7:8].astype(np.float32)
     assert 1407 in grown.search(query, 10)[0]
     monkeypatch.undo()
-    monkeypatch.setattr("xret.index.dense.single_vectors.EXACT_PASSAGES", 300)
+    monkeypatch.setattr("xret.index.search.dense.single_vectors.EXACT_PASSAGES", 300)
     index.of(segments[1:])  # a compaction: other segments
     assert index._pending is not None and index._pending._known is None
     index.close()
@@ -205,7 +205,7 @@ def add_singles(writer: IndexWriter, first: int, n: int) -> None:
 def test_a_reader_answers_alike_with_and_without_candidates(
     index_of_singles: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("xret.index.dense.single_vectors.EXACT_PASSAGES", 300)
+    monkeypatch.setattr("xret.index.search.dense.single_vectors.EXACT_PASSAGES", 300)
     queries = queries_of(5, single=True)
     with closing(IndexReader.open(index_of_singles)) as reader:
         exact = SearchParams(exact=True)
@@ -234,7 +234,7 @@ def test_a_reader_answers_alike_with_and_without_candidates(
 def test_single_vectors_keep_8_bits_unless_the_fewest_bytes_are_asked_for(
     preset: str, codecs: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("xret.index.storage.recoding.CODEC_ROWS", 350)
+    monkeypatch.setattr("xret.index.coding.recoding.CODEC_ROWS", 350)
     with IndexWriter.open(tmp_path / "i", SPEC, preset=preset) as writer:
         add_singles(writer, 0, 400)
     with closing(IndexReader.open(tmp_path / "i")) as reader:
@@ -256,7 +256,7 @@ def test_ids_come_in_the_order_asked_for_and_a_lost_one_is_damage(index_of_singl
 @pytest.mark.parametrize("coded", [False, True])
 def test_a_device_ranks_as_the_kernels_do(coded: bool, codec: ResidualCodec) -> None:
     pytest.importorskip("torch")
-    from xret.index.scanned import DeviceIndex
+    from xret.index.search.scanned import DeviceIndex
 
     segments = [coded_segment(codec if coded else None, number=i) for i in (1, 2)]
     device, codecs, queries = DeviceIndex("cpu"), {1: codec}, queries_of(3)
@@ -291,8 +291,8 @@ def test_a_reader_searches_on_its_device(
     index_of_singles: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("torch")
-    from xret.index import reader as reader_module
-    from xret.index.scanned import DeviceIndex
+    from xret.index.search import reader as reader_module
+    from xret.index.search.scanned import DeviceIndex
 
     queries = queries_of(4)
     with closing(IndexReader.open(index_of_singles)) as reader:

@@ -9,7 +9,7 @@ from conftest import build
 from encoders import HashingEncoder
 
 from xret.errors import EncoderMismatchError, QueryError, UnusableIndexError
-from xret.index.compaction import Compaction
+from xret.index.writing.compaction import Compaction
 from xret.retriever import indexing
 from xret.retriever.encoders.words_only import WordsOnly
 from xret.retriever.lexical import analysis, words
@@ -40,7 +40,7 @@ def encoder(request: pytest.FixtureRequest) -> HashingEncoder | WordsOnly:
 
 
 def searcher(folder: Path, encoder: object) -> Searcher:
-    from xret.index.reader import IndexReader
+    from xret.index.search.reader import IndexReader
 
     return Searcher(folder.name, IndexReader.open(folder), encoder)  # type: ignore[arg-type]
 

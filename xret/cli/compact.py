@@ -27,7 +27,7 @@ def delete(
     """Delete documents by their ids; their vectors stay on disk until `xret compact`."""
     from xret.config import find_index
     from xret.errors import ConfigError
-    from xret.index.writer import IndexWriter
+    from xret.index.writing.writer import IndexWriter
 
     wanted = list(doc_ids or [])
     if listed is not None:
@@ -51,9 +51,9 @@ def compact(index: IndexArgument, as_json: AsJson = False) -> None:
     Searches go on meanwhile. Killed at any moment it has lost nothing; run it again to go on.
     """
     from xret.config import find_index
-    from xret.index.compaction import Compaction
-    from xret.index.reader import IndexReader
+    from xret.index.search.reader import IndexReader
     from xret.index.storage.files import folder_bytes
+    from xret.index.writing.compaction import Compaction
 
     folder = find_index(index)
     compaction = Compaction(folder)

@@ -218,7 +218,7 @@ def _stoppable(build: IndexBuild) -> Iterator[None]:
 def _summary(
     build: IndexBuild, folder: Path, output: Path | None, rejects: _Rejects
 ) -> dict[str, Any]:
-    from xret.index.reader import IndexReader
+    from xret.index.search.reader import IndexReader
 
     reader = IndexReader.open(folder)
     info, size_bytes = reader.info(), reader.size_bytes()

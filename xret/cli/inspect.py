@@ -18,7 +18,7 @@ __all__ = ["info", "verify"]
 def info(index: IndexArgument, as_json: AsJson = False) -> None:
     """Documents, languages, encoder and size of an index."""
     from xret.config import find_index
-    from xret.index.reader import IndexReader
+    from xret.index.search.reader import IndexReader
 
     reader = IndexReader.open(find_index(index))
     found = reader.info()
@@ -52,7 +52,7 @@ def _codec(found: IndexInfo) -> str:
     """How the vectors are coded: 8 bits a dimension each, or by a trained codec."""
     if not any(found.codecs):
         return "8 bits"
-    from xret.index.storage.recoding import preset_bits
+    from xret.index.coding.recoding import preset_bits
 
     bits = preset_bits(found.preset)
     mixed = ", some vectors 8 bits" if 0 in found.codecs else ""
@@ -62,7 +62,7 @@ def _codec(found: IndexInfo) -> str:
 def verify(index: IndexArgument) -> None:
     """Check every file and every stored document; exit status 1 when one is damaged."""
     from xret.config import find_index
-    from xret.index.storage.faults import find_faults
+    from xret.index.search.faults import find_faults
 
     folder = find_index(index)
     faults = find_faults(folder)

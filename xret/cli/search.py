@@ -49,7 +49,7 @@ def search(
     as_json: AsJson = False,
 ) -> None:
     """Search an index; the hits may be in any of its languages."""
-    from xret.index.params import SearchParams
+    from xret.index.search.params import SearchParams
     from xret.retriever.encoder import EncoderOptions
     from xret.retriever.searcher import Searcher
 

@@ -148,7 +148,7 @@ def _open(index: str, encoder: str | None) -> Searcher:
 def _open_with(names: SystemNames, source: Corpus, encoder: str) -> Searcher:
     """The index of a corpus by one of several encoders: the corpus's own where that is it."""
     from xret.config import index_folder
-    from xret.index.reader import IndexReader
+    from xret.index.search.reader import IndexReader
     from xret.retriever.encoder import DEFAULT_ENCODER
     from xret.retriever.searcher import Searcher
 

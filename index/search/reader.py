@@ -15,28 +15,28 @@ from xret.errors import (
     IndexNotFoundError,
     QueryError,
 )
-from xret.index.commit import Asked, Commit, Ranked, rank_commit
-from xret.index.dense.single_vectors import DenseIndex
-from xret.index.filters import Filter
-from xret.index.params import SearchParams
-from xret.index.ranking import Best, Masks
-from xret.index.storage.catalog import Catalog
-from xret.index.storage.files import folder_bytes
-from xret.index.storage.masks import FilterMasks
-from xret.index.storage.opening import OpenFiles
-from xret.index.storage.pending import Span
-from xret.index.storage.recoding import preset_bits
-from xret.index.storage.stored import IndexInfo, StoredRoute
-from xret.index.words.bm25 import Bm25
-from xret.index.words.lexical_ranking import (
+from xret.index.coding.recoding import preset_bits
+from xret.index.search.commit import Asked, Commit, Ranked, rank_commit
+from xret.index.search.dense.single_vectors import DenseIndex
+from xret.index.search.filters import Filter
+from xret.index.search.lexical_ranking import (
     Words,
     numbers_within,
     open_bm25,
 )
+from xret.index.search.masks import FilterMasks
+from xret.index.search.opening import OpenFiles
+from xret.index.search.params import SearchParams
+from xret.index.search.ranking import Best, Masks
+from xret.index.storage.catalog import Catalog
+from xret.index.storage.files import folder_bytes
+from xret.index.storage.stored import IndexInfo, StoredRoute
+from xret.index.words.bm25 import Bm25
+from xret.index.writing.pending import Span
 from xret.types import Document, Embeddings, Hit
 
 if TYPE_CHECKING:
-    from xret.index.scanned import DeviceIndex
+    from xret.index.search.scanned import DeviceIndex
 
 __all__ = ["Found", "IndexReader"]
 
@@ -259,7 +259,7 @@ def device_index(device: str | None) -> DeviceIndex | None:
     """The scan that a device is asked for; None where the CPU's own kernels do the work."""
     if device is None or device == "cpu":
         return None
-    from xret.index.scanned import DeviceIndex
+    from xret.index.search.scanned import DeviceIndex
 
     return DeviceIndex(device)
 

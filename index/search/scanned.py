@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from xret.index.dense.dense_vectors import Int8Vectors, VectorRows
-from xret.index.device.gpu import DeviceScan, ScanSegment, torch_device
 from xret.index.scoring.query_codes import query_codes
+from xret.index.search.dense.dense_vectors import Int8Vectors, VectorRows
+from xret.index.search.device.gpu import DeviceScan, ScanSegment, torch_device
 from xret.index.storage.segment import Segment, padded
 from xret.types import Embeddings, FloatArray, IntArray
 

@@ -13,9 +13,13 @@ from itertools import pairwise
 import numpy as np
 
 from xret.errors import MissingLibraryError
-from xret.index.dense.dense_candidates import DENSE_CANDIDATES, EXACT_PASSAGES, DenseCandidates
-from xret.index.dense.dense_vectors import Int8Vectors
-from xret.index.dense.pending_candidates import PendingCandidates
+from xret.index.search.dense.dense_candidates import (
+    DENSE_CANDIDATES,
+    EXACT_PASSAGES,
+    DenseCandidates,
+)
+from xret.index.search.dense.dense_vectors import Int8Vectors
+from xret.index.search.dense.pending_candidates import PendingCandidates
 from xret.index.storage.segment import Segment
 from xret.types import FloatArray, IntArray
 

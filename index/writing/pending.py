@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from xret.errors import DimensionMismatchError
+from xret.index.coding.recoding import concatenated
 from xret.index.storage.files import StoredFile
-from xret.index.storage.recoding import concatenated
 from xret.index.storage.segment import Coded
 from xret.index.storage.stored import SegmentRecord, place_of, with_deleted
 from xret.types import Document, Embeddings, IntArray

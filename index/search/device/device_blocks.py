@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from xret.errors import DamagedIndexError
-from xret.index.dense.dense_vectors import Int8Vectors, VectorRows
 from xret.index.scoring.maxsim_numpy import from_bfloat16
 from xret.index.scoring.query_codes import rounded
+from xret.index.search.dense.dense_vectors import Int8Vectors, VectorRows
 from xret.types import FloatArray, IntArray
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from xret.errors import DamagedIndexError
+from xret.index.coding.recoding import read_codec
 from xret.index.storage.catalog import Catalog
 from xret.index.storage.files import StoredFile, checksum
-from xret.index.storage.recoding import read_codec
 from xret.index.storage.segment import padded, read_segment
 from xret.index.storage.stored import codec_folder, deleted_mask, place_of
 

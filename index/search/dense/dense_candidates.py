@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from xret.errors import ConfigError, DimensionMismatchError
-from xret.index.dense import ann
-from xret.index.dense.dense_vectors import VectorRows
+from xret.index.search.dense import ann
+from xret.index.search.dense.dense_vectors import VectorRows
 from xret.types import FloatArray, IntArray
 
 __all__ = ["DENSE_CANDIDATES", "EXACT_PASSAGES", "DenseCandidates"]

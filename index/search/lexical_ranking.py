@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from xret.errors import QueryError
-from xret.index.ranking import Best, Masks
+from xret.index.search.ranking import Best, Masks
 from xret.index.storage.segment import Segment
 from xret.index.storage.stored import place
 from xret.index.words.bm25 import Bm25

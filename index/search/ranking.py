@@ -19,21 +19,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from xret.index.candidates import candidate_documents, default_candidates
 from xret.index.coding.passage_means import mean_scores, query_sums
-from xret.index.dense.single_vectors import dense_documents
-from xret.index.params import SearchParams
 from xret.index.scoring.centroids import centroid_tables
 from xret.index.scoring.maxsim import fine_scores, score_passages
 from xret.index.scoring.query_codes import QueryCodes, query_codes
+from xret.index.search.candidates import candidate_documents, default_candidates
+from xret.index.search.dense.single_vectors import dense_documents
+from xret.index.search.params import SearchParams
 from xret.index.storage.segment import Segment, padded
 from xret.index.storage.stored import place
 from xret.types import Embeddings, FloatArray, IntArray
 
 if TYPE_CHECKING:
     from xret.index.coding.codec import ResidualCodec
-    from xret.index.dense.dense_candidates import DenseCandidates
-    from xret.index.device.gpu import DeviceScan
+    from xret.index.search.dense.dense_candidates import DenseCandidates
+    from xret.index.search.device.gpu import DeviceScan
 
 __all__ = ["Best", "Masks", "best_documents"]
 
@@ -200,7 +200,7 @@ def _choice(
         return lambda _query, _position: every
     wanted = k + max(k, RESCORED)
     if scan is not None:
-        from xret.index.scanned import scanned_documents  # the module needs torch at hand
+        from xret.index.search.scanned import scanned_documents  # the module needs torch at hand
 
         scanned = scanned_documents(scan, block, segments, keep, wanted)
         return lambda _query, position: scanned[position]

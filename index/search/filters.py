@@ -71,7 +71,7 @@ def parse_filter(
     Raises QueryError for what is no filter, saying what is known, and for one too large.
     """
     if isinstance(given, str):
-        from xret.index.filter_text import parse_text
+        from xret.index.search.filter_text import parse_text
 
         if len(given) > MAX_TEXT:
             raise QueryError(f"the filter is longer than {MAX_TEXT:,} characters")

@@ -6,18 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from xret.index.filters import Condition, Filter, Logic
-from xret.index.params import SearchParams
-from xret.index.ranking import Best, Masks, best_documents
+from xret.index.search.filters import Condition, Filter, Logic
+from xret.index.search.lexical_ranking import HYBRID_DEPTH, Words, best_by_terms
+from xret.index.search.params import SearchParams
+from xret.index.search.ranking import Best, Masks, best_documents
 from xret.index.storage.segment import Segment
 from xret.index.words.bm25 import Bm25
-from xret.index.words.lexical_ranking import HYBRID_DEPTH, Words, best_by_terms
 from xret.types import Embeddings
 
 if TYPE_CHECKING:
     from xret.index.coding.codec import ResidualCodec
-    from xret.index.dense.dense_candidates import DenseCandidates
-    from xret.index.device.gpu import DeviceScan
+    from xret.index.search.dense.dense_candidates import DenseCandidates
+    from xret.index.search.device.gpu import DeviceScan
 
 __all__ = ["Asked", "Commit", "Ranked", "rank_commit"]
 

@@ -7,9 +7,9 @@ from collections import OrderedDict
 import numpy as np
 
 from xret.errors import DamagedIndexError
-from xret.index.commit import Commit
-from xret.index.filters import Filter, compile_filter
-from xret.index.ranking import Masks
+from xret.index.search.commit import Commit
+from xret.index.search.filters import Filter, compile_filter
+from xret.index.search.ranking import Masks
 from xret.index.storage.documents import DocumentTable
 from xret.index.storage.stored import place_of
 

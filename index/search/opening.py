@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xret.errors import DamagedIndexError
-from xret.index.commit import Commit
-from xret.index.ranking import Masks
+from xret.index.coding.recoding import read_codec
+from xret.index.search.commit import Commit
+from xret.index.search.faults import BackgroundCheck
+from xret.index.search.ranking import Masks
 from xret.index.storage.catalog import Catalog
-from xret.index.storage.faults import BackgroundCheck
 from xret.index.storage.files import StoredFile
-from xret.index.storage.recoding import read_codec
 from xret.index.storage.segment import Segment, padded, read_segment
 from xret.index.storage.stored import SegmentRecord, codec_folder, deleted_mask
 

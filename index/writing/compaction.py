@@ -17,13 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from xret.errors import IndexLockedError, IndexNotFoundError
-from xret.index import writer
-from xret.index.storage import recoding
+from xret.index.coding import recoding
 from xret.index.storage.catalog import Catalog
 from xret.index.storage.files import prepare_folder, remove_folder
 from xret.index.storage.folder import lock_index, sweep
 from xret.index.storage.segment import Coded, Segment, padded, read_segment, write_segment
 from xret.index.storage.stored import SegmentRecord, codec_folder, deleted_mask, place
+from xret.index.writing import writer
 from xret.types import IntArray, Progress
 
 if TYPE_CHECKING:

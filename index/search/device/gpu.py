@@ -25,9 +25,21 @@ import numpy as np
 import numpy.typing as npt
 
 from xret.errors import ConfigError, DimensionMismatchError, MissingLibraryError
-from xret.index.device.device_blocks import Block, ScanSegment, Staging, cut_blocks, padded_dim
-from xret.index.device.device_scores import ordered_keys, query_sums, ranked, similarities, stacked
 from xret.index.scoring.query_codes import QueryCodes
+from xret.index.search.device.device_blocks import (
+    Block,
+    ScanSegment,
+    Staging,
+    cut_blocks,
+    padded_dim,
+)
+from xret.index.search.device.device_scores import (
+    ordered_keys,
+    query_sums,
+    ranked,
+    similarities,
+    stacked,
+)
 from xret.types import FloatArray, IntArray
 
 if TYPE_CHECKING:

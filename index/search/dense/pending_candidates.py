@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 
-from xret.index.dense.dense_candidates import DenseCandidates
-from xret.index.dense.dense_vectors import VectorRows
+from xret.index.search.dense.dense_candidates import DenseCandidates
+from xret.index.search.dense.dense_vectors import VectorRows
 
 __all__ = ["PendingCandidates"]
 

@@ -1,0 +1,1 @@
+"""An open index asked: the reader, filters, candidates and rankings."""

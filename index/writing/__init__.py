@@ -1,0 +1,1 @@
+"""Documents into segments: the writer, what it has pending, compaction."""
