@@ -22,7 +22,8 @@ import numpy as np
 
 from xret.eval.measures import measure_fairness, measure_queries
 from xret.eval.significance import bootstrap_intervals, paired_randomisation
-from xret.eval.trec import Qrels, trec_eval_order
+from xret.eval.trec import trec_eval_order
+from xret.retriever.corpora.qrels import Qrels
 from xret.types import Hit
 
 MEASURES = (

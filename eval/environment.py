@@ -18,8 +18,8 @@ from xret.eval.evaluation import CorpusFacts, Environment
 from xret.types import Query
 
 if TYPE_CHECKING:
-    from xret.eval.trec import Qrels
     from xret.retriever.corpora.collection import Corpus
+    from xret.retriever.corpora.qrels import Qrels
 
 __all__ = ["corpus_facts", "describe_environment", "file_checksum"]
 

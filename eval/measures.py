@@ -16,7 +16,7 @@ import ir_measures
 from xret.errors import RunError
 from xret.eval.evaluation import MeasureFacts
 from xret.eval.fairness import FAIRNESS_MEASURES, FairnessMeasure, fairness_measure
-from xret.eval.trec import Qrels
+from xret.retriever.corpora.qrels import Qrels
 from xret.types import Hit
 
 __all__ = [

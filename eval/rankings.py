@@ -10,8 +10,9 @@ from typing import Protocol
 
 from xret.errors import CorpusError, LanguageError
 from xret.eval.evaluation import Latency
-from xret.eval.trec import RunFile, ranked, table_lines
+from xret.eval.trec import RunFile, ranked
 from xret.retriever.corpora.local import LocalCorpus
+from xret.retriever.corpora.qrels import table_lines
 from xret.retriever.corpora.records import kind_of
 from xret.retriever.languages.codes import language_code
 from xret.retriever.searcher import Searcher

@@ -19,7 +19,8 @@ from xret.eval.measures import (
     measure_queries,
 )
 from xret.eval.rankings import Rankings
-from xret.eval.trec import Qrels, trec_eval_order
+from xret.eval.trec import trec_eval_order
+from xret.retriever.corpora.qrels import Qrels
 from xret.retriever.languages.identification import identify_language
 from xret.types import UNDETERMINED, Hit, Progress, Query, Run
 

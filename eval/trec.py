@@ -1,39 +1,30 @@
-"""The TREC formats: judgements in, runs in and out."""
+"""Runs in the TREC format, in and out."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from xret.errors import CorpusError, RunError
+from xret.errors import RunError
 from xret.eval.metadata import parse_metadata, read_side_file
-from xret.retriever.corpora.decompress import open_decompressed
+from xret.retriever.corpora.qrels import table_lines
 from xret.types import Hit, Run
 
 __all__ = [
-    "Qrels",
     "RunFile",
     "ranked",
-    "read_qrels",
     "read_run",
     "read_run_file",
-    "table_lines",
     "trec_eval_order",
     "write_run",
 ]
 
-Qrels = dict[str, dict[str, int]]
-"""Grades by document id, by query id."""
-
 DECIMALS = 6
-MAX_GRADE = 1_000
-"""Above it a grade is a mistake, and trec_eval reserves memory for every grade below."""
-
 MAX_HEADER_LINES = 10_000
 """Comment lines of a run that are kept to be read as its metadata."""
 
@@ -49,50 +40,6 @@ class RunFile:
     run: Run
     warnings: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
-
-
-def read_qrels(path: Path) -> Qrels:
-    """Judgements: `query 0 document grade` (TREC) or `query document grade` (BEIR).
-
-    Cells are separated by tabs or spaces, also mixed, so that ids may hold spaces where tabs
-    separate them; a heading line is passed over. A grade below 0 (TREC Web's spam) is kept.
-    Raises CorpusError with the line that does not fit.
-    """
-    qrels: Qrels = {}
-    for number, line in table_lines(path):
-        cells = _judgement(line)
-        if not cells or (number == 1 and cells[-1].lower() in ("score", "rel", "relevance")):
-            continue
-        if len(cells) not in (3, 4):
-            raise CorpusError(f"{path}:{number}: {len(cells)} cells where 3 or 4 are expected")
-        try:
-            grade = int(cells[-1])
-        except ValueError:
-            raise CorpusError(f"{path}:{number}: the grade {cells[-1]!r} is no integer") from None
-        if abs(grade) > MAX_GRADE:
-            raise CorpusError(f"{path}:{number}: the grade {grade} is over {MAX_GRADE:,}")
-        grades = qrels.setdefault(cells[0], {})
-        if grades.setdefault(cells[-2], grade) != grade:
-            raise CorpusError(
-                f"{path}:{number}: {cells[-2]!r} is judged {grade} for query {cells[0]!r}, and "
-                f"{grades[cells[-2]]} before; leave one of them"
-            )
-    if not qrels:
-        raise CorpusError(f"{path} holds no judgement")
-    return qrels
-
-
-def _judgement(line: str) -> list[str]:
-    """The cells of a line of judgements.
-
-    TREC's four columns come with tabs and spaces mixed in one line, and are known by their
-    second; where it is not that, tabs separate if there are any.
-    """
-    cells = line.split()
-    if "\t" not in line or (len(cells) == 4 and cells[1] in ("0", "Q0")):
-        return cells
-    tabbed = [cell.strip() for cell in line.strip().split("\t")]
-    return tabbed if len(tabbed) in (3, 4) and all(tabbed) else cells
 
 
 def ranked(hits: Iterable[Hit]) -> list[Hit]:
@@ -235,15 +182,3 @@ def _finite(score: str, place: str) -> float:
     if math.isinf(value):
         raise RunError(f"{place}: the score {score!r} is not finite; leave such documents out")
     return value
-
-
-def table_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Numbered lines of a file, plain or compressed. Raises CorpusError where it is no UTF-8."""
-    if not path.is_file():
-        raise CorpusError(f"no such file: {path}")
-    try:
-        with open_decompressed(path) as file:
-            for number, line in enumerate(file, start=1):
-                yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
-    except UnicodeDecodeError as error:
-        raise CorpusError(f"{path} cannot be read: {error}") from error

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from xret.eval.trec import Qrels
 from xret.retriever.corpora.collection import Choice, Collection, Part
 from xret.retriever.corpora.columns import good_fields
 from xret.retriever.corpora.hub import HubConfig
+from xret.retriever.corpora.qrels import Qrels
 from xret.retriever.corpora.records import Record
 from xret.retriever.languages.codes import language_code
 from xret.types import Query

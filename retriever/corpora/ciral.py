@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from xret.eval.trec import read_qrels
 from xret.retriever.corpora.collection import Choice, Collection, Part
 from xret.retriever.corpora.hub import HubFiles
+from xret.retriever.corpora.qrels import read_qrels
 from xret.retriever.corpora.topics import read_queries
 
 __all__ = ["COLLECTION"]

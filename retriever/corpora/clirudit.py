@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from xret.errors import CorpusError
-from xret.eval.trec import Qrels
 from xret.retriever.corpora.collection import Choice, Collection, Part
 from xret.retriever.corpora.columns import qrels_of
 from xret.retriever.corpora.hub import HubFiles
+from xret.retriever.corpora.qrels import Qrels
 from xret.retriever.corpora.records import BadRecord, Record
 from xret.retriever.corpora.shapes import query_of
 from xret.types import Query

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from xret.errors import CorpusError, LanguageError
-from xret.eval.trec import Qrels
+from xret.retriever.corpora.qrels import Qrels
 from xret.retriever.corpora.records import BadRecord, Record
 from xret.retriever.languages.codes import language_code
 from xret.types import Document, Progress, Query

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from xret.errors import CorpusError
-from xret.eval.trec import Qrels
+from xret.retriever.corpora.qrels import Qrels
 from xret.retriever.corpora.records import BadRecord, Record
 
 __all__ = ["good_fields", "qrels_of"]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from xret.eval.trec import read_qrels
 from xret.retriever.corpora.catalogue import CatalogueFile, ir_datasets_home
 from xret.retriever.corpora.collection import Choice, Collection, FetchedFile, Part
 from xret.retriever.corpora.hub import HubFiles
+from xret.retriever.corpora.qrels import read_qrels
 from xret.retriever.corpora.records import BadRecord, Record, read_records
 from xret.retriever.corpora.topics import Wording, read_queries
 from xret.types import Progress

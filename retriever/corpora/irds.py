@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from xret.errors import CorpusError, XretError
-from xret.eval.trec import Qrels
 from xret.retriever.corpora.catalogue import ir_datasets_home, ir_datasets_library
 from xret.retriever.corpora.collection import FetchedFile
 from xret.retriever.corpora.download import UrlFile, is_offline, refuse_offline
 from xret.retriever.corpora.parts import judged_queries
+from xret.retriever.corpora.qrels import Qrels
 from xret.retriever.corpora.records import BadRecord, Record
 from xret.retriever.corpora.shapes import document_of, query_of
 from xret.types import Document, Progress, Query

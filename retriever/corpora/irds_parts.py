@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from xret.errors import CorpusError
-from xret.eval.trec import Qrels
 from xret.retriever.corpora.collection import Choice, FetchedFile, Part
 from xret.retriever.corpora.irds import IrDatasetsCorpus, find_dataset
+from xret.retriever.corpora.qrels import Qrels
 from xret.retriever.corpora.records import Record
 from xret.types import Progress, Query
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from xret.errors import CorpusError
-from xret.eval.trec import Qrels, read_qrels
 from xret.retriever.corpora.decompress import COMPRESSIONS, uncompressed_name
 from xret.retriever.corpora.parts import judged_queries
+from xret.retriever.corpora.qrels import Qrels, read_qrels
 from xret.retriever.corpora.records import BadRecord, Record, kind_of, read_records
 from xret.retriever.corpora.shapes import document_of
 from xret.retriever.corpora.topics import read_queries

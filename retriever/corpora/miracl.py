@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from xret.errors import CorpusError
-from xret.eval.trec import read_qrels
 from xret.retriever.corpora.catalogue import CatalogueFile, known_keys
 from xret.retriever.corpora.collection import Choice, Collection, Part
 from xret.retriever.corpora.mteb_layout import mteb_parts
+from xret.retriever.corpora.qrels import read_qrels
 from xret.retriever.corpora.records import BadRecord, Record, read_records
 from xret.retriever.corpora.topics import read_queries
 

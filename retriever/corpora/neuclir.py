@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from xret.errors import CorpusError
-from xret.eval.trec import Qrels
 from xret.retriever.corpora.catalogue import CatalogueFile
 from xret.retriever.corpora.collection import Choice, Collection, Part
 from xret.retriever.corpora.decompress import open_decompressed
 from xret.retriever.corpora.irds import IrDatasetsCorpus, find_dataset
 from xret.retriever.corpora.mteb_layout import mteb_parts
+from xret.retriever.corpora.qrels import Qrels
 from xret.retriever.corpora.records import read_records
 from xret.retriever.corpora.topics import Wording, read_queries
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from xret.errors import CorpusError
-from xret.eval.trec import Qrels
 from xret.retriever.corpora.collection import chosen_langs
 from xret.retriever.corpora.local import LocalCorpus
 from xret.retriever.corpora.parts import judged_queries
+from xret.retriever.corpora.qrels import Qrels
 from xret.retriever.corpora.records import BadRecord
 from xret.types import Document, Query
 

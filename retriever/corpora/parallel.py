@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from xret.eval.trec import Qrels
 from xret.retriever.corpora.collection import Choice, Collection, Part
 from xret.retriever.corpora.decompress import open_decompressed
 from xret.retriever.corpora.download import UrlFile
 from xret.retriever.corpora.flores_languages import FLORES_LANGS, TATOEBA_LANGS
 from xret.retriever.corpora.pins import collection_folder
+from xret.retriever.corpora.qrels import Qrels
 from xret.retriever.corpora.records import Record
 from xret.retriever.languages.codes import language_code
 from xret.types import Query

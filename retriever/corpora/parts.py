@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from xret.errors import CorpusError
-from xret.eval.trec import Qrels
 from xret.retriever.corpora.collection import Choice, Collection, FetchedFile, Part
+from xret.retriever.corpora.qrels import Qrels
 from xret.retriever.corpora.records import BadRecord
 from xret.retriever.corpora.shapes import document_of
 from xret.types import Document, Progress, Query

@@ -12,11 +12,11 @@ from typing import Any
 import orjson
 
 from xret.errors import CorpusError
-from xret.eval.trec import Qrels
 from xret.retriever.corpora.collection import Choice, Collection, Part
 from xret.retriever.corpora.decompress import open_decompressed
 from xret.retriever.corpora.download import UrlFile
 from xret.retriever.corpora.pins import collection_folder
+from xret.retriever.corpora.qrels import Qrels
 from xret.retriever.corpora.records import Record
 from xret.retriever.languages.codes import language_code
 from xret.types import Query

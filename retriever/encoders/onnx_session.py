@@ -1,6 +1,6 @@
 """A transformer encoder as an ONNX graph, run by onnxruntime and tokenizers alone.
 
-What `xret.retriever.export.export` writes is a folder of three files: `model.onnx`, its
+What `xret.retriever.export.graph` writes is a folder of three files: `model.onnx`, its
 `tokenizer.json`, and `xret_onnx.json`, the card that says what the graph is. torch is not
 needed to run it, so that a query process starts in half a second.
 """

@@ -19,7 +19,7 @@ from xret.retriever.encoder import EncoderOptions
 from xret.retriever.encoders.onnx_model import ExportedEncoder
 from xret.retriever.encoders.onnx_session import OnnxCard
 from xret.retriever.encoders.sentence_model import SentenceModel
-from xret.retriever.export.export import (
+from xret.retriever.export.graph import (
     GraphReport,
     PooledGraph,
     TokenGraph,

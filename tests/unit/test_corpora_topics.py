@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from xret.errors import CorpusError
-from xret.eval.trec import read_qrels
 from xret.retriever.corpora.parts import judged_queries
+from xret.retriever.corpora.qrels import read_qrels
 from xret.retriever.corpora.records import BadRecord, read_records
 from xret.retriever.corpora.topics import Wording, read_queries
 from xret.types import Query

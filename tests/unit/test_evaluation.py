@@ -23,9 +23,10 @@ from xret.eval.rankings import (
 )
 from xret.eval.runner import BATCH, PairEvaluation
 from xret.eval.significance import holm
-from xret.eval.trec import Qrels, RunFile, trec_eval_order
+from xret.eval.trec import RunFile, trec_eval_order
 from xret.index.search.params import SearchParams
 from xret.index.search.reader import IndexReader
+from xret.retriever.corpora.qrels import Qrels
 from xret.retriever.searcher import Searcher
 from xret.types import Document, Hit, Mode, Query, Run
 

@@ -6,7 +6,8 @@ import pytest
 
 from xret.errors import CorpusError, RunError
 from xret.eval.measures import check_measures
-from xret.eval.trec import read_qrels, read_run_file
+from xret.eval.trec import read_run_file
+from xret.retriever.corpora.qrels import read_qrels
 from xret.retriever.corpora.registry import open_corpus
 
 

@@ -19,8 +19,8 @@ from transformers import AutoTokenizer, BertConfig, BertModel, XmodModel
 
 from xret.errors import LanguageError, ModelError
 from xret.retriever.encoders.onnx_session import OnnxCard, OnnxSession, find_graphs
-from xret.retriever.export import export
-from xret.retriever.export.export import (
+from xret.retriever.export import graph as export
+from xret.retriever.export.graph import (
     GraphReport,
     PooledGraph,
     TokenGraph,

@@ -32,7 +32,8 @@ from xret.eval.measures import (
     measure_fairness,
     measure_queries,
 )
-from xret.eval.trec import Qrels, read_qrels, read_run, trec_eval_order, write_run
+from xret.eval.trec import read_run, trec_eval_order, write_run
+from xret.retriever.corpora.qrels import Qrels, read_qrels
 from xret.types import Hit, Run
 
 TREC_NAMES = {

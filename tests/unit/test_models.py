@@ -16,8 +16,9 @@ from tiny_models import tiny_dpr_xm, tiny_tokenizer
 from xret.errors import LanguageError, ModelError, UnknownModelError
 from xret.retriever.encoder import EncoderOptions, load_encoder
 from xret.retriever.languages.codes import language_code
+from xret.retriever.models import hashes
 from xret.retriever.models.fingerprints import fingerprint
-from xret.retriever.models.registry import ENCODERS, hashes
+from xret.retriever.models.registry import ENCODERS
 from xret.retriever.xmod.xmod import XMOD_ADAPTERS
 
 

@@ -18,14 +18,8 @@ from xret.eval.metadata import (
     to_yaml,
     write_side_file,
 )
-from xret.eval.trec import (
-    ranked,
-    read_qrels,
-    read_run,
-    read_run_file,
-    trec_eval_order,
-    write_run,
-)
+from xret.eval.trec import ranked, read_run, read_run_file, trec_eval_order, write_run
+from xret.retriever.corpora.qrels import read_qrels
 from xret.types import Hit, Run
 
 LINE = "q1 Q0 a 1 2.0 t\n"

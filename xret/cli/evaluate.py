@@ -19,8 +19,8 @@ from xret.types import Mode
 if TYPE_CHECKING:
     from xret.eval.evaluation import Evaluation
     from xret.eval.runner import PairEvaluation
-    from xret.eval.trec import Qrels
     from xret.retriever.corpora.collection import Corpus
+    from xret.retriever.corpora.qrels import Qrels
     from xret.types import Query
 
 __all__ = ["evaluate"]
@@ -198,7 +198,7 @@ def _collection(
     query_langs: Sequence[str] | None,
 ) -> tuple[list[Query], Qrels]:
     """Queries and judgements; those of a run alone are queries without a text."""
-    from xret.eval.trec import read_qrels
+    from xret.retriever.corpora.qrels import read_qrels
     from xret.types import Query
 
     judgements = read_qrels(qrels) if qrels else source.qrels() if source else {}

@@ -14,8 +14,8 @@ from xret.cli.output import message
 
 if TYPE_CHECKING:
     from xret.eval.rankings import IndexRankings, Rankings, RunRankings
-    from xret.eval.trec import Qrels
     from xret.retriever.corpora.collection import Corpus
+    from xret.retriever.corpora.qrels import Qrels
     from xret.retriever.searcher import Searcher
     from xret.types import Mode, Query
 
