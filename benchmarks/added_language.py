@@ -21,9 +21,11 @@ import numpy as np
 from encoder_quality import ENGLISH, MAIN, read_belebele, texts_of
 from language_routing import interval, reciprocal_ranks, scores, silenced
 
-from xret.retriever.encoder import Encoder, EncoderOptions, load_encoder, model_location
+from xret.retriever.encoder import Encoder, EncoderOptions
 from xret.retriever.languages.codes import language_code
 from xret.retriever.languages.relatives import nearest
+from xret.retriever.models.location import model_location
+from xret.retriever.opening.encoder import load_encoder
 from xret.types import Document, FloatArray, Query
 
 SAMPLE = 50

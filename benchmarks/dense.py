@@ -55,7 +55,7 @@ def clustered(n: int, dim: int, n_queries: int) -> tuple[FloatArray, FloatArray]
 
 def sentences(data: Path, n_queries: int) -> tuple[FloatArray, FloatArray]:
     """FLORES-200 sentences, mean-pooled token vectors of xret-static, equal vectors once."""
-    from xret.retriever.encoder import load_encoder
+    from xret.retriever.opening.encoder import load_encoder
 
     encoder, folder = load_encoder("xret-static"), data / "flores200-sent"
 

@@ -20,8 +20,9 @@ from pathlib import Path
 
 import numpy as np
 
-from xret.retriever.encoder import Encoder, load_encoder
+from xret.retriever.encoder import Encoder
 from xret.retriever.languages.codes import language_code
+from xret.retriever.opening.encoder import load_encoder
 from xret.types import Document, Embeddings, FloatArray, Query
 
 MAIN = [

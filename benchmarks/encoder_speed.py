@@ -18,10 +18,11 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 from encoder_quality import read_belebele
 
-from xret.retriever.encoder import EncoderOptions, load_encoder
+from xret.retriever.encoder import EncoderOptions
 from xret.retriever.encoders.wordpieces import WordPieces
 from xret.retriever.languages.codes import language_code
 from xret.retriever.models.registry import PRETRAINED
+from xret.retriever.opening.encoder import load_encoder
 from xret.types import Document
 
 LANGUAGES = [

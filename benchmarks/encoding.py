@@ -35,8 +35,9 @@ from safetensors.torch import save_file  # noqa: E402
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers  # noqa: E402
 from transformers import XLMRobertaConfig, XLMRobertaModel  # noqa: E402
 
-from xret.retriever.encoder import EncoderOptions, load_encoder  # noqa: E402
+from xret.retriever.encoder import EncoderOptions  # noqa: E402
 from xret.retriever.encoders.batches import padding_waste, token_batches  # noqa: E402
+from xret.retriever.opening.encoder import load_encoder  # noqa: E402
 from xret.types import Document, FloatArray, Query  # noqa: E402
 
 VOCABULARY = 30_000

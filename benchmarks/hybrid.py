@@ -23,11 +23,11 @@ import numpy as np
 
 from xret.index.words.bm25 import Bm25
 from xret.index.words.lexical import LexicalSegment, segment_arrays
-from xret.retriever.encoder import load_encoder
 from xret.retriever.fusion import Fusion, fuse_within
 from xret.retriever.languages.codes import language_code
 from xret.retriever.lexical.analysis import analyse, analyse_query
 from xret.retriever.lexical.words import same_language
+from xret.retriever.opening.encoder import load_encoder
 from xret.types import Document, Hit, Query
 
 DEPTH = 100

@@ -26,7 +26,8 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 from xret.retriever.corpora.registry import open_corpus  # noqa: E402
-from xret.retriever.encoder import ENCODERS, load_encoder  # noqa: E402
+from xret.retriever.models.registry import ENCODERS  # noqa: E402
+from xret.retriever.opening.encoder import load_encoder  # noqa: E402
 from xret.retriever.searcher import Searcher  # noqa: E402
 from xret.types import Document  # noqa: E402
 

@@ -23,8 +23,10 @@ import numpy as np
 from encoder_quality import ENGLISH, MAIN, lines_of, maxsim, read_belebele, texts_of
 from safetensors.torch import load_file, save_file
 
-from xret.retriever.encoder import Encoder, EncoderOptions, load_encoder, model_location
+from xret.retriever.encoder import Encoder, EncoderOptions
 from xret.retriever.languages.codes import language_code
+from xret.retriever.models.location import model_location
+from xret.retriever.opening.encoder import load_encoder
 from xret.types import Document, Embeddings, FloatArray, Query
 
 ROUTINGS: dict[str, Callable[[str, str], tuple[str, str]]] = {

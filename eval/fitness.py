@@ -15,8 +15,9 @@ from typing import Literal
 from xret.eval.alignment import Alignment, SentencePool
 from xret.eval.fertility import Fertility, SubwordCounts, read_tokenizer
 from xret.eval.parallel_sentences import ParallelSentences
-from xret.retriever.encoder import Encoder, model_location
+from xret.retriever.encoder import Encoder
 from xret.retriever.encoders.static import StaticEncoder
+from xret.retriever.models.location import model_location
 
 __all__ = [
     "POOL", "LanguageFitness", "check_languages", "encoder_tokenizer", "judge",

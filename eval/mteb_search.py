@@ -20,10 +20,11 @@ import langcodes
 from xret.errors import ConfigError, MissingLibraryError, RunError
 from xret.index.search.reader import IndexReader
 from xret.retriever.build import IndexBuild
-from xret.retriever.encoder import Encoder, EncoderOptions, load_encoder
+from xret.retriever.encoder import Encoder, EncoderOptions
 from xret.retriever.languages.codes import language_code
 from xret.retriever.languages.identification import identify_language
 from xret.retriever.models.registry import ENCODERS
+from xret.retriever.opening.encoder import load_encoder
 from xret.retriever.searcher import MAX_K, Searcher
 from xret.types import UNDETERMINED, Document, LangSource, Query
 

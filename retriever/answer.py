@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from xret.index.writing.pending import Span
+from xret.index.storage.segment import Span
 from xret.retriever.languages.codes import direction
 from xret.types import Document, LangSource
 

@@ -1,50 +1,19 @@
-"""What an encoder is, and how one is had by its name or its folder."""
+"""What an encoder is: the protocol that every one follows, and how one can be run."""
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import importlib
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from xret.errors import ConfigError, ModelError, UnknownModelError
-from xret.retriever.models.folder_change import finish_change
-from xret.retriever.models.registry import (
-    DEFAULT_ENCODER,
-    ENCODERS,
-    RegisteredEncoder,
-    languages_of,
-)
+from xret.errors import ConfigError
 from xret.types import Document, Embeddings, EncoderSpec, Query
 
 if TYPE_CHECKING:
     from xret.retriever.languages.router import Route
 
-__all__ = [
-    "DEFAULT_ENCODER",
-    "ENCODERS",
-    "Encoder",
-    "EncoderOptions",
-    "RegisteredEncoder",
-    "languages_of",
-    "load_encoder",
-    "model_location",
-    "passages_of",
-]
-
-_CLASSES = {
-    "static": "xret.retriever.encoders.static:StaticEncoder",
-    "bi-encoder": "xret.retriever.opening.bi_encoder:BiEncoder",
-    "late interaction": "xret.retriever.opening.late_interaction:LateInteractionEncoder",
-}
-
-
-WORDS_ONLY = "bm25"
-"""The encoder of an index without vectors."""
+__all__ = ["Encoder", "EncoderOptions", "passages_of"]
 
 
 class Encoder(Protocol):
@@ -151,93 +120,3 @@ class EncoderOptions:
         if changes.get("adapters") is not None:
             changes["adapters"] = tuple(changes["adapters"])
         return dataclasses.replace(self, **changes)
-
-
-def load_encoder(
-    name: str, *, options: EncoderOptions | None = None, revision: str | None = None
-) -> Encoder:
-    """The encoder of that registered name or hub id, or the one saved in that folder.
-
-    Nothing is downloaded: `xret model pull` does that. revision: a commit of a model that
-    was pulled, None for the one that is pinned. Raises UnknownModelError for a name that is
-    neither, ModelError for a folder that holds no model, for weights that are missing or
-    pickled, and for a model that needs foreign code.
-    """
-    if name == WORDS_ONLY:
-        from xret.retriever.encoders.words_only import WordsOnly
-
-        return WordsOnly()
-    registered = ENCODERS.get(name)
-    wanted = options or EncoderOptions()
-    folder = _folder(name, registered, revision)
-    if registered is not None:
-        _warn_of_licence(name, registered)
-        if wanted.prompts is None and registered.prompts:
-            wanted = dataclasses.replace(wanted, prompts=dict(registered.prompts))
-    kind = _kind(folder, registered)
-    if registered is not None and kind != "static" and kind != registered.kind:
-        raise ModelError(
-            f"{name} is a model of {registered.kind}, and {folder} holds a {kind}"
-            + (f"; {registered.note}" if registered.note else "")
-        )
-    module, _, attribute = _CLASSES[kind].partition(":")
-    loader = getattr(importlib.import_module(module), attribute)
-    encoder: Encoder
-    if kind == "static":
-        shaping = set((options or EncoderOptions()).recorded()) - {"lang_policy"}
-        if shaping:
-            raise ConfigError(f"{name} is a table of words; it has no {', '.join(sorted(shaping))}")
-        encoder = loader.load(folder, name=name)
-    else:
-        encoder = loader.load(folder, name=name, options=wanted)
-    return encoder
-
-
-def model_location(name: str, *, revision: str | None = None) -> Path:
-    """The folder of a registered name, a hub id that was pulled, or a folder itself.
-
-    Raises UnknownModelError and ModelError as `load_encoder` does.
-    """
-    return _folder(name, ENCODERS.get(name), revision)
-
-
-def _folder(name: str, registered: RegisteredEncoder | None, revision: str | None) -> Path:
-    if registered is not None and registered.folder is not None:
-        return registered.folder
-    if registered is None and Path(name).is_dir():
-        finish_change(Path(name))
-        return Path(name)
-    if registered is None and not _is_hub_id(name):
-        if Path(name).is_absolute():
-            raise UnknownModelError(
-                f"there is no model at {name}; where it lies now is said with --encoder FOLDER"
-            )
-        close = difflib.get_close_matches(name, ENCODERS, n=3, cutoff=0.4) or list(ENCODERS)
-        raise UnknownModelError(
-            f"no encoder is called {name!r} and there is no such folder; known: {', '.join(close)}"
-        )
-    from xret.retriever.models.hub import find_model
-
-    return find_model(name, revision=revision)
-
-
-def _kind(folder: Path, registered: RegisteredEncoder | None) -> str:
-    if registered is not None and registered.folder is not None and not registered.shipped:
-        raise ModelError(f"{folder} is not there: this installation of xret is not whole")
-    from xret.retriever.models.layout import model_kind
-
-    return model_kind(folder)
-
-
-def _is_hub_id(name: str) -> bool:
-    owner, _, model = name.partition("/")
-    return bool(owner and model) and not any(c in name for c in "\\ ") and name.count("/") == 1
-
-
-def _warn_of_licence(name: str, registered: RegisteredEncoder) -> None:
-    if not registered.commercial:
-        warnings.warn(
-            f"{name} is under {registered.licence}: for non-commercial use only",
-            UserWarning,
-            stacklevel=3,
-        )

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from xret.errors import CorpusError, UnusableIndexError
+from xret.index.storage.segment import Span
 from xret.index.storage.stored import StoredRoute
-from xret.index.writing.pending import Span
 from xret.index.writing.writer import IndexWriter
 from xret.retriever.encoder import Encoder, EncoderOptions, passages_of
 from xret.retriever.languages.identification import identify_language

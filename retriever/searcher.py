@@ -18,11 +18,12 @@ from xret.index.search.reader import Found, IndexReader
 from xret.index.storage.encoder_record import check_encoder, recorded_adapters
 from xret.index.storage.stored import StoredRoute
 from xret.retriever.answer import QueryInfo, SearchAnswer, SearchHit, Snippet, Timings, search_hit
-from xret.retriever.encoder import Encoder, EncoderOptions, load_encoder
+from xret.retriever.encoder import Encoder, EncoderOptions
 from xret.retriever.indexing import OPTIONS_SETTING
 from xret.retriever.languages.codes import language_code, language_name
 from xret.retriever.languages.identification import identify_language, load_identifier
 from xret.retriever.lexical.words import check_mode, query_words
+from xret.retriever.opening.encoder import load_encoder
 from xret.retriever.writer import DocumentWriter
 from xret.types import UNDETERMINED, Document, Hit, Mode, Query
 

@@ -8,7 +8,7 @@ from encoders import HashingEncoder
 
 from xret.retriever.build import IndexBuild
 from xret.retriever.corpora.registry import open_corpus
-from xret.retriever.encoder import load_encoder
+from xret.retriever.opening.encoder import load_encoder
 from xret.retriever.searcher import Searcher
 from xret.types import Document
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from xret.errors import XretError
     from xret.retriever.build import IndexBuild
-    from xret.retriever.encoder import Encoder, load_encoder
+    from xret.retriever.encoder import Encoder
+    from xret.retriever.opening.encoder import load_encoder
     from xret.retriever.searcher import SearchAnswer, Searcher, SearchHit, open
     from xret.types import Document, Embeddings, Hit, Query, Run
 
@@ -24,7 +25,7 @@ _HOMES = {
     "XretError": "xret.errors",
     "IndexBuild": "xret.retriever.build",
     "Encoder": "xret.retriever.encoder",
-    "load_encoder": "xret.retriever.encoder",
+    "load_encoder": "xret.retriever.opening.encoder",
     "SearchAnswer": "xret.retriever.searcher",
     "SearchHit": "xret.retriever.searcher",
     "Searcher": "xret.retriever.searcher",

@@ -30,9 +30,9 @@ from xret.index.search.params import SearchParams
 from xret.index.search.ranking import Best, Masks
 from xret.index.storage.catalog import Catalog
 from xret.index.storage.files import folder_bytes
+from xret.index.storage.segment import Span
 from xret.index.storage.stored import IndexInfo, StoredRoute
 from xret.index.words.bm25 import Bm25
-from xret.index.writing.pending import Span
 from xret.types import Document, Embeddings, Hit
 
 if TYPE_CHECKING:

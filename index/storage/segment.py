@@ -39,6 +39,7 @@ __all__ = [
     "DTYPES",
     "Coded",
     "Segment",
+    "Span",
     "mapped",
     "padded",
     "quantize",
@@ -46,6 +47,9 @@ __all__ = [
     "widened",
     "write_segment",
 ]
+
+Span = tuple[int, int]
+"""Start and end of a passage in the text of its document, in code points."""
 
 DTYPES: Mapping[str, str] = {
     "u8": "|u1", "i8": "|i1", "u16": "<u2", "bf16": "<u2", "i32": "<i4", "u32": "<u4",

@@ -12,14 +12,11 @@ import numpy.typing as npt
 from xret.errors import DimensionMismatchError
 from xret.index.coding.recoding import concatenated
 from xret.index.storage.files import StoredFile
-from xret.index.storage.segment import Coded
+from xret.index.storage.segment import Coded, Span
 from xret.index.storage.stored import SegmentRecord, place_of, with_deleted
 from xret.types import Document, Embeddings, IntArray
 
-__all__ = ["PendingSegment", "Span", "WrittenSegment", "check_embeddings"]
-
-Span = tuple[int, int]
-"""Start and end of a passage in the text of its document, in code points."""
+__all__ = ["PendingSegment", "WrittenSegment", "check_embeddings"]
 
 
 @dataclass(slots=True)

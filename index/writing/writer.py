@@ -17,9 +17,9 @@ from xret.index.storage.catalog import Catalog
 from xret.index.storage.encoder_record import check_encoder, first_record, record_encoder
 from xret.index.storage.files import StoredFile, prepare_folder, remove_folder, sync_folder
 from xret.index.storage.folder import claim_folder, lock_index, sweep
-from xret.index.storage.segment import quantize, write_segment
+from xret.index.storage.segment import Span, quantize, write_segment
 from xret.index.storage.stored import SegmentRecord, content_hash, place
-from xret.index.writing.pending import PendingSegment, Span, WrittenSegment, check_embeddings
+from xret.index.writing.pending import PendingSegment, WrittenSegment, check_embeddings
 from xret.types import Document, Embeddings, EncoderSpec
 
 __all__ = ["IndexWriter"]

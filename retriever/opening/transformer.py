@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from xret.errors import ConfigError, ModelError
-from xret.retriever.encoder import ENCODERS, EncoderOptions
+from xret.retriever.encoder import EncoderOptions
 from xret.retriever.encoders.onnx_model import ExportedEncoder, OnnxModel
 from xret.retriever.encoders.transformer import TEMPLATE, TextModel, TransformerEncoder
 from xret.retriever.languages.router import LanguageRouter, Policy
 from xret.retriever.models.fingerprints import LANGUAGE_MODULES, fingerprint
 from xret.retriever.models.layout import Kind, check_loadable
+from xret.retriever.models.registry import ENCODERS
 from xret.retriever.xmod.language_content import LanguageContent
 from xret.types import EncoderSpec
 

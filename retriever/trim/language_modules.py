@@ -1,87 +1,24 @@
-"""The languages that a model folder has something of its own for, told by its files alone."""
+"""The language modules beside a model, copied for the languages that a trimmed one serves."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 from safetensors.numpy import load_file
 
-from xret.errors import LanguageError
-from xret.retriever.languages.codes import language_code
-from xret.retriever.models.fingerprints import LANGUAGE_MODULES
-from xret.retriever.models.layout import read_json
+from xret.retriever.modules.installed_languages import (
+    LORA,
+    LORA_FOLDER,
+    TRANSFORMS_FOLDER,
+    InstalledLanguages,
+)
 from xret.retriever.modules.lora import BINDING_FILE, bind_adapter
-from xret.retriever.modules.lora import CONFIG_FILE as LORA_CONFIG
-from xret.retriever.modules.transforms import CONFIG_FILE, WEIGHTS_FILE, StaticTransforms
+from xret.retriever.modules.transforms import WEIGHTS_FILE, StaticTransforms
 from xret.retriever.trim.folder import FileBytes
-from xret.retriever.xmod.xmod import adapter_name
 
-__all__ = ["InstalledLanguages", "write_modules"]
-
-XMOD, LORA, TRANSFORMS, LISTED = (
-    "X-MOD adapters", "LoRA adapters", "static transforms", "languages of one table",
-)  # fmt: skip
-_LORA_FOLDER, _TRANSFORMS_FOLDER = LANGUAGE_MODULES[:2]
-
-
-@dataclass(frozen=True, slots=True)
-class InstalledLanguages:
-    """What a model has by language. kind: which modules, None where it does not say.
-
-    names: BCP 47 code to how the model spells it, in its own order.
-    """
-
-    kind: str | None
-    names: Mapping[str, str]
-
-    @classmethod
-    def of(cls, folder: Path) -> InstalledLanguages:
-        """Read configurations and names of folders, no weights."""
-        config = read_json(folder / "config.json")
-        if config.get("model_type") == "xmod":
-            spelled = [str(one) for one in config.get("languages") or ()]
-            return cls(XMOD, {adapter_name(one): one for one in spelled})
-        if {"format", "vocabulary_size", "languages"} <= config.keys():
-            return cls(LISTED, {str(one): str(one) for one in config["languages"]})
-        lora, transforms = folder / _LORA_FOLDER, folder / _TRANSFORMS_FOLDER
-        if lora.is_dir():
-            found = sorted(path.parent.name for path in lora.glob(f"*/{LORA_CONFIG}"))
-            return cls(LORA, {language_code(one): one for one in found})
-        if transforms.is_dir():
-            listed = read_json(transforms / CONFIG_FILE).get("languages") or ()
-            return cls(TRANSFORMS, {language_code(str(one)): str(one) for one in listed})
-        return cls(None, {})
-
-    @property
-    def langs(self) -> tuple[str, ...] | None:
-        return tuple(self.names) if self.kind else None
-
-    @property
-    def beside(self) -> bool:
-        """Whether they lie beside the model, bound to it by its fingerprint."""
-        return self.kind in (LORA, TRANSFORMS)
-
-    def check(self, langs: Sequence[str]) -> None:
-        """Raises LanguageError for a language that the model has nothing for."""
-        missing = [lang for lang in langs if lang not in self.names]
-        if self.kind and missing:
-            raise LanguageError(
-                f"the model has no {', '.join(missing)} ({self.kind}); it has "
-                f"{', '.join(sorted(self.names))}"
-            )
-
-    def served(self, langs: Sequence[str]) -> tuple[str, ...] | None:
-        """Those of the languages that the model has something for, in its own order."""
-        return tuple(lang for lang in self.names if lang in langs) if self.kind else None
-
-    def spellings(self, langs: Sequence[str]) -> list[str] | None:
-        """As an X-MOD checkpoint writes its adapters; None for another model."""
-        if self.kind != XMOD:
-            return None
-        return [spelling for lang, spelling in self.names.items() if lang in langs]
+__all__ = ["write_modules"]
 
 
 def write_modules(
@@ -93,23 +30,23 @@ def write_modules(
     """
     if installed.kind == LORA:
         for lang in installed.served(langs) or ():
-            inside = Path(_LORA_FOLDER, installed.names[lang])
+            inside = Path(LORA_FOLDER, installed.names[lang])
             shutil.copytree(source / inside, target / inside)
             if (target / inside / BINDING_FILE).is_file():
                 bind_adapter(target / inside, base)
-        return _sizes(source, target, _LORA_FOLDER)
+        return _sizes(source, target, LORA_FOLDER)
     _write_transforms(source, target, installed.served(langs) or (), base)
-    return _sizes(source, target, _TRANSFORMS_FOLDER)
+    return _sizes(source, target, TRANSFORMS_FOLDER)
 
 
 def _write_transforms(source: Path, target: Path, langs: Sequence[str], base: str) -> None:
-    whole = StaticTransforms.load(source / _TRANSFORMS_FOLDER)
-    tensors = load_file(source / _TRANSFORMS_FOLDER / WEIGHTS_FILE)
+    whole = StaticTransforms.load(source / TRANSFORMS_FOLDER)
+    tensors = load_file(source / TRANSFORMS_FOLDER / WEIGHTS_FILE)
     rows = [whole.adapters.index(lang) for lang in langs]
     matrices = tensors.get("matrices")
     StaticTransforms(
         langs, tensors["means"][rows], None if matrices is None else matrices[rows], base=base
-    ).save(target / _TRANSFORMS_FOLDER)
+    ).save(target / TRANSFORMS_FOLDER)
 
 
 def _sizes(source: Path, target: Path, folder: str) -> list[FileBytes]:

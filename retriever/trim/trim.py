@@ -18,12 +18,16 @@ from tokenizers import Tokenizer
 
 from xret.errors import ConfigError, LanguageError, ModelError
 from xret.index.storage.files import prepare_folder, sync_folder
-from xret.retriever.encoder import ENCODERS, Encoder, EncoderOptions, load_encoder, model_location
+from xret.retriever.encoder import Encoder, EncoderOptions
 from xret.retriever.encoders.sentence_model import SentenceModel
 from xret.retriever.encoders.transformer import TransformerEncoder
 from xret.retriever.encoders.wordpieces import split_words
 from xret.retriever.languages.codes import language_code
 from xret.retriever.models.layout import check_loadable, model_kind
+from xret.retriever.models.location import model_location
+from xret.retriever.models.registry import ENCODERS
+from xret.retriever.modules.installed_languages import InstalledLanguages
+from xret.retriever.opening.encoder import load_encoder
 from xret.retriever.trim.folder import (
     FileBytes,
     left_out,
@@ -32,7 +36,7 @@ from xret.retriever.trim.folder import (
     table_rows,
     write_file,
 )
-from xret.retriever.trim.language_modules import InstalledLanguages, write_modules
+from xret.retriever.trim.language_modules import write_modules
 from xret.retriever.trim.named_texts import named_rows, named_texts
 from xret.retriever.trim.piece_choice import PieceChoice
 from xret.retriever.trim.report import CARD, TrimReport, write_card

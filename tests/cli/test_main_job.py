@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from command_line import Xret, write_corpus
 
-from xret.retriever.encoder import ENCODERS
+from xret.retriever.models.registry import ENCODERS
 
 
 def test_a_question_in_english_finds_answers_in_other_languages(xret: Xret) -> None:

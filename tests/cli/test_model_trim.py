@@ -14,7 +14,7 @@ from tiny_models import TEXTS, tiny_dpr_xm
 
 import xret.cli.model_trim
 from xret.cli import main
-from xret.retriever.encoder import load_encoder
+from xret.retriever.opening.encoder import load_encoder
 from xret.types import Document
 
 

@@ -12,7 +12,7 @@ from tiny_encoders import tiny_bi_encoder
 
 import xret.cli.train_encoder  # noqa: F401 (its commands)
 from xret.cli import main
-from xret.retriever.encoder import load_encoder
+from xret.retriever.opening.encoder import load_encoder
 from xret.types import Query
 
 ROWS = [

@@ -12,7 +12,8 @@ from encoders import HashingEncoder
 from tiny_models import TEXTS
 
 from xret.errors import LanguageError
-from xret.retriever.encoder import Encoder, EncoderOptions, load_encoder
+from xret.retriever.encoder import Encoder, EncoderOptions
+from xret.retriever.opening.encoder import load_encoder
 from xret.types import Document, Embeddings, Query
 
 MAKERS: dict[str, Callable[[Path], Path]] = {

@@ -19,7 +19,7 @@ from xret.index.search.params import SearchParams
 from xret.index.search.reader import IndexReader
 from xret.index.storage.segment import quantize
 from xret.index.writing.writer import IndexWriter
-from xret.retriever.encoder import load_encoder
+from xret.retriever.opening.encoder import load_encoder
 from xret.retriever.searcher import Searcher
 from xret.types import Document, Embeddings
 

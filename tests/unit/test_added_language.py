@@ -18,7 +18,8 @@ from xret.index.search.reader import IndexReader
 from xret.index.storage.catalog import Catalog
 from xret.index.storage.encoder_record import recorded_adapters
 from xret.retriever.build import IndexBuild
-from xret.retriever.encoder import EncoderOptions, load_encoder
+from xret.retriever.encoder import EncoderOptions
+from xret.retriever.opening.encoder import load_encoder
 from xret.retriever.searcher import Searcher
 from xret.retriever.xmod import language_content
 from xret.retriever.xmod.base import base_fingerprint, language_fingerprints

@@ -29,8 +29,8 @@ from xret.eval.parallel_sentences import (
     read_parallel_corpus,
     read_parallel_file,
 )
-from xret.retriever.encoder import load_encoder
 from xret.retriever.models.registry import PRETRAINED
+from xret.retriever.opening.encoder import load_encoder
 from xret.types import Embeddings
 
 WORDS = ("river", "moon", "bread", "stone", "cloud", "lamp", "horse", "snow")

@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from tiny_word_models import tiny_word_model
 
-from xret.retriever.encoder import load_encoder
 from xret.retriever.models.compact import SCALE, compacted, is_compact, restored
+from xret.retriever.opening.encoder import load_encoder
 from xret.types import Document
 
 

@@ -20,7 +20,7 @@ from transformers import XmodConfig
 from transformers.models.xmod.modeling_xmod import XmodLMHead
 
 from xret.errors import CorpusError, LanguageError, ModelError, TrainingError, XretError
-from xret.retriever.encoder import load_encoder
+from xret.retriever.opening.encoder import load_encoder
 from xret.retriever.training.common import checkpoint
 from xret.retriever.training.common.checkpoint import WorkFolder
 from xret.retriever.training.language import course

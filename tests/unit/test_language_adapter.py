@@ -20,8 +20,8 @@ from tiny_word_models import SENTENCES, tiny_word_model, wordpiece_tokenizer
 from tokenizers import Tokenizer
 
 from xret.errors import LanguageError, ModelError
-from xret.retriever.encoder import load_encoder
 from xret.retriever.models.folder_change import finish_change, folder_change
+from xret.retriever.opening.encoder import load_encoder
 from xret.retriever.xmod import installed, language_content
 from xret.retriever.xmod.base import base_fingerprint
 from xret.retriever.xmod.installed import (
@@ -653,7 +653,7 @@ def test_without_rows_every_step_loads_without_help(
 ) -> None:
     folder = shutil.copytree(models / "compact", tmp_path / "model")
     made = adapter(folder, "ka")
-    monkeypatch.setattr("xret.retriever.encoder.finish_change", lambda _: None)
+    monkeypatch.setattr("xret.retriever.models.location.finish_change", lambda _: None)
     plain = language_content.LanguageContent()
     monkeypatch.setattr(language_content.LanguageContent, "of", lambda *_, **__: plain)
     encoded = vectors(folder, ["en", "fr", "sw"])

@@ -8,7 +8,8 @@ import pytest
 from tiny_models import tiny_dpr_xm
 
 from xret.errors import ConfigError, ModelError
-from xret.retriever.encoder import EncoderOptions, load_encoder
+from xret.retriever.encoder import EncoderOptions
+from xret.retriever.opening.encoder import load_encoder
 from xret.retriever.opening.transformer import _once
 
 

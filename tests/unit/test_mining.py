@@ -14,7 +14,7 @@ import pytest
 from xret.errors import ConfigError, TrainingError
 from xret.index.scoring.maxsim import maxsim_scores
 from xret.retriever.build import IndexBuild
-from xret.retriever.encoder import load_encoder
+from xret.retriever.opening.encoder import load_encoder
 from xret.retriever.searcher import Searcher
 from xret.retriever.training.recipes.mining import MiningRule, NegativeMiner
 from xret.retriever.training.recipes.records import Example, ExampleReader

@@ -14,11 +14,12 @@ from tiny_encoders import tiny_bi_encoder, tiny_late, tiny_xlmr, write_json
 from tiny_models import tiny_dpr_xm, tiny_tokenizer
 
 from xret.errors import LanguageError, ModelError, UnknownModelError
-from xret.retriever.encoder import EncoderOptions, load_encoder
+from xret.retriever.encoder import EncoderOptions
 from xret.retriever.languages.codes import language_code
 from xret.retriever.models import hashes
 from xret.retriever.models.fingerprints import fingerprint
 from xret.retriever.models.registry import ENCODERS
+from xret.retriever.opening.encoder import load_encoder
 from xret.retriever.xmod.xmod import XMOD_ADAPTERS
 
 

@@ -14,11 +14,12 @@ import torch
 from safetensors.torch import load_file
 
 from xret.errors import LanguageError, TrainingError
-from xret.retriever.encoder import EncoderOptions, load_encoder
+from xret.retriever.encoder import EncoderOptions
 from xret.retriever.encoders.static import StaticEncoder
 from xret.retriever.encoders.word_pooling import WordPooling
 from xret.retriever.encoders.wordpieces import RUN_PREFIX, WordPieces
 from xret.retriever.models.registry import PRETRAINED
+from xret.retriever.opening.encoder import load_encoder
 from xret.retriever.training.common.parallel import PairReader
 from xret.retriever.training.modular.examples import ExampleDrawer, ExampleShares
 from xret.retriever.training.modular.losses import OnePassLoss

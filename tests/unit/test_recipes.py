@@ -26,8 +26,8 @@ from xret.errors import (
     TrainingError,
     XretError,
 )
-from xret.retriever.encoder import load_encoder
 from xret.retriever.models.quiet import quiet_libraries
+from xret.retriever.opening.encoder import load_encoder
 from xret.retriever.training.common import trainer as trainers
 from xret.retriever.training.recipes import recipe as recipes
 from xret.retriever.training.recipes.development import DevelopmentSet

@@ -18,8 +18,8 @@ from xret.eval.reproduction.table import (
     read_table,
 )
 from xret.retriever.corpora.registry import CORPORA, find_collection, open_corpus
-from xret.retriever.encoder import ENCODERS
 from xret.retriever.languages.codes import language_code
+from xret.retriever.models.registry import ENCODERS
 
 FINE = 'title = "t"\ntolerance = 0.01\n[[rows]]\nname = "a"\ncorpus = "c"\nencoder = "e"\n'
 

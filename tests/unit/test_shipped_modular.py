@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from xret.retriever.encoder import Encoder, EncoderOptions, load_encoder
+from xret.retriever.encoder import Encoder, EncoderOptions
 from xret.retriever.models.registry import ENCODERS, PRETRAINED, languages_of
+from xret.retriever.opening.encoder import load_encoder
 from xret.types import Document, Query
 
 SAID = {

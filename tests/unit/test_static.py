@@ -11,9 +11,9 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from xret.errors import ModelError
-from xret.retriever.encoder import ENCODERS
 from xret.retriever.encoders.static import StaticEncoder, WordTable
 from xret.retriever.encoders.wordpieces import WordPieces, normalize, split_words
+from xret.retriever.models.registry import ENCODERS
 from xret.types import Document, Query
 
 FOLDER = ENCODERS["xret-static"].folder

@@ -14,8 +14,9 @@ from tiny_models import TEXTS, tiny_colbert_xm, tiny_dpr_xm
 from torch import Tensor
 
 from xret.errors import ConfigError, ModelError
-from xret.retriever.encoder import EncoderOptions, load_encoder
+from xret.retriever.encoder import EncoderOptions
 from xret.retriever.encoders.precision import Precision, QuantizedLinear, choose_precision
+from xret.retriever.opening.encoder import load_encoder
 from xret.types import Document, Embeddings, Query
 
 DOCUMENTS = [Document(lang, text, lang) for lang, text in TEXTS.items()]

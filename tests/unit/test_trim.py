@@ -34,12 +34,13 @@ from tokenizers import (
 from transformers import BertConfig, BertModel
 
 from xret.errors import ConfigError, CorpusError, LanguageError, ModelError, UnknownModelError
-from xret.retriever.encoder import EncoderOptions, load_encoder
+from xret.retriever.encoder import EncoderOptions
 from xret.retriever.encoders.static import StaticConfig, StaticEncoder
 from xret.retriever.models.compact import compacted, restored
 from xret.retriever.models.hub import model_folder
 from xret.retriever.models.registry import ENCODERS
 from xret.retriever.modules.transforms import StaticTransforms
+from xret.retriever.opening.encoder import load_encoder
 from xret.retriever.trim import folder as trimmed_folder
 from xret.retriever.trim.piece_choice import PieceChoice
 from xret.retriever.trim.report import TrimReport

@@ -118,8 +118,8 @@ def build_index(
     from xret.errors import CorpusError
     from xret.retriever.build import IndexBuild
     from xret.retriever.corpora.registry import has_own_index, open_corpus
-    from xret.retriever.encoder import load_encoder
     from xret.retriever.languages.codes import language_code
+    from xret.retriever.opening.encoder import load_encoder
 
     named = has_own_index(corpus)
     source = source or open_corpus(corpus, doc_langs=[lang] if lang and named else ())

@@ -47,7 +47,7 @@ app.command("check")(lang_check.check)
 @app.command("list")
 def list_languages(model: ModelArgument, as_json: AsJson = False) -> None:
     """The languages that a model has something of its own for, and what that is."""
-    from xret.retriever.encoder import model_location
+    from xret.retriever.models.location import model_location
 
     rows = _languages(model_location(model))
     if as_json:
@@ -65,8 +65,8 @@ def export_language(
 ) -> None:
     """Write a language of a model as one file, for others who have the same base."""
     from xret.errors import ConfigError
-    from xret.retriever.encoder import model_location
     from xret.retriever.languages.codes import language_code
+    from xret.retriever.models.location import model_location
     from xret.retriever.xmod.installed import export_adapter
 
     code = language_code(lang)
@@ -92,7 +92,7 @@ def import_language(
     as_json: AsJson = False,
 ) -> None:
     """Add the language in a file to a model; the vectors of its other languages stay the same."""
-    from xret.retriever.encoder import model_location
+    from xret.retriever.models.location import model_location
     from xret.retriever.xmod.installed import changed_copy, install_adapter
     from xret.retriever.xmod.language_adapter import LanguageAdapter
 
@@ -111,8 +111,8 @@ def remove_language(
     model: ModelArgument, lang: LangArgument, output: OutputOption = None, as_json: AsJson = False
 ) -> None:
     """Take a language out of a model; the vectors of its other languages stay the same."""
-    from xret.retriever.encoder import model_location
     from xret.retriever.languages.codes import language_code
+    from xret.retriever.models.location import model_location
     from xret.retriever.xmod.installed import changed_copy, remove_adapter
 
     code = language_code(lang)
@@ -129,7 +129,7 @@ def _languages(folder: Path) -> list[dict[str, Any]]:
     """As JSON has them. Raises ModelError for a model without any modules by language."""
     from xret.errors import ModelError
     from xret.retriever.languages.codes import language_name
-    from xret.retriever.trim.language_modules import InstalledLanguages
+    from xret.retriever.modules.installed_languages import InstalledLanguages
     from xret.retriever.xmod.installed import adapters_of
 
     installed = InstalledLanguages.of(folder)

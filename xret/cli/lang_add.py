@@ -58,8 +58,8 @@ def add(
 ) -> None:
     """Learn a language adapter from text, and install it if it helps; run again to go on."""
     from xret.eval.parallel_sentences import read_parallel_file
-    from xret.retriever.encoder import model_location
     from xret.retriever.languages.codes import language_code
+    from xret.retriever.models.location import model_location
     from xret.retriever.training.language.text import read_lines
 
     code = language_code(lang)

@@ -48,7 +48,7 @@ def check(
     """Estimate from parallel sentences which languages an encoder is unfit for."""
     from xret.eval.fitness import encoder_tokenizer, threshold_doubts, worst_first
     from xret.eval.parallel_sentences import draw_sentences
-    from xret.retriever.encoder import load_encoder
+    from xret.retriever.opening.encoder import load_encoder
 
     named = _codes(langs or [])
     drawn = draw_sentences(

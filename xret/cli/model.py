@@ -83,8 +83,8 @@ def pull_model(
 @app.command("check")
 def check_model(model: FolderArgument, as_json: AsJson = False) -> None:
     """Load a model and encode a text in each of its languages, each through its own adapter."""
-    from xret.retriever.encoder import load_encoder
     from xret.retriever.opening.check import check_encoder
+    from xret.retriever.opening.encoder import load_encoder
 
     encoder = load_encoder(model)
     checked = list(check_encoder(encoder))
@@ -109,8 +109,8 @@ def export_model(
     int8: Annotated[bool, typer.Option("--int8", help="Weights in int8, per channel.")] = False,
 ) -> None:
     """Write a model's ONNX graphs beside it: one, or one a language; queries then need no torch."""
-    from xret.retriever.encoder import model_location
     from xret.retriever.languages.codes import language_code
+    from xret.retriever.models.location import model_location
 
     folder = model_location(model)
     adapters = [language_code(code) for code in lang] if lang else None

@@ -69,7 +69,7 @@ def learn(
 ) -> None:
     """Learn ranking, or a language, as a module of its own; the model stays as it is."""
     from xret.errors import MissingLibraryError
-    from xret.retriever.encoder import model_location
+    from xret.retriever.models.location import model_location
 
     kept = _kept(keep)
     try:
@@ -116,7 +116,7 @@ def apply(
     as_json: AsJson = False,
 ) -> None:
     """Write a copy of a model with the sum of some masks in its weights."""
-    from xret.retriever.encoder import model_location
+    from xret.retriever.models.location import model_location
     from xret.retriever.modules.composing import apply_masks
 
     changed, n_bytes = apply_masks(model_location(model), files, output)

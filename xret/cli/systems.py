@@ -95,7 +95,7 @@ def open_systems(
 def open_index(names: SystemNames, *, source: Corpus | None) -> Searcher:
     """The one index named, or the corpus's own, built where it is not there yet."""
     from xret.config import index_folder
-    from xret.retriever.encoder import DEFAULT_ENCODER
+    from xret.retriever.models.registry import DEFAULT_ENCODER
     from xret.retriever.searcher import Searcher
 
     encoder = names.encoders[0] if names.encoders else None
@@ -149,7 +149,7 @@ def _open_with(names: SystemNames, source: Corpus, encoder: str) -> Searcher:
     """The index of a corpus by one of several encoders: the corpus's own where that is it."""
     from xret.config import index_folder
     from xret.index.search.reader import IndexReader
-    from xret.retriever.encoder import DEFAULT_ENCODER
+    from xret.retriever.models.registry import DEFAULT_ENCODER
     from xret.retriever.searcher import Searcher
 
     own = index_folder(_own_name(names, source))

@@ -76,7 +76,7 @@ def train_modular(
 ) -> None:
     """Train a small X-MOD encoder over a static one's vocabulary; run again to go on."""
     from xret.errors import MissingLibraryError
-    from xret.retriever.encoder import model_location
+    from xret.retriever.models.location import model_location
 
     try:
         from xret.retriever.training.modular.modular import train_modular as run

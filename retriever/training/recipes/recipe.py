@@ -11,11 +11,12 @@ from typing import Any
 import torch
 
 from xret.errors import ConfigError, MissingLibraryError
-from xret.retriever.encoder import ENCODERS, model_location
 from xret.retriever.encoders.precision import Precision, choose_precision
 from xret.retriever.models.fingerprints import fingerprint
 from xret.retriever.models.hashes import file_hash
+from xret.retriever.models.location import model_location
 from xret.retriever.models.quiet import quiet_libraries
+from xret.retriever.models.registry import ENCODERS
 from xret.retriever.training.common.checkpoint import WorkFolder
 from xret.retriever.training.common.trainer import run_trainer
 from xret.retriever.training.recipes.alignment import alignment_objective
