@@ -41,16 +41,20 @@ def main() -> None:
     start = time.perf_counter()
     folder, lang = model_location(arguments.model), language_code(arguments.lang)
     options = EncoderOptions(backend="torch")
-    own, base = (load_encoder(str(path), options=options)
-                 for path in (folder, model_location(arguments.base)))  # fmt: skip
+    own, base = (
+        load_encoder(str(path), options=options)
+        for path in (folder, model_location(arguments.base))
+    )
     others = [known for known in own.spec.languages if known != lang]
     relative, _ = nearest(lang, others)
     with tempfile.TemporaryDirectory() as scratch:
         silent = load_encoder(str(silenced(folder, Path(scratch) / "silent")), options=options)
         through = {
-            f"own ({lang})": (own, lang), f"nearest relative ({relative})": (own, relative),
-            "English": (own, "en"), "none": (silent, "en"),
-        }  # fmt: skip
+            f"own ({lang})": (own, lang),
+            f"nearest relative ({relative})": (own, relative),
+            "English": (own, "en"),
+            "none": (silent, "en"),
+        }
         print_table(through, arguments)
     print_unchanged(own, base, arguments)
     print(f"\n{time.perf_counter() - start:.0f} s")
@@ -58,8 +62,9 @@ def main() -> None:
 
 def print_table(through: dict[str, tuple[Encoder, str]], arguments: argparse.Namespace) -> None:
     """One row an adapter, with the own adapter's gain over it and its 95 % interval."""
-    texts = texts_of(arguments.data / "flores200-sent" / "corpus.jsonl.gz",
-                     [arguments.lang, ENGLISH])  # fmt: skip
+    texts = texts_of(
+        arguments.data / "flores200-sent" / "corpus.jsonl.gz", [arguments.lang, ENGLISH]
+    )
     questions, passages, relevant = read_belebele(arguments.data, [arguments.lang])
     names = sorted(texts[ENGLISH])
     first: FloatArray | None = None
@@ -70,10 +75,15 @@ def print_table(through: dict[str, tuple[Encoder, str]], arguments: argparse.Nam
     for name, (encoder, adapter) in through.items():
         said = [texts[arguments.lang][n] for n in names]
         english = [texts[ENGLISH][n] for n in names]
-        right = np.stack([
-            found(encoder, said, english, (adapter, "en")),
-            found(encoder, english, said, ("en", adapter)),
-        ]).astype(np.float32) * 100  # fmt: skip
+        right = (
+            np.stack(
+                [
+                    found(encoder, said, english, (adapter, "en")),
+                    found(encoder, english, said, ("en", adapter)),
+                ]
+            ).astype(np.float32)
+            * 100
+        )
         first = right if first is None else first
         gap = (first - right).mean(axis=0)
         low, high = interval(gap)
@@ -100,12 +110,15 @@ def print_unchanged(own: Encoder, base: Encoder, arguments: argparse.Namespace) 
     texts = texts_of(arguments.data / "flores200-sent" / "corpus.jsonl.gz", [*MAIN, ENGLISH])
     documents = [
         Document(name, said[name], language_code(lang))
-        for lang, said in texts.items() for name in sorted(said)[:SAMPLE]
-    ]  # fmt: skip
+        for lang, said in texts.items()
+        for name in sorted(said)[:SAMPLE]
+    ]
     before, after = base.encode_documents(documents), own.encode_documents(documents)
     same = np.array_equal(before.values, after.values)
-    print(f"\n{len(documents)} texts in {len(texts)} other languages, {len(before.values)} vectors:"
-          f" {'equal bit for bit' if same else 'CHANGED'}")  # fmt: skip
+    print(
+        f"\n{len(documents)} texts in {len(texts)} other languages, {len(before.values)} vectors:"
+        f" {'equal bit for bit' if same else 'CHANGED'}"
+    )
 
 
 if __name__ == "__main__":

@@ -26,15 +26,41 @@ from xret.retriever.opening.encoder import load_encoder
 from xret.types import Document, Embeddings, FloatArray, Query
 
 MAIN = [
-    "fra_Latn", "deu_Latn", "spa_Latn", "ita_Latn", "por_Latn", "rus_Cyrl", "zho_Hans",
-    "jpn_Jpan", "kor_Hang", "arb_Arab", "hin_Deva", "swh_Latn", "tur_Latn", "vie_Latn",
+    "fra_Latn",
+    "deu_Latn",
+    "spa_Latn",
+    "ita_Latn",
+    "por_Latn",
+    "rus_Cyrl",
+    "zho_Hans",
+    "jpn_Jpan",
+    "kor_Hang",
+    "arb_Arab",
+    "hin_Deva",
+    "swh_Latn",
+    "tur_Latn",
+    "vie_Latn",
     "ind_Latn",
-]  # fmt: skip
+]
 MORE = [
-    "nld_Latn", "pol_Latn", "ces_Latn", "ron_Latn", "hun_Latn", "swe_Latn", "fin_Latn",
-    "ell_Grek", "ukr_Cyrl", "heb_Hebr", "pes_Arab", "urd_Arab", "ben_Beng", "tam_Taml",
-    "tel_Telu", "tha_Thai", "zho_Hant",
-]  # fmt: skip
+    "nld_Latn",
+    "pol_Latn",
+    "ces_Latn",
+    "ron_Latn",
+    "hun_Latn",
+    "swe_Latn",
+    "fin_Latn",
+    "ell_Grek",
+    "ukr_Cyrl",
+    "heb_Hebr",
+    "pes_Arab",
+    "urd_Arab",
+    "ben_Beng",
+    "tam_Taml",
+    "tel_Telu",
+    "tha_Thai",
+    "zho_Hant",
+]
 ENGLISH = "eng_Latn"
 BLOCK = 2048
 

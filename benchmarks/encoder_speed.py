@@ -26,8 +26,15 @@ from xret.retriever.opening.encoder import load_encoder
 from xret.types import Document
 
 LANGUAGES = [
-    "fra_Latn", "deu_Latn", "rus_Cyrl", "arb_Arab", "hin_Deva", "swh_Latn", "tur_Latn", "kor_Hang",
-]  # fmt: skip
+    "fra_Latn",
+    "deu_Latn",
+    "rus_Cyrl",
+    "arb_Arab",
+    "hin_Deva",
+    "swh_Latn",
+    "tur_Latn",
+    "kor_Hang",
+]
 TOKENS = 100
 
 

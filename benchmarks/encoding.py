@@ -76,10 +76,15 @@ def make_model(folder: Path, texts: Sequence[str], *, layers: int) -> Path:
     tokenizer.save(str(folder / "tokenizer.json"))
     torch.manual_seed(0)
     config = XLMRobertaConfig(
-        vocab_size=tokenizer.get_vocab_size(), hidden_size=384, num_hidden_layers=layers,
-        num_attention_heads=12, intermediate_size=1536, max_position_embeddings=514,
-        type_vocab_size=1, pad_token_id=1,
-    )  # fmt: skip
+        vocab_size=tokenizer.get_vocab_size(),
+        hidden_size=384,
+        num_hidden_layers=layers,
+        num_attention_heads=12,
+        intermediate_size=1536,
+        max_position_embeddings=514,
+        type_vocab_size=1,
+        pad_token_id=1,
+    )
     weights = XLMRobertaModel(config).state_dict()
     kept = {name: w.contiguous() for name, w in weights.items() if "_ids" not in name}
     save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
@@ -87,9 +92,15 @@ def make_model(folder: Path, texts: Sequence[str], *, layers: int) -> Path:
     files: dict[str, Any] = {
         "config.json": {**config.to_dict(), "architectures": ["XLMRobertaModel"]},
         "tokenizer_config.json": {
-            "tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 512,
-            "bos_token": "<s>", "cls_token": "<s>", "eos_token": "</s>", "sep_token": "</s>",
-            "pad_token": "<pad>", "unk_token": "<unk>", "mask_token": "<mask>",
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "model_max_length": 512,
+            "bos_token": "<s>",
+            "cls_token": "<s>",
+            "eos_token": "</s>",
+            "sep_token": "</s>",
+            "pad_token": "<pad>",
+            "unk_token": "<unk>",
+            "mask_token": "<mask>",
         },
         "modules.json": [
             {"idx": 0, "name": "0", "path": "", "type": kind + "Transformer"},
@@ -98,9 +109,10 @@ def make_model(folder: Path, texts: Sequence[str], *, layers: int) -> Path:
         "sentence_bert_config.json": {"max_seq_length": 512},
         "config_sentence_transformers.json": {"similarity_fn_name": "cosine"},
         "1_Pooling/config.json": {
-            "word_embedding_dimension": 384, "pooling_mode_mean_tokens": True,
+            "word_embedding_dimension": 384,
+            "pooling_mode_mean_tokens": True,
         },
-    }  # fmt: skip
+    }
     (folder / "1_Pooling").mkdir(exist_ok=True)
     for name, content in files.items():
         (folder / name).write_text(json.dumps(content), encoding="utf-8")
@@ -149,8 +161,10 @@ def batching(folder: Path, texts: Sequence[str], runs: int) -> None:
     error = np.abs(naive(model, texts) - encoder.encode_documents(documents).values).max()
     print(f"\n{len(texts)} texts, {lengths.mean():.0f} tokens in the mean, longest {lengths.max()}")
     print("batches                    documents/s   padding   ratio")
-    for name, label, batches in (("naive", "32 in input order", plain),
-                                 ("ours", "sorted, token budget", ours)):  # fmt: skip
+    for name, label, batches in (
+        ("naive", "32 in input order", plain),
+        ("ours", "sorted, token budget", ours),
+    ):
         rate, ratio = len(texts) / took[name], took["naive"] / took[name]
         print(f"{label:24} {rate:13.1f} {padding_waste(lengths, batches):9.3f} {ratio:7.2f}")
     print(f"largest difference between the two: {error:.1e}")

@@ -27,9 +27,24 @@ from xret.retriever.corpora.qrels import Qrels
 from xret.types import Hit
 
 MEASURES = (
-    "nDCG@10", "nDCG@20", "nDCG", "AP", "R@10", "R@100", "R@1000", "RR", "RR@10", "P@10",
-    "P@20", "Success@1", "Success@10", "Rprec", "Bpref", "Judged@10", "Judged@100",
-)  # fmt: skip
+    "nDCG@10",
+    "nDCG@20",
+    "nDCG",
+    "AP",
+    "R@10",
+    "R@100",
+    "R@1000",
+    "RR",
+    "RR@10",
+    "P@10",
+    "P@20",
+    "Success@1",
+    "Success@10",
+    "Rprec",
+    "Bpref",
+    "Judged@10",
+    "Judged@100",
+)
 """What ir_measures can compute without another program; ERR it cannot, and it is added to ours."""
 
 FAIRNESS = ("PEER@20", "AWRF@20", "LPR@10", "alpha_nDCG_lang@20")

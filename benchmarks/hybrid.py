@@ -39,11 +39,16 @@ FUSIONS = {
     "min-max .5": Fusion("min-max", (0.5, 0.5), FLOORS),
 }
 SETS = [
-    ("belebele-en-de", "en"), ("belebele-en-de", "de"), ("belebele-en-de", "en de"),
-    ("belebele-flores204", "fra_Latn"), ("belebele-flores204", "eng_Latn fra_Latn zho_Hans"),
-    ("belebele-flores204",
-     "eng_Latn deu_Latn fra_Latn spa_Latn rus_Cyrl zho_Hans arb_Arab swh_Latn"),
-]  # fmt: skip
+    ("belebele-en-de", "en"),
+    ("belebele-en-de", "de"),
+    ("belebele-en-de", "en de"),
+    ("belebele-flores204", "fra_Latn"),
+    ("belebele-flores204", "eng_Latn fra_Latn zho_Hans"),
+    (
+        "belebele-flores204",
+        "eng_Latn deu_Latn fra_Latn spa_Latn rus_Cyrl zho_Hans arb_Arab swh_Latn",
+    ),
+]
 
 Judgements = Mapping[str, Mapping[str, int]]
 

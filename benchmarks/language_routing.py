@@ -103,13 +103,21 @@ def measured(
     if task.startswith("Belebele"):
         asked = ENGLISH if "en-X" in task else "deu_Latn"
         questions, passages, relevant = belebele(arguments, asked)
-        return np.array([
-            reciprocal_ranks(encoder, questions, passages[lang], relevant,
-                             route(language_code(asked), language_code(lang)))
-            for lang in arguments.languages
-        ])  # fmt: skip
-    texts = texts_of(arguments.data / "flores200-sent" / "corpus.jsonl.gz",
-                     [*arguments.languages, ENGLISH])  # fmt: skip
+        return np.array(
+            [
+                reciprocal_ranks(
+                    encoder,
+                    questions,
+                    passages[lang],
+                    relevant,
+                    route(language_code(asked), language_code(lang)),
+                )
+                for lang in arguments.languages
+            ]
+        )
+    texts = texts_of(
+        arguments.data / "flores200-sent" / "corpus.jsonl.gz", [*arguments.languages, ENGLISH]
+    )
     values = []
     for lang in arguments.languages:
         pair = (lang, ENGLISH) if task == "FLORES X-en" else (ENGLISH, lang)
@@ -131,23 +139,35 @@ def belebele(
 
 
 def reciprocal_ranks(
-    encoder: Encoder, questions: dict[str, str], passages: dict[str, str],
-    relevant: dict[str, set[str]], through: tuple[str, str],
-) -> float:  # fmt: skip
+    encoder: Encoder,
+    questions: dict[str, str],
+    passages: dict[str, str],
+    relevant: dict[str, set[str]],
+    through: tuple[str, str],
+) -> float:
     queries = [Query(query_id, text, through[0]) for query_id, text in questions.items()]
     names = sorted(passages)
     documents = [Document(name, passages[name], through[1]) for name in names]
     ranked = np.argsort(-scores(encoder, queries, documents), axis=1, kind="stable")[:, :10]
-    return 100 * float(np.mean([
-        next((1 / r for r, n in enumerate(row, 1) if names[n] in relevant[query.query_id]), 0)
-        for query, row in zip(queries, ranked, strict=True)
-    ]))  # fmt: skip
+    return 100 * float(
+        np.mean(
+            [
+                next(
+                    (1 / r for r, n in enumerate(row, 1) if names[n] in relevant[query.query_id]), 0
+                )
+                for query, row in zip(queries, ranked, strict=True)
+            ]
+        )
+    )
 
 
 def success(
-    encoder: Encoder, asked: dict[str, str], told: dict[str, str], through: tuple[str, str],
+    encoder: Encoder,
+    asked: dict[str, str],
+    told: dict[str, str],
+    through: tuple[str, str],
     every: int,
-) -> float:  # fmt: skip
+) -> float:
     names = sorted(told)
     right = np.arange(0, len(names), every)
     queries = [Query(names[n], asked[names[n]], through[0]) for n in right]

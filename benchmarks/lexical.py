@@ -126,8 +126,13 @@ def run_bm25s(documents: Texts, queries: Texts, ours: list[Ranking]) -> None:
     found = [search(query) for query in queries]
     size = sum(peer.scores[name].nbytes for name in ("data", "indices", "indptr"))
     size += sum(len(term) + 8 for term in peer.vocab_dict)
-    report(f"bm25s {bm25s.__version__}", cpu_ms(search, queries), build_s,
-           size / len(documents), same(ours, found))  # fmt: skip
+    report(
+        f"bm25s {bm25s.__version__}",
+        cpu_ms(search, queries),
+        build_s,
+        size / len(documents),
+        same(ours, found),
+    )
 
 
 def run_lucene(documents: Texts, queries: Texts, ours: list[Ranking]) -> None:
@@ -149,8 +154,13 @@ def run_lucene(documents: Texts, queries: Texts, ours: list[Ranking]) -> None:
         ]
         files = Path(folder).rglob("*")
         size = sum(file.stat().st_size for file in files if file.is_file()) / len(documents)
-        report("Lucene (Anserini)", cpu_ms(search, queries), build_s, size,
-               f"overlap {np.mean(shared):.3f}")  # fmt: skip
+        report(
+            "Lucene (Anserini)",
+            cpu_ms(search, queries),
+            build_s,
+            size,
+            f"overlap {np.mean(shared):.3f}",
+        )
         index.close()
 
 

@@ -81,8 +81,17 @@ def table(bench: Path, docs: int, queries: int, engines: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["PEERBENCH_OUT"] = folder
         run = bench_module(bench, "run")
-        sys.argv = ["run", "--docs", str(docs), "--queries", str(queries), "--threads", "1",
-                    "--engines", *engines]  # fmt: skip
+        sys.argv = [
+            "run",
+            "--docs",
+            str(docs),
+            "--queries",
+            str(queries),
+            "--threads",
+            "1",
+            "--engines",
+            *engines,
+        ]
         with contextlib.redirect_stdout(io.StringIO()):
             run.main()
         lines = Path(folder, "results.jsonl").read_text().splitlines()
@@ -110,8 +119,10 @@ def figures(bench: Path, docs: int, n_queries: int) -> None:
         whole, half = Path(folder, "whole"), Path(folder, "half")
         build_s = cpu_s(lambda: adapter.add_documents(corpus, whole, 0, docs))
         added_s = cpu_s(lambda: add_copies(adapter, corpus, whole, ADDED))
-        print(f"build {build_s:.1f} CPU s; {ADDED} documents added in {added_s:.2f} "
-              f"({added_s / build_s:.1%} of it)")  # fmt: skip
+        print(
+            f"build {build_s:.1f} CPU s; {ADDED} documents added in {added_s:.2f} "
+            f"({added_s / build_s:.1%} of it)"
+        )
         engine = adapter.Balanced(threads=1)
         opened_s = wall_s(lambda: engine.load(corpus, str(whole)))
         first_s = wall_s(lambda: engine.search(queries[0], None, 100))

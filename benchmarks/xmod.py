@@ -50,10 +50,13 @@ def base_model(*, layers: int, languages: int) -> XmodModel:
     """Random weights in the geometry of X-MOD base."""
     torch.manual_seed(0)
     config = XmodConfig(
-        vocab_size=VOCABULARY, num_hidden_layers=layers, type_vocab_size=1,
-        max_position_embeddings=514, layer_norm_eps=1e-5,
+        vocab_size=VOCABULARY,
+        num_hidden_layers=layers,
+        type_vocab_size=1,
+        max_position_embeddings=514,
+        layer_norm_eps=1e-5,
         languages=list(XMOD_ADAPTERS.values())[:languages],
-    )  # fmt: skip
+    )
     return XmodModel(config, add_pooling_layer=False).train(False)
 
 

@@ -20,9 +20,14 @@ from xret.retriever.encoders.static import StaticEncoder
 from xret.retriever.models.location import model_location
 
 __all__ = [
-    "POOL", "LanguageFitness", "check_languages", "encoder_tokenizer", "judge",
-    "threshold_doubts", "worst_first",
-]  # fmt: skip
+    "POOL",
+    "LanguageFitness",
+    "check_languages",
+    "encoder_tokenizer",
+    "judge",
+    "threshold_doubts",
+    "worst_first",
+]
 
 POOL = 200
 """Sentence pairs that are drawn by default, and that the thresholds are for."""
@@ -80,13 +85,18 @@ def check_languages(
         verdict, reasons = judge(alignment, fertility)
         route = encoder.route(lang) if encoder.spec.language_adapters else None
         yield LanguageFitness(
-            lang, verdict, reasons, alignment, fertility,
+            lang,
+            verdict,
+            reasons,
+            alignment,
+            fertility,
             trained=lang in encoder.spec.languages,
             adapter="" if route is None else route.describe(),
-            pairs=len(sentences.texts), available=sentences.available,
+            pairs=len(sentences.texts),
+            available=sentences.available,
             english_words=sum(len(s.split()) for s in sentences.english) / len(sentences.english),
             notes=sentences.notes,
-        )  # fmt: skip
+        )
 
 
 def judge(alignment: Alignment, fertility: Fertility | None) -> tuple[Verdict, tuple[str, ...]]:

@@ -101,9 +101,14 @@ class IndexSearch:
         )
 
     def index(
-        self, corpus: Iterable[Mapping[str, Any]], *, task_metadata: Any, hf_split: str,
-        hf_subset: str, **_: Any,
-    ) -> None:  # fmt: skip
+        self,
+        corpus: Iterable[Mapping[str, Any]],
+        *,
+        task_metadata: Any,
+        hf_split: str,
+        hf_subset: str,
+        **_: Any,
+    ) -> None:
         """Index the corpus, or check that the index there holds it."""
         langs = subset_languages(task_metadata, hf_subset)
         documents = (_document(row, langs) for row in corpus)
@@ -119,9 +124,15 @@ class IndexSearch:
         self._searcher = Searcher(folder.name, IndexReader.open(folder), self._encoder)
 
     def search(
-        self, queries: Iterable[Mapping[str, Any]], *, task_metadata: Any, hf_subset: str,
-        top_k: int, top_ranked: Any = None, **_: Any,
-    ) -> dict[str, dict[str, float]]:  # fmt: skip
+        self,
+        queries: Iterable[Mapping[str, Any]],
+        *,
+        task_metadata: Any,
+        hf_subset: str,
+        top_k: int,
+        top_ranked: Any = None,
+        **_: Any,
+    ) -> dict[str, dict[str, float]]:
         """Scores of the best documents by query; as many as mteb asks for.
 
         Raises RunError for a reranking task, and where no index is open.

@@ -76,10 +76,13 @@ class CollectionRetrieval(AbsTaskRetrieval):
             _rows,
             cache_dir=str(home() / "corpora" / "mteb"),
             gen_kwargs={
-                "collection": self.collection, "query_lang": query_lang, "doc_lang": doc_lang,
-                "split": split, "revision": _revision(self.collection),
+                "collection": self.collection,
+                "query_lang": query_lang,
+                "doc_lang": doc_lang,
+                "split": split,
+                "revision": _revision(self.collection),
             },
-        )  # fmt: skip
+        )
 
 
 def _open(collection: str, query_lang: str, doc_lang: str, split: str) -> Corpus:
@@ -100,9 +103,11 @@ def _rows(
     corpus = _open(collection, query_lang, doc_lang, split)
     for document in corpus.documents(on_reject=lambda _: None):
         yield {
-            "id": document.doc_id, "title": document.title, "text": document.text,
+            "id": document.doc_id,
+            "title": document.title,
+            "text": document.text,
             "lang": document.lang,
-        }  # fmt: skip
+        }
 
 
 def _revision(collection: str) -> str:
@@ -121,8 +126,12 @@ def _eval_langs(subsets: dict[str, tuple[str, str]]) -> dict[str, list[str]]:
 
 _CLIRUDIT = {"eng-fra": ("en", "fr")}
 _HC4 = {f"eng-{lang}": ("eng", lang) for lang in ("fas", "rus", "zho")}
-_CIRAL = {"eng-hau": ("en", "ha"), "eng-som": ("en", "so"), "eng-swa": ("en", "sw"),
-          "eng-yor": ("en", "yo")}  # fmt: skip
+_CIRAL = {
+    "eng-hau": ("en", "ha"),
+    "eng-som": ("en", "so"),
+    "eng-swa": ("en", "sw"),
+    "eng-yor": ("en", "yo"),
+}
 
 
 class CLIRuditRetrieval(CollectionRetrieval):

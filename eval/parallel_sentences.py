@@ -24,9 +24,13 @@ from xret.retriever.languages.identification import (
 from xret.types import UNDETERMINED
 
 __all__ = [
-    "FEWEST", "Pairs", "ParallelSentences", "draw_sentences", "read_parallel_corpus",
+    "FEWEST",
+    "Pairs",
+    "ParallelSentences",
+    "draw_sentences",
+    "read_parallel_corpus",
     "read_parallel_file",
-]  # fmt: skip
+]
 
 FEWEST = 20
 """Below it even a perfect score has an interval too wide to tell a fit language from others."""

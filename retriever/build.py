@@ -63,10 +63,15 @@ class IndexBuild:
     """
 
     def __init__(
-        self, documents: Iterable[Document], folder: Path, encoder: Encoder, *,
-        duplicates: Duplicates = "error", preset: str | None = None,
+        self,
+        documents: Iterable[Document],
+        folder: Path,
+        encoder: Encoder,
+        *,
+        duplicates: Duplicates = "error",
+        preset: str | None = None,
         lexical: bool = True,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.folder = folder
         self.summary = BuildSummary()
         self._documents = documents

@@ -107,8 +107,16 @@ class EncoderOptions:
 
     def recorded(self) -> dict[str, Any]:
         """Those that shape vectors and are not the defaults, as JSON values."""
-        shaping = ("dim", "pool_factor", "single_vector", "prompts", "max_tokens", "lang_policy",
-                   "default_lang", "adapters")  # fmt: skip
+        shaping = (
+            "dim",
+            "pool_factor",
+            "single_vector",
+            "prompts",
+            "max_tokens",
+            "lang_policy",
+            "default_lang",
+            "adapters",
+        )
         plain = EncoderOptions()
         found = {name: getattr(self, name) for name in shaping}
         return {name: value for name, value in found.items() if value != getattr(plain, name)}

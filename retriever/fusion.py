@@ -75,10 +75,13 @@ def reciprocal_rank_fusion(
 
 
 def weighted_fusion(
-    rankings: Sequence[Ranking], k: int | None = None, *,
-    weights: Sequence[float] | None = None, normalisation: Normalisation = "min-max",
+    rankings: Sequence[Ranking],
+    k: int | None = None,
+    *,
+    weights: Sequence[float] | None = None,
+    normalisation: Normalisation = "min-max",
     floors: Sequence[float | None] | None = None,
-) -> list[Hit]:  # fmt: skip
+) -> list[Hit]:
     """Fuse by score: the weighted sum of each ranking's normalised scores.
 
     min-max puts scores on [0, 1], from the floor or, without one, the ranking's lowest score
@@ -149,9 +152,11 @@ def _below(hits: Sequence[Hit], doc_id: str, score: float) -> float:
 
 
 def _summed(
-    parts: Sequence[Mapping[str, float]], missing: Sequence[float], weights: Sequence[float],
+    parts: Sequence[Mapping[str, float]],
+    missing: Sequence[float],
+    weights: Sequence[float],
     k: int | None,
-) -> list[Hit]:  # fmt: skip
+) -> list[Hit]:
     """fsum rounds once, so that the order of the rankings changes nothing."""
     doc_ids = {doc_id for part in parts for doc_id in part}
     columns = list(zip(parts, missing, weights, strict=True))

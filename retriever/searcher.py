@@ -54,7 +54,7 @@ class Searcher:
     @classmethod
     def open(
         cls, index: str | Path, *, encoder: str | None = None, options: EncoderOptions | None = None
-    ) -> Searcher:  # fmt: skip
+    ) -> Searcher:
         """Open an index by name or path, with its own encoder or the one named.
 
         options: how to run the encoder; what shapes vectors is taken from the index, except
@@ -150,10 +150,14 @@ class Searcher:
         )
 
     def rank(
-        self, queries: Sequence[Query], k: int, *,
-        langs: Sequence[str] | None = None, params: SearchParams | None = None,
+        self,
+        queries: Sequence[Query],
+        k: int,
+        *,
+        langs: Sequence[str] | None = None,
+        params: SearchParams | None = None,
         mode: Mode | None = None,
-    ) -> list[list[Hit]]:  # fmt: skip
+    ) -> list[list[Hit]]:
         """Bare rankings of many queries at once, for evaluation."""
         for query in queries:
             _check_text(query.text)
@@ -226,7 +230,7 @@ class Searcher:
 
 def open(
     index: str | Path, *, encoder: str | None = None, options: EncoderOptions | None = None
-) -> Searcher:  # fmt: skip
+) -> Searcher:
     """Open an index by name or path; see `Searcher.open`."""
     return Searcher.open(index, encoder=encoder, options=options)
 

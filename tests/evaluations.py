@@ -47,14 +47,36 @@ def example_evaluation(
     return Evaluation(
         title="demo",
         corpus=CorpusFacts(
-            "demo", 400, dict.fromkeys(langs, 50), n_queries + 1, n_queries, {0: 4, 1: 8},
-            licence="CC BY-NC 4.0", checksums={"qrels.tsv": "ab" * 32},
+            "demo",
+            400,
+            dict.fromkeys(langs, 50),
+            n_queries + 1,
+            n_queries,
+            {0: 4, 1: 8},
+            licence="CC BY-NC 4.0",
+            checksums={"qrels.tsv": "ab" * 32},
         ),
         measures=(*map(MeasureFacts, measures), MeasureFacts("PEER@20", "fairness", False)),
         systems=results,
         comparisons=tuple(
-            Comparison(measure, systems[0], name, 0.4, 0.5, Interval(0.1, 0.02, 0.18, n_queries),
-                       p, p, p, p, 0.8, 4, 1, 1, False, 10_000)
+            Comparison(
+                measure,
+                systems[0],
+                name,
+                0.4,
+                0.5,
+                Interval(0.1, 0.02, 0.18, n_queries),
+                p,
+                p,
+                p,
+                p,
+                0.8,
+                4,
+                1,
+                1,
+                False,
+                10_000,
+            )
             for name in systems[1:]
             for measure, p in zip(measures, (0.02, *[0.5] * len(measures)), strict=False)
         ),
@@ -63,13 +85,22 @@ def example_evaluation(
         doc_langs=langs,
         baseline=systems[0],
         environment=Environment(
-            "0.1.0", "3.11.9", "Linux", "a processor", 2, 24 << 30, {"numpy": "2.4.6"},
-            "xret eval demo", 7, "2026-11-21T01:00:00Z", 3.2,
+            "0.1.0",
+            "3.11.9",
+            "Linux",
+            "a processor",
+            2,
+            24 << 30,
+            {"numpy": "2.4.6"},
+            "xret eval demo",
+            7,
+            "2026-11-21T01:00:00Z",
+            3.2,
         ),
         interval="95 % percentile bootstrap over queries",
         correction="Holm over all comparisons",
         warnings=("compared on the 12 queries of both",),
-    )  # fmt: skip
+    )
 
 
 def _interval(mean: float, queries: int) -> Interval:
@@ -77,17 +108,26 @@ def _interval(mean: float, queries: int) -> Interval:
 
 
 def _system(
-    name: str, place: int, langs: tuple[str, ...], queries: dict[str, tuple[str, str]],
-    measures: Sequence[str], rng: random.Random,
-) -> SystemResult:  # fmt: skip
+    name: str,
+    place: int,
+    langs: tuple[str, ...],
+    queries: dict[str, tuple[str, str]],
+    measures: Sequence[str],
+    rng: random.Random,
+) -> SystemResult:
     per_query = {m: {query: rng.random() for query in queries} for m in (*measures, "PEER@20")}
     unjudged = (langs[-1], langs[1]) if len(langs) > 2 else None
     matrix = [
-        PairCell(asked, doc, 2, {
-            m: _interval(0.8 if asked == doc else rng.uniform(0.2, 0.7), 2) for m in measures
-        })
-        for asked in langs for doc in langs if (asked, doc) != unjudged
-    ]  # fmt: skip
+        PairCell(
+            asked,
+            doc,
+            2,
+            {m: _interval(0.8 if asked == doc else rng.uniform(0.2, 0.7), 2) for m in measures},
+        )
+        for asked in langs
+        for doc in langs
+        if (asked, doc) != unjudged
+    ]
     mixed = [
         PairCell(asked, None, 4, {m: _interval(0.3 + 0.1 * place, 4) for m in per_query})
         for asked in (*langs, None)
@@ -98,14 +138,21 @@ def _system(
     )
     ranked = not name.endswith(".trec")
     return SystemResult(
-        name, "index" if ranked else "run", per_query, (*matrix, *mixed),
+        name,
+        "index" if ranked else "run",
+        per_query,
+        (*matrix, *mixed),
         recall=((1, 0.2), (10, 0.6), (100, 0.9), (1000, 1.0)),
         share_ranks=(1, 10),
         language_share={lang: (1 / len(langs), 1 / len(langs)) for lang in langs},
         relevant_share={lang: 1 / len(langs) for lang in langs},
-        worst_queries=worst, answered=len(queries),
-        encoder=name if ranked else "", index="demo" if ranked else "",
-        run_file="" if ranked else name, index_bytes=1_234_567 if ranked else None,
+        worst_queries=worst,
+        answered=len(queries),
+        encoder=name if ranked else "",
+        index="demo" if ranked else "",
+        run_file="" if ranked else name,
+        index_bytes=1_234_567 if ranked else None,
         documents=400 if ranked else None,
-        latency=Latency(6, 4.2, 4.0, 6.1, 6.5) if ranked else None, metadata={"tag": name},
-    )  # fmt: skip
+        latency=Latency(6, 4.2, 4.0, 6.1, 6.5) if ranked else None,
+        metadata={"tag": name},
+    )

@@ -97,10 +97,14 @@ def _repository(
             handler.send(content, etag=_etag(path, content), commit=commit)
         elif path.startswith(f"{api}/tree/{commit}"):
             rows = [
-                {"type": "file", "path": name, "size": file.stat().st_size,
-                 "oid": sha1(file.read_bytes()).hexdigest()}
+                {
+                    "type": "file",
+                    "path": name,
+                    "size": file.stat().st_size,
+                    "oid": sha1(file.read_bytes()).hexdigest(),
+                }
                 for name, file in files.items()
-            ]  # fmt: skip
+            ]
             handler.send(json.dumps(rows).encode(), commit=commit)
         elif path in (api, f"{api}/revision/main", f"{api}/revision/{commit}"):
             siblings = [{"rfilename": name} for name in files]

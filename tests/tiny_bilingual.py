@@ -69,11 +69,19 @@ def bilingual_model(folder: Path) -> Path:
     words = len(pieces)
     pieces += [_MARK + word for word in (*ENGLISH, *DANISH)]
     backbone: Any = random_xmod(
-        len(pieces), languages=["en", "sv", "fr"], hidden=_WIDTH, layers=2, pad_token_id=0,
-        pre_norm=True, ln_before_adapter=False, adapter_reuse_layer_norm=True,
-        max_position_embeddings=66, adapter_reduction_factor=1,
-        hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
-    )  # fmt: skip
+        len(pieces),
+        languages=["en", "sv", "fr"],
+        hidden=_WIDTH,
+        layers=2,
+        pad_token_id=0,
+        pre_norm=True,
+        ln_before_adapter=False,
+        adapter_reuse_layer_norm=True,
+        max_position_embeddings=66,
+        adapter_reduction_factor=1,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+    )
     generator = torch.Generator().manual_seed(1)
     rows = torch.randn(len(pieces), _WIDTH, generator=generator)
     turn = torch.linalg.qr(torch.randn(_WIDTH, _WIDTH, generator=generator))[0]
@@ -84,9 +92,12 @@ def bilingual_model(folder: Path) -> Path:
     saved = folder.parent / f"{folder.name}-backbone"
     backbone.save_pretrained(saved)
     PreTrainedTokenizerFast(
-        tokenizer_object=wordpiece_tokenizer(pieces), pad_token="[PAD]", unk_token="[UNK]",
-        mask_token="[MASK]", model_max_length=64,
-    ).save_pretrained(saved)  # fmt: skip
+        tokenizer_object=wordpiece_tokenizer(pieces),
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        mask_token="[MASK]",
+        model_max_length=64,
+    ).save_pretrained(saved)
     transformer: Any = Transformer(str(saved), max_seq_length=64)
     pooling = WordPooling(len(pieces), _WIDTH, 1.5)
     MultiVectorEncoder(modules=[transformer, pooling, MultiVectorMask()]).save(

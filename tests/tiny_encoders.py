@@ -18,8 +18,14 @@ from safetensors.torch import load_file, save_file
 from tiny_models import randomise, tiny_tokenizer
 from transformers import XLMRobertaConfig, XLMRobertaModel
 
-__all__ = ["tiny_bi_encoder", "tiny_late", "tiny_pylate", "tiny_stanford", "tiny_static",
-           "tiny_xlmr"]  # fmt: skip
+__all__ = [
+    "tiny_bi_encoder",
+    "tiny_late",
+    "tiny_pylate",
+    "tiny_stanford",
+    "tiny_static",
+    "tiny_xlmr",
+]
 
 HIDDEN, DIM = 32, 16
 _ST = "sentence_transformers.models."
@@ -28,10 +34,16 @@ _ST = "sentence_transformers.models."
 def tiny_xlmr(folder: Path, *, seed: int = 0, **config: Any) -> Path:
     """A bare XLM-R encoder and its tokenizer."""
     settings = {
-        "vocab_size": tiny_tokenizer(folder), "hidden_size": HIDDEN, "num_hidden_layers": 2,
-        "num_attention_heads": 4, "intermediate_size": 64, "type_vocab_size": 1,
-        "max_position_embeddings": 514, "layer_norm_eps": 1e-5, "pad_token_id": 1,
-    }  # fmt: skip
+        "vocab_size": tiny_tokenizer(folder),
+        "hidden_size": HIDDEN,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "intermediate_size": 64,
+        "type_vocab_size": 1,
+        "max_position_embeddings": 514,
+        "layer_norm_eps": 1e-5,
+        "pad_token_id": 1,
+    }
     model = XLMRobertaModel(XLMRobertaConfig(**(settings | config))).eval()
     randomise(model, seed=seed)
     weights = {name: w.contiguous() for name, w in model.state_dict().items() if "_ids" not in name}
@@ -43,14 +55,22 @@ def tiny_xlmr(folder: Path, *, seed: int = 0, **config: Any) -> Path:
 
 
 def tiny_bi_encoder(
-    folder: Path, *, prompts: dict[str, str] | None = None, similarity: str | None = "cosine",
-    max_tokens: int = 512, seed: int = 0,
-) -> Path:  # fmt: skip
+    folder: Path,
+    *,
+    prompts: dict[str, str] | None = None,
+    similarity: str | None = "cosine",
+    max_tokens: int = 512,
+    seed: int = 0,
+) -> Path:
     tiny_xlmr(folder, seed=seed)
     _modules(folder, ("", _ST + "Transformer"), ("1_Pooling", _ST + "Pooling"))
     write_json(folder / "sentence_bert_config.json", {"max_seq_length": max_tokens})
-    _settings(folder, model_type="SentenceTransformer", prompts=prompts or {},
-              similarity_fn_name=similarity)  # fmt: skip
+    _settings(
+        folder,
+        model_type="SentenceTransformer",
+        prompts=prompts or {},
+        similarity_fn_name=similarity,
+    )
     pooling = {"word_embedding_dimension": HIDDEN, "pooling_mode_mean_tokens": True}
     write_json(folder / "1_Pooling" / "config.json", pooling)
     return folder
@@ -71,16 +91,27 @@ def tiny_late(folder: Path, *, prompts: dict[str, str] | None = None, seed: int 
     late = "sentence_transformers.multi_vector_encoder.modules."
     base = "sentence_transformers.base.modules."
     _modules(
-        folder, ("", base + "transformer.Transformer"), ("1_Dense", base + "dense.Dense"),
+        folder,
+        ("", base + "transformer.Transformer"),
+        ("1_Dense", base + "dense.Dense"),
         ("2_MultiVectorMask", late + "multi_vector_mask.MultiVectorMask"),
         ("3_Normalize", base + "normalize.Normalize"),
-    )  # fmt: skip
-    _dense(folder / "1_Dense", seed, "torch.nn.modules.linear.Identity",
-           module_input_name="token_embeddings", module_output_name="token_embeddings")  # fmt: skip
+    )
+    _dense(
+        folder / "1_Dense",
+        seed,
+        "torch.nn.modules.linear.Identity",
+        module_input_name="token_embeddings",
+        module_output_name="token_embeddings",
+    )
     write_json(folder / "2_MultiVectorMask" / "config.json", {"skiplist_words": [","]})
     write_json(folder / "3_Normalize" / "config.json", {"module_input_name": "token_embeddings"})
-    _settings(folder, model_type="MultiVectorEncoder", similarity_fn_name="maxsim",
-              prompts=prompts or {"query": "query: ", "document": "passage: "})  # fmt: skip
+    _settings(
+        folder,
+        model_type="MultiVectorEncoder",
+        similarity_fn_name="maxsim",
+        prompts=prompts or {"query": "query: ", "document": "passage: "},
+    )
     return folder
 
 
@@ -92,10 +123,16 @@ def tiny_pylate(folder: Path, *, seed: int = 0) -> Path:
         folder / "sentence_bert_config.json", {"max_seq_length": 179, "do_lower_case": False}
     )
     _settings(
-        folder, model_type="ColBERT", query_prefix="[Q] ", document_prefix="[D] ",
-        query_length=32, document_length=180, attend_to_expansion_tokens=False,
-        skiplist_words=[",", "."], similarity_fn_name="MaxSim",
-    )  # fmt: skip
+        folder,
+        model_type="ColBERT",
+        query_prefix="[Q] ",
+        document_prefix="[D] ",
+        query_length=32,
+        document_length=180,
+        attend_to_expansion_tokens=False,
+        skiplist_words=[",", "."],
+        similarity_fn_name="MaxSim",
+    )
     return folder
 
 
@@ -108,9 +145,16 @@ def tiny_stanford(folder: Path, *, seed: int = 0) -> Path:
     write_json(folder / "config.json", {**config, "architectures": ["HF_ColBERT"]})
     write_json(
         folder / "artifact.metadata",
-        {"query_token_id": "[unused0]", "doc_token_id": "[unused1]", "query_maxlen": 32,
-         "doc_maxlen": 180, "mask_punctuation": True, "attend_to_mask_tokens": False, "dim": DIM},
-    )  # fmt: skip
+        {
+            "query_token_id": "[unused0]",
+            "doc_token_id": "[unused1]",
+            "query_maxlen": 32,
+            "doc_maxlen": 180,
+            "mask_punctuation": True,
+            "attend_to_mask_tokens": False,
+            "dim": DIM,
+        },
+    )
     return folder
 
 
@@ -130,8 +174,10 @@ def _dense(folder: Path, seed: int, activation: str, **more: Any) -> None:
 
 
 def _modules(folder: Path, *modules: tuple[str, str]) -> None:
-    rows = [{"idx": i, "name": str(i), "path": path, "type": name}
-            for i, (path, name) in enumerate(modules)]  # fmt: skip
+    rows = [
+        {"idx": i, "name": str(i), "path": path, "type": name}
+        for i, (path, name) in enumerate(modules)
+    ]
     write_json(folder / "modules.json", rows)
 
 

@@ -81,31 +81,51 @@ def tiny_tokenizer(folder: Path) -> int:
         folder / "tokenizer_config.json",
         {
             "tokenizer_class": "XLMRobertaTokenizer",
-            "bos_token": "<s>", "cls_token": "<s>", "eos_token": "</s>", "sep_token": "</s>",
-            "pad_token": "<pad>", "unk_token": "<unk>", "mask_token": "<mask>",
-            "model_max_length": 512, "clean_up_tokenization_spaces": True,
+            "bos_token": "<s>",
+            "cls_token": "<s>",
+            "eos_token": "</s>",
+            "sep_token": "</s>",
+            "pad_token": "<pad>",
+            "unk_token": "<unk>",
+            "mask_token": "<mask>",
+            "model_max_length": 512,
+            "clean_up_tokenization_spaces": True,
         },
-    )  # fmt: skip
+    )
     return tokenizer.get_vocab_size()
 
 
 def tiny_xmod(
-    folder: Path, *, languages: Sequence[str] = LANGUAGES, hidden: int = 32, layers: int = 2,
-    seed: int = 0, **config: Any,
-) -> Path:  # fmt: skip
+    folder: Path,
+    *,
+    languages: Sequence[str] = LANGUAGES,
+    hidden: int = 32,
+    layers: int = 2,
+    seed: int = 0,
+    **config: Any,
+) -> Path:
     """A bare X-MOD encoder (`XmodModel.save_pretrained`) and its tokenizer, in the folder."""
     model = random_xmod(
-        tiny_tokenizer(folder), languages=languages, hidden=hidden, layers=layers, seed=seed,
+        tiny_tokenizer(folder),
+        languages=languages,
+        hidden=hidden,
+        layers=layers,
+        seed=seed,
         **config,
-    )  # fmt: skip
+    )
     model.save_pretrained(folder)
     return folder
 
 
 def tiny_colbert_xm(
-    folder: Path, *, languages: Sequence[str] = LANGUAGES, hidden: int = 32, layers: int = 2,
-    dim: int = 16, seed: int = 0,
-) -> Path:  # fmt: skip
+    folder: Path,
+    *,
+    languages: Sequence[str] = LANGUAGES,
+    hidden: int = 32,
+    layers: int = 2,
+    dim: int = 16,
+    seed: int = 0,
+) -> Path:
     """Stanford ColBERT: class HF_ColBERT, backbone under `roberta.`, inline `linear.weight`."""
     tiny_xmod(folder, languages=languages, hidden=hidden, layers=layers, seed=seed)
     weights = {f"roberta.{name}": weight for name, weight in take_weights(folder).items()}
@@ -116,20 +136,33 @@ def tiny_colbert_xm(
     _write_json(
         folder / "artifact.metadata",
         {
-            "query_token_id": "[unused0]", "doc_token_id": "[unused1]",
-            "query_token": "[Q]", "doc_token": "[D]",
-            "checkpoint": "facebook/xmod-base", "dim": dim, "similarity": "cosine",
-            "query_maxlen": 32, "doc_maxlen": 256, "mask_punctuation": True,
-            "attend_to_mask_tokens": False, "nbits": 2, "amp": True,
+            "query_token_id": "[unused0]",
+            "doc_token_id": "[unused1]",
+            "query_token": "[Q]",
+            "doc_token": "[D]",
+            "checkpoint": "facebook/xmod-base",
+            "dim": dim,
+            "similarity": "cosine",
+            "query_maxlen": 32,
+            "doc_maxlen": 256,
+            "mask_punctuation": True,
+            "attend_to_mask_tokens": False,
+            "nbits": 2,
+            "amp": True,
         },
-    )  # fmt: skip
+    )
     return folder
 
 
 def tiny_dpr_xm(
-    folder: Path, *, languages: Sequence[str] = LANGUAGES, hidden: int = 32, layers: int = 2,
-    pooling: str = "mean", seed: int = 0,
-) -> Path:  # fmt: skip
+    folder: Path,
+    *,
+    languages: Sequence[str] = LANGUAGES,
+    hidden: int = 32,
+    layers: int = 2,
+    pooling: str = "mean",
+    seed: int = 0,
+) -> Path:
     """A sentence-transformers bi-encoder as its version 2 wrote it, which dpr-xm is."""
     tiny_xmod(folder, languages=languages, hidden=hidden, layers=layers, seed=seed)
     _edit_config(folder, default_language=languages[0])
@@ -158,15 +191,26 @@ def tiny_dpr_xm(
 
 
 def random_xmod(
-    vocab_size: int, *, languages: Sequence[str] = LANGUAGES, hidden: int = 32, layers: int = 2,
-    seed: int = 0, **config: Any,
-) -> XmodModel:  # fmt: skip
+    vocab_size: int,
+    *,
+    languages: Sequence[str] = LANGUAGES,
+    hidden: int = 32,
+    layers: int = 2,
+    seed: int = 0,
+    **config: Any,
+) -> XmodModel:
     """An XmodModel in evaluation mode, every weight of it drawn from the seed."""
     settings = {
-        "vocab_size": vocab_size, "hidden_size": hidden, "num_hidden_layers": layers,
-        "num_attention_heads": 4, "intermediate_size": 2 * hidden, "type_vocab_size": 1,
-        "max_position_embeddings": 514, "layer_norm_eps": 1e-5, "languages": list(languages),
-    }  # fmt: skip
+        "vocab_size": vocab_size,
+        "hidden_size": hidden,
+        "num_hidden_layers": layers,
+        "num_attention_heads": 4,
+        "intermediate_size": 2 * hidden,
+        "type_vocab_size": 1,
+        "max_position_embeddings": 514,
+        "layer_norm_eps": 1e-5,
+        "languages": list(languages),
+    }
     model = XmodModel(XmodConfig(**(settings | config))).eval()
     randomise(model, seed=seed)
     return model

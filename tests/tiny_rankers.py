@@ -23,9 +23,14 @@ WORDS = (TEXTS["en"] + " " + TEXTS["sw"]).split()
 
 def tiny_bert_config(vocab_size: int, **more: Any) -> BertConfig:
     settings = {
-        "vocab_size": vocab_size, "hidden_size": 32, "num_hidden_layers": 2, "pad_token_id": 1,
-        "num_attention_heads": 4, "intermediate_size": 64, "max_position_embeddings": 64,
-    }  # fmt: skip
+        "vocab_size": vocab_size,
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "pad_token_id": 1,
+        "num_attention_heads": 4,
+        "intermediate_size": 64,
+        "max_position_embeddings": 64,
+    }
     return BertConfig(**(settings | more))
 
 

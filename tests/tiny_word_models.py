@@ -46,13 +46,22 @@ def pieces_of_latin() -> list[str]:
 def wordpiece_tokenizer(pieces: Sequence[str]) -> Tokenizer:
     """Words marked at their start, cut into the longest pieces that fit."""
     described = {
-        "version": "1.0", "truncation": None, "padding": None, "added_tokens": [],
-        "normalizer": None, "pre_tokenizer": None, "post_processor": None, "decoder": None,
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [],
+        "normalizer": None,
+        "pre_tokenizer": None,
+        "post_processor": None,
+        "decoder": None,
         "model": {
-            "type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
-            "max_input_chars_per_word": 64, "vocab": {p: row for row, p in enumerate(pieces)},
+            "type": "WordPiece",
+            "unk_token": "[UNK]",
+            "continuing_subword_prefix": "##",
+            "max_input_chars_per_word": 64,
+            "vocab": {p: row for row, p in enumerate(pieces)},
         },
-    }  # fmt: skip
+    }
     tokenizer = Tokenizer.from_str(json.dumps(described))
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -68,16 +77,27 @@ def tiny_word_model(folder: Path, *, compact: bool = False, seed: int = 0, **con
     """Write the folder; every weight is drawn from the seed."""
     pieces = pieces_of_latin()
     model = random_xmod(
-        len(pieces), languages=list(SENTENCES), hidden=16, layers=2, seed=seed, pad_token_id=0,
-        pre_norm=True, ln_before_adapter=False, adapter_reuse_layer_norm=True,
-        max_position_embeddings=66, **config,
-    )  # fmt: skip
+        len(pieces),
+        languages=list(SENTENCES),
+        hidden=16,
+        layers=2,
+        seed=seed,
+        pad_token_id=0,
+        pre_norm=True,
+        ln_before_adapter=False,
+        adapter_reuse_layer_norm=True,
+        max_position_embeddings=66,
+        **config,
+    )
     backbone = folder.parent / f"{folder.name}-backbone"
     model.save_pretrained(backbone)
     PreTrainedTokenizerFast(
-        tokenizer_object=wordpiece_tokenizer(pieces), pad_token="[PAD]", unk_token="[UNK]",
-        mask_token="[MASK]", model_max_length=64,
-    ).save_pretrained(backbone)  # fmt: skip
+        tokenizer_object=wordpiece_tokenizer(pieces),
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        mask_token="[MASK]",
+        model_max_length=64,
+    ).save_pretrained(backbone)
     pooling = WordPooling(len(pieces), 16, 1.5)
     generator = torch.Generator().manual_seed(seed)
     pooling.emphasis.data.copy_(torch.randn(len(pieces), generator=generator) / 2)

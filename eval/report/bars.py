@@ -74,9 +74,12 @@ class _Rows:
 
 
 def _chart(
-    evaluation: Evaluation, langs: Sequence[str],
-    of: Callable[[SystemResult], dict[str, Bar]], key: str, title: str,
-) -> Chart:  # fmt: skip
+    evaluation: Evaluation,
+    langs: Sequence[str],
+    of: Callable[[SystemResult], dict[str, Bar]],
+    key: str,
+    title: str,
+) -> Chart:
     systems = evaluation.systems
     bars = {(s.name, lang): found for s in systems for lang, found in of(s).items()}
     langs = [lang for lang in langs if any((s.name, lang) in bars for s in systems)]
@@ -97,8 +100,15 @@ def _chart(
     parts += _axis(rows.scale, rows.top, bottom)
     for place, lang in enumerate(langs):
         y = rows.top + place * group + rows.gap / 2
-        parts.append(label(LEFT - 8, y + (group - rows.gap) / 2 + 4, _name(lang), anchor="end",
-                           class_=None if numbered else "small"))  # fmt: skip
+        parts.append(
+            label(
+                LEFT - 8,
+                y + (group - rows.gap) / 2 + 4,
+                _name(lang),
+                anchor="end",
+                class_=None if numbered else "small",
+            )
+        )
         for position, system in enumerate(systems):
             if (system.name, lang) in bars:
                 found = bars[system.name, lang]
@@ -113,8 +123,15 @@ def _bar(bar: Bar, position: int, y: float, rows: _Rows) -> list[Markup]:
     thin = 2.0 if rows.numbered else 0.5
     parts = []
     if length is not None:
-        parts.append(rect(LEFT, y + thin, rows.scale(length) - LEFT, rows.bar - 2 * thin,
-                          f"{system_class(position)} fill"))  # fmt: skip
+        parts.append(
+            rect(
+                LEFT,
+                y + thin,
+                rows.scale(length) - LEFT,
+                rows.bar - 2 * thin,
+                f"{system_class(position)} fill",
+            )
+        )
     if interval is not None and interval.high > interval.low:
         low, high = rows.scale(interval.low), rows.scale(interval.high)
         parts += [line(low, middle, high, middle, name) for name in ("halo", "whisker")]

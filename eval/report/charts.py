@@ -80,8 +80,9 @@ def share_chart(evaluation: Evaluation, system: SystemResult, *, key: str) -> Ch
         x = LEFT + 4 + column * slot + (10 if column == count - 1 else 0)
         last = column == count - 1
         words = "relevant" if last else f"{system.share_ranks[column]:,}"
-        parts.append(label(x + slot * 0.42, bottom + 16, words, anchor="middle",
-                           class_="axis small"))  # fmt: skip
+        parts.append(
+            label(x + slot * 0.42, bottom + 16, words, anchor="middle", class_="axis small")
+        )
         parts += _stack([shares[name][column] for name in names], names, x, slot * 0.84, y)
     parts.append(label(LEFT + 4, bottom + 34, "first so many ranks", class_="axis"))
     for place, name in enumerate(names):
@@ -93,11 +94,13 @@ def share_chart(evaluation: Evaluation, system: SystemResult, *, key: str) -> Ch
     title = f"Languages that {shown(system.name, limit=80)} ranks first"
     told = "; ".join(
         f"{language_title(name) if name not in ('other', '?') else name}: "
-        + ", ".join(f"{share:.0%} of the top {k}" for k, share in zip(
-            system.share_ranks, shares[name], strict=False))
+        + ", ".join(
+            f"{share:.0%} of the top {k}"
+            for k, share in zip(system.share_ranks, shares[name], strict=False)
+        )
         + f", {shares[name][-1]:.0%} of the relevant"
         for name in names
-    )  # fmt: skip
+    )
     return Chart(key, title, drawing(key, WIDTH, height, title, f"{told}.", parts))
 
 
@@ -184,8 +187,15 @@ def _stack(
             continue
         parts.append(rect(x, upper, wide, lower - upper, f"h{level} segment"))
         if lower - upper >= 13 and wide >= 6 * len(name):
-            parts.append(label(x + wide / 2, (upper + lower) / 2 + 3.5, name, anchor="middle",
-                               class_=f"on{level}"))  # fmt: skip
+            parts.append(
+                label(
+                    x + wide / 2,
+                    (upper + lower) / 2 + 3.5,
+                    name,
+                    anchor="middle",
+                    class_=f"on{level}",
+                )
+            )
     return parts
 
 

@@ -99,10 +99,16 @@ def _chapters(evaluation: Evaluation) -> Iterator[tuple[str, list[Table]]]:
     yield "Worst queries", [worst_table(s, measure) for s in systems if s.worst_queries]
     yield "Time and size", [cost_table(evaluation)]
     sums = checksum_table(evaluation)
-    yield "To repeat it", [
-        system_table(evaluation), measure_table(evaluation), collection_table(evaluation),
-        repetition_table(evaluation), *([sums] if sums else []),
-    ]  # fmt: skip
+    yield (
+        "To repeat it",
+        [
+            system_table(evaluation),
+            measure_table(evaluation),
+            collection_table(evaluation),
+            repetition_table(evaluation),
+            *([sums] if sums else []),
+        ],
+    )
 
 
 def _paper_tables(evaluation: Evaluation) -> Iterator[Table]:

@@ -61,8 +61,9 @@ def html_table(table: Table, *, class_: str | None = None) -> Markup:
     rows = [element("tr", _cells(row, table)) for row in table.rows]
     caption = element("caption", literal(table.caption))
     body = element("tbody", join(rows, "\n"))
-    framed_table = framed(element("table", join([caption, head, body]), class_=class_),
-                          table.caption)  # fmt: skip
+    framed_table = framed(
+        element("table", join([caption, head, body]), class_=class_), table.caption
+    )
     note = element("p", literal(table.note), class_="note") if table.note else EMPTY
     return join([framed_table, note], "\n")
 
@@ -72,19 +73,30 @@ def summary(evaluation: Evaluation) -> Markup:
     several = len(evaluation.systems) > 1
     names = ["measure", *(["system"] if several else []), "mean", "interval", "from 0 to 1"]
     heads = [
-        element("th", literal(name), scope="col",
-                class_={"mean": "number mean", "interval": "number"}.get(name))
+        element(
+            "th",
+            literal(name),
+            scope="col",
+            class_={"mean": "number mean", "interval": "number"}.get(name),
+        )
         for name in names
-    ]  # fmt: skip
+    ]
     groups = [
         element("tbody", join(_measure_rows(evaluation, facts.name, several=several)))
         for facts in evaluation.measures
     ]
     caption = "All judged queries over all documents"
-    table = element("table", join([
-        element("caption", literal(caption)),
-        element("thead", element("tr", join(heads))), *groups,
-    ]), class_="summary")  # fmt: skip
+    table = element(
+        "table",
+        join(
+            [
+                element("caption", literal(caption)),
+                element("thead", element("tr", join(heads))),
+                *groups,
+            ]
+        ),
+        class_="summary",
+    )
     note = significance_note(evaluation) + " The bar is the interval, the shape its mean; where a "
     note += "measure goes beyond 1 the axis ends at its largest value."
     return join([framed(table, caption), element("p", literal(note.strip()), class_="note")])
@@ -112,16 +124,25 @@ def _measure_rows(evaluation: Evaluation, measure: str, *, several: bool) -> lis
 
 def _system_name(system: SystemResult, position: int) -> Markup:
     shape = element(
-        "svg", marker(position, 6, 6), class_="shape", width="12", height="12",
-        viewBox="0 0 12 12", aria_hidden="true",
-    )  # fmt: skip
+        "svg",
+        marker(position, 6, 6),
+        class_="shape",
+        width="12",
+        height="12",
+        viewBox="0 0 12 12",
+        aria_hidden="true",
+    )
     return join([shape, element("bdi", literal(shown(system.name, limit=80)))], " ")
 
 
 def _interval_cells(
-    evaluation: Evaluation, system: SystemResult, measure: str, interval: Interval | None,
-    *, best: bool,
-) -> list[Markup]:  # fmt: skip
+    evaluation: Evaluation,
+    system: SystemResult,
+    measure: str,
+    interval: Interval | None,
+    *,
+    best: bool,
+) -> list[Markup]:
     if interval is None:
         return [element("td", literal(MISSING), class_="number")] * 2
     value = literal(decimal(interval.mean))
@@ -133,10 +154,12 @@ def _interval_cells(
         mark = "▲" if up else "▼"
         other = shown(reference(evaluation), limit=80)
         words = f" significantly {'higher' if up else 'lower'} than {other}"
-    sign = join([
-        element("span", literal(mark), aria_hidden="true", class_="mark-sign"),
-        element("span", literal(words), class_="unseen") if words else EMPTY,
-    ])  # fmt: skip
+    sign = join(
+        [
+            element("span", literal(mark), aria_hidden="true", class_="mark-sign"),
+            element("span", literal(words), class_="unseen") if words else EMPTY,
+        ]
+    )
     spread = literal(f"{decimal(interval.low)}–{decimal(interval.high)}")
     return [
         element("td", join([element("strong", value) if best else value, sign]), class_="number"),
@@ -158,9 +181,14 @@ def _plot(interval: Interval | None, position: int, end: float) -> Markup:
         marker(position, mean, 8, 3.6),
     ]
     return element(
-        "svg", join(parts), class_="interval", viewBox=f"0 0 {PLOT_WIDTH:g} 16",
-        width=PLOT_WIDTH, height="16", aria_hidden="true",
-    )  # fmt: skip
+        "svg",
+        join(parts),
+        class_="interval",
+        viewBox=f"0 0 {PLOT_WIDTH:g} 16",
+        width=PLOT_WIDTH,
+        height="16",
+        aria_hidden="true",
+    )
 
 
 def _cells(row: Row, table: Table) -> Markup:

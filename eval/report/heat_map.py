@@ -84,23 +84,34 @@ def heat_table(
     heads += [_column_head(lang) for lang in columns]
     worst, found = _worst(system, measure), pair_values(system, measure)
     rows = [
-        element("tr", join([
-            element("th", _language_head(query_lang), scope="row"),
-            *[_heat_cell(found.get((query_lang, doc_lang)), (query_lang, doc_lang), scale, worst)
-              for doc_lang in columns],
-        ]))
+        element(
+            "tr",
+            join(
+                [
+                    element("th", _language_head(query_lang), scope="row"),
+                    *[
+                        _heat_cell(
+                            found.get((query_lang, doc_lang)), (query_lang, doc_lang), scale, worst
+                        )
+                        for doc_lang in columns
+                    ],
+                ]
+            ),
+        )
         for query_lang in evaluation.query_langs
-    ]  # fmt: skip
+    ]
     caption = f"{measure} of {shown(system.name, limit=80)} by languages of queries and documents"
     return element(
         "table",
-        join([
-            element("caption", element("span", literal(caption), class_="unseen")),
-            element("thead", element("tr", join(heads))),
-            element("tbody", join(rows)),
-        ]),
+        join(
+            [
+                element("caption", element("span", literal(caption), class_="unseen")),
+                element("thead", element("tr", join(heads))),
+                element("tbody", join(rows)),
+            ]
+        ),
         class_="heat" + (" dense" if len(columns) > 13 else ""),
-    )  # fmt: skip
+    )
 
 
 def heat_key(measure: str, scale: HeatScale) -> Markup:
@@ -110,20 +121,36 @@ def heat_key(measure: str, scale: HeatScale) -> Markup:
         element("li", literal(f"{compact(low)}–{compact(high)}"), class_=f"h{scale.level(low)}")
         for low, high in pairwise(borders)
     ]
-    signs = [("same", "\xa0", "same language"), ("missing", MISSING, "no judged query"),
-             ("worst", "▾", "weakest pair across languages")]  # fmt: skip
+    signs = [
+        ("same", "\xa0", "same language"),
+        ("missing", MISSING, "no judged query"),
+        ("worst", "▾", "weakest pair across languages"),
+    ]
     explained = [
-        element("li", join([
-            element("span", literal(sign), class_=f"sign {name}", aria_hidden="true"),
-            literal(f" {words}"),
-        ]))
+        element(
+            "li",
+            join(
+                [
+                    element("span", literal(sign), class_=f"sign {name}", aria_hidden="true"),
+                    literal(f" {words}"),
+                ]
+            ),
+        )
         for name, sign, words in signs
-    ]  # fmt: skip
-    return element("div", join([
-        element("p", literal(measure), class_="measure"),
-        element("ol", join(swatches), class_="swatches", aria_label=f"Colours of {measure}"),
-        element("ul", join(explained), class_="signs"),
-    ]), class_="key")  # fmt: skip
+    ]
+    return element(
+        "div",
+        join(
+            [
+                element("p", literal(measure), class_="measure"),
+                element(
+                    "ol", join(swatches), class_="swatches", aria_label=f"Colours of {measure}"
+                ),
+                element("ul", join(explained), class_="signs"),
+            ]
+        ),
+        class_="key",
+    )
 
 
 def heat_chart(
@@ -150,9 +177,11 @@ def heat_chart(
     bottom = top + high * len(rows)
     parts += _drawn_key(measure, scale, left, bottom + 16)
     title = f"{measure} of {shown(system.name, limit=80)}: queries down, documents across"
-    return Chart(key, title, drawing(
-        key, width, bottom + 66, title, _told(system, measure, rows, columns), parts
-    ))  # fmt: skip
+    return Chart(
+        key,
+        title,
+        drawing(key, width, bottom + 66, title, _told(system, measure, rows, columns), parts),
+    )
 
 
 def _column_head(lang: str | None) -> Markup:
@@ -189,9 +218,14 @@ def _heat_cell(value: Interval | None, pair: Pair, scale: HeatScale, worst: Pair
 
 
 def _cells(
-    system: SystemResult, measure: str, scale: HeatScale, rows: Sequence[str],
-    columns: Sequence[str], frame: tuple[float, float, float, float], numbered: bool,
-) -> list[Markup]:  # fmt: skip
+    system: SystemResult,
+    measure: str,
+    scale: HeatScale,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    frame: tuple[float, float, float, float],
+    numbered: bool,
+) -> list[Markup]:
     """One path a class, however many cells; then frames, crosses and numbers over them."""
     left, top, wide, high = frame
     found = pair_values(system, measure)
@@ -213,13 +247,24 @@ def _cells(
                 inner = f"M{x + 1.5:g} {y + 1.5:g}h{wide - 4:g}v{high - 4:g}h{4 - wide:g}z"
                 frames.setdefault(f"frame edge{level}", []).append(inner)
             if numbered:
-                numbers.append(label(x + wide / 2 - 0.5, y + high / 2 + 3.5, compact(value.mean),
-                                     anchor="middle", class_=f"on{level}"))  # fmt: skip
+                numbers.append(
+                    label(
+                        x + wide / 2 - 0.5,
+                        y + high / 2 + 3.5,
+                        compact(value.mean),
+                        anchor="middle",
+                        class_=f"on{level}",
+                    )
+                )
     drawn = [
-        element("path", class_=name, d="".join(fills[name]),
-                stroke_width=high - 1 if name != "absent" else 1.0)
+        element(
+            "path",
+            class_=name,
+            d="".join(fills[name]),
+            stroke_width=high - 1 if name != "absent" else 1.0,
+        )
         for name in sorted(fills)
-    ]  # fmt: skip
+    ]
     return [*drawn, *(path("".join(boxes), name) for name, boxes in frames.items()), *numbers]
 
 
@@ -238,8 +283,9 @@ def _drawn_key(measure: str, scale: HeatScale, x: float, y: float) -> list[Marku
 
 
 def _upright(x: float, y: float, text: str) -> Markup:
-    return element("text", literal(text), x=x, y=y, class_="axis small",
-                   transform=f"rotate(-90 {x:g} {y:g})")  # fmt: skip
+    return element(
+        "text", literal(text), x=x, y=y, class_="axis small", transform=f"rotate(-90 {x:g} {y:g})"
+    )
 
 
 def _told(system: SystemResult, measure: str, rows: Sequence[str], columns: Sequence[str]) -> str:

@@ -51,26 +51,40 @@ def _page(evaluation: Evaluation, depth: int) -> str:
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     found = sections(evaluation, depth=depth)
     title = f"{shown(evaluation.title, limit=160)}: retrieval across languages"
-    head = join([
-        element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=policy),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", name="color-scheme", content="light dark"),
-        element("meta", name="generator", content=f"xret {evaluation.environment.xret}"),
-        element("title", literal(title)),
-        element("style", Markup(style)),
-    ], "\n")  # fmt: skip
+    head = join(
+        [
+            element("meta", charset="utf-8"),
+            element("meta", http_equiv="Content-Security-Policy", content=policy),
+            element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+            element("meta", name="color-scheme", content="light dark"),
+            element("meta", name="generator", content=f"xret {evaluation.environment.xret}"),
+            element("title", literal(title)),
+            element("style", Markup(style)),
+        ],
+        "\n",
+    )
     links = [
         element("li", element("a", literal(title), href=f"#{anchor}")) for anchor, title, _ in found
     ]
-    body = join([
-        element("a", literal("Skip to the results"), href="#main", class_="skip"),
-        _header(evaluation),
-        element("nav", element("ul", join(links)), aria_label="Parts of the report"),
-        element("main", join([content for _, _, content in found], "\n"), id="main"),
-        element("footer", element("p", literal(f"Made by xret {evaluation.environment.xret}, "
-                                               f"{evaluation.environment.started}."))),
-    ], "\n")  # fmt: skip
+    body = join(
+        [
+            element("a", literal("Skip to the results"), href="#main", class_="skip"),
+            _header(evaluation),
+            element("nav", element("ul", join(links)), aria_label="Parts of the report"),
+            element("main", join([content for _, _, content in found], "\n"), id="main"),
+            element(
+                "footer",
+                element(
+                    "p",
+                    literal(
+                        f"Made by xret {evaluation.environment.xret}, "
+                        f"{evaluation.environment.started}."
+                    ),
+                ),
+            ),
+        ],
+        "\n",
+    )
     html = element("html", join([element("head", head), element("body", body)], "\n"), lang="en")
     return f"<!doctype html>\n{html}\n"
 
@@ -91,11 +105,16 @@ def _header(evaluation: Evaluation) -> Markup:
         for name, value in pairs
         if value
     ]
-    return element("header", join([
-        element("p", literal("Retrieval across languages"), class_="kicker"),
-        element("h1", element("bdi", literal(shown(evaluation.title, limit=160)))),
-        element("dl", join(facts), class_="facts"),
-    ]))  # fmt: skip
+    return element(
+        "header",
+        join(
+            [
+                element("p", literal("Retrieval across languages"), class_="kicker"),
+                element("h1", element("bdi", literal(shown(evaluation.title, limit=160)))),
+                element("dl", join(facts), class_="facts"),
+            ]
+        ),
+    )
 
 
 def _languages(langs: tuple[str, ...]) -> str:

@@ -28,27 +28,41 @@ def cost_table(evaluation: Evaluation) -> Table:
     for system in evaluation.systems:
         latency, documents = system.latency, system.documents
         each = system.index_bytes / documents if system.index_bytes and documents else None
-        rows.append((
-            shown(system.name, limit=80),
-            *[decimal(value, 1) for value in (
-                (latency.p50_ms, latency.p95_ms, latency.p99_ms, latency.mean_ms)
-                if latency else (None,) * 4
-            )],
-            MISSING if latency is None else f"{latency.queries:,}",
-            size(system.index_bytes), MISSING if documents is None else f"{documents:,}",
-            size(None if each is None else round(each)),
-        ))  # fmt: skip
+        rows.append(
+            (
+                shown(system.name, limit=80),
+                *[
+                    decimal(value, 1)
+                    for value in (
+                        (latency.p50_ms, latency.p95_ms, latency.p99_ms, latency.mean_ms)
+                        if latency
+                        else (None,) * 4
+                    )
+                ],
+                MISSING if latency is None else f"{latency.queries:,}",
+                size(system.index_bytes),
+                MISSING if documents is None else f"{documents:,}",
+                size(None if each is None else round(each)),
+            )
+        )
     return Table(
         caption="Time of a query and size of the index",
         headings=(
-            "system", "median ms", "p95 ms", "p99 ms", "mean ms", "queries timed",
-            "index", "documents", "per document",
+            "system",
+            "median ms",
+            "p95 ms",
+            "p99 ms",
+            "mean ms",
+            "queries timed",
+            "index",
+            "documents",
+            "per document",
         ),
         align="lrrrrrrrr",
         rows=tuple(rows),
         note="Wall-clock time of single queries one after another, encoding and search together. "
         f"{MISSING}: a run file tells neither.",
-    )  # fmt: skip
+    )
 
 
 def collection_table(evaluation: Evaluation) -> Table:
@@ -60,13 +74,19 @@ def collection_table(evaluation: Evaluation) -> Table:
     return _facts(
         "The test collection",
         [
-            ("name", corpus.name), ("documents", documents), ("languages", langs),
-            ("queries", f"{corpus.queries:,}"), ("judged queries", f"{corpus.judged:,}"),
-            ("judgements", grades), ("revision", corpus.revision), ("source", corpus.source),
-            ("licence", corpus.licence), ("text of a document", corpus.template),
+            ("name", corpus.name),
+            ("documents", documents),
+            ("languages", langs),
+            ("queries", f"{corpus.queries:,}"),
+            ("judged queries", f"{corpus.judged:,}"),
+            ("judgements", grades),
+            ("revision", corpus.revision),
+            ("source", corpus.source),
+            ("licence", corpus.licence),
+            ("text of a document", corpus.template),
             ("to cite", corpus.citation),
         ],
-    )  # fmt: skip
+    )
 
 
 def repetition_table(evaluation: Evaluation) -> Table:
@@ -77,14 +97,21 @@ def repetition_table(evaluation: Evaluation) -> Table:
     return _facts(
         "Program, machine and seed",
         [
-            ("xret", run.xret), ("Python", run.python), ("libraries", libraries),
-            ("platform", run.platform), ("processor", run.processor), ("cores", f"{run.cores:,}"),
-            ("memory", memory or ""), ("seed of every random draw", str(run.seed)),
-            ("started", run.started), ("took", f"{decimal(run.took_s, 1)} s"),
-            ("baseline", evaluation.baseline), ("intervals", evaluation.interval),
+            ("xret", run.xret),
+            ("Python", run.python),
+            ("libraries", libraries),
+            ("platform", run.platform),
+            ("processor", run.processor),
+            ("cores", f"{run.cores:,}"),
+            ("memory", memory or ""),
+            ("seed of every random draw", str(run.seed)),
+            ("started", run.started),
+            ("took", f"{decimal(run.took_s, 1)} s"),
+            ("baseline", evaluation.baseline),
+            ("intervals", evaluation.interval),
             ("correction", evaluation.correction),
         ],
-    )  # fmt: skip
+    )
 
 
 def system_table(evaluation: Evaluation) -> Table:
@@ -116,11 +143,15 @@ def measure_table(evaluation: Evaluation) -> Table:
         headings=("measure", "kind", "better is", "what it is"),
         align="llll",
         rows=tuple(
-            (facts.name, facts.kind, better[facts.higher_is_better],
-             shown(facts.definition) or MISSING)
+            (
+                facts.name,
+                facts.kind,
+                better[facts.higher_is_better],
+                shown(facts.definition) or MISSING,
+            )
             for facts in evaluation.measures
         ),
-    )  # fmt: skip
+    )
 
 
 def checksum_table(evaluation: Evaluation) -> Table | None:

@@ -35,10 +35,13 @@ def share_table(system: SystemResult) -> Table:
     ):
         relevant = system.relevant_share.get(lang)
         shares = system.language_share[lang]
-        rows.append((
-            language_label(lang), *[f"{share:.1%}" for share in shares],
-            MISSING if relevant is None else f"{relevant:.1%}",
-        ))  # fmt: skip
+        rows.append(
+            (
+                language_label(lang),
+                *[f"{share:.1%}" for share in shares],
+                MISSING if relevant is None else f"{relevant:.1%}",
+            )
+        )
     return Table(
         caption=f"Languages of the documents that {shown(system.name, limit=80)} ranks first",
         headings=("language", *[f"top {k:,}" for k in system.share_ranks], "relevant"),
@@ -57,11 +60,17 @@ def worst_table(system: SystemResult, measure: str) -> Table:
             for doc_id, lang, grade in query.top[:3]
         )
         first = MISSING if query.first_relevant is None else f"{query.first_relevant:,}"
-        rows.append((
-            shown(query.query_id, limit=60), language_label(query.query_lang),
-            Cell(query.text or MISSING, lang=query.query_lang if query.text else None),
-            decimal(query.value), f"{query.relevant:,}", first, Cell(top or MISSING),
-        ))  # fmt: skip
+        rows.append(
+            (
+                shown(query.query_id, limit=60),
+                language_label(query.query_lang),
+                Cell(query.text or MISSING, lang=query.query_lang if query.text else None),
+                decimal(query.value),
+                f"{query.relevant:,}",
+                first,
+                Cell(top or MISSING),
+            )
+        )
     return Table(
         caption=f"The worst queries of {shown(system.name, limit=80)} by {measure}",
         headings=("query", "language", "text", measure, "relevant", "first at", "ranked first"),
@@ -98,11 +107,14 @@ def change_table(evaluation: Evaluation, comparison: Comparison) -> Table:
     rows: list[Row] = []
     for query_id, change in [*gains, *losses]:
         text, lang = evaluation.queries.get(query_id, ("", ""))
-        rows.append((
-            shown(query_id, limit=60), language_label(lang),
-            Cell(text or MISSING, lang=lang if text else None),
-            signed(change),
-        ))  # fmt: skip
+        rows.append(
+            (
+                shown(query_id, limit=60),
+                language_label(lang),
+                Cell(text or MISSING, lang=lang if text else None),
+                signed(change),
+            )
+        )
     return Table(
         caption=f"Where {shown(comparison.system, limit=80)} gains and loses most against "
         f"{shown(comparison.baseline, limit=80)}, {comparison.measure}",

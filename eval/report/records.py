@@ -15,21 +15,53 @@ _FORMULA = ("=", "+", "-", "@")
 
 RECORDS: dict[str, tuple[str, ...]] = {
     "pairs.csv": (
-        "system", "query_lang", "doc_lang", "measure", "mean", "low", "high", "queries",
+        "system",
+        "query_lang",
+        "doc_lang",
+        "measure",
+        "mean",
+        "low",
+        "high",
+        "queries",
     ),
     "per_query.csv": ("system", "query_id", "query_lang", "measure", "value"),
     "comparisons.csv": (
-        "measure", "baseline", "system", "baseline_mean", "system_mean", "difference", "low",
-        "high", "p_randomisation", "p_randomisation_holm", "p_t", "p_t_holm", "effect_size",
-        "better", "equal", "worse", "left_out",
+        "measure",
+        "baseline",
+        "system",
+        "baseline_mean",
+        "system_mean",
+        "difference",
+        "low",
+        "high",
+        "p_randomisation",
+        "p_randomisation_holm",
+        "p_t",
+        "p_t_holm",
+        "effect_size",
+        "better",
+        "equal",
+        "worse",
+        "left_out",
     ),
     "recall.csv": ("system", "k", "recall"),
     "language_share.csv": ("system", "lang", "rank", "share"),
     "systems.csv": (
-        "system", "kind", "encoder", "index", "run_file", "answered", "documents", "index_bytes",
-        "queries_timed", "mean_ms", "p50_ms", "p95_ms", "p99_ms",
+        "system",
+        "kind",
+        "encoder",
+        "index",
+        "run_file",
+        "answered",
+        "documents",
+        "index_bytes",
+        "queries_timed",
+        "mean_ms",
+        "p50_ms",
+        "p95_ms",
+        "p99_ms",
     ),
-}  # fmt: skip
+}
 """Columns by file name. In pairs.csv an empty language means all of them; in
 language_share.csv the rank `relevant` is the share among the relevant documents."""
 
@@ -69,8 +101,16 @@ def _pairs(evaluation: Evaluation) -> Iterator[tuple[Value, ...]]:
     for system in evaluation.systems:
         for cell in system.pairs:
             for measure, i in cell.values.items():
-                yield (system.name, cell.query_lang, cell.doc_lang, measure, i.mean, i.low,
-                       i.high, i.queries)  # fmt: skip
+                yield (
+                    system.name,
+                    cell.query_lang,
+                    cell.doc_lang,
+                    measure,
+                    i.mean,
+                    i.low,
+                    i.high,
+                    i.queries,
+                )
 
 
 def _per_query(evaluation: Evaluation) -> Iterator[tuple[Value, ...]]:
@@ -84,10 +124,24 @@ def _per_query(evaluation: Evaluation) -> Iterator[tuple[Value, ...]]:
 def _comparisons(evaluation: Evaluation) -> Iterator[tuple[Value, ...]]:
     for c in evaluation.comparisons:
         yield (
-            c.measure, c.baseline, c.system, c.baseline_mean, c.system_mean, c.difference.mean,
-            c.difference.low, c.difference.high, c.p_randomisation, c.p_randomisation_holm,
-            c.p_t, c.p_t_holm, c.effect_size, c.better, c.equal, c.worse, c.left_out,
-        )  # fmt: skip
+            c.measure,
+            c.baseline,
+            c.system,
+            c.baseline_mean,
+            c.system_mean,
+            c.difference.mean,
+            c.difference.low,
+            c.difference.high,
+            c.p_randomisation,
+            c.p_randomisation_holm,
+            c.p_t,
+            c.p_t_holm,
+            c.effect_size,
+            c.better,
+            c.equal,
+            c.worse,
+            c.left_out,
+        )
 
 
 def _recall(evaluation: Evaluation) -> Iterator[tuple[Value, ...]]:
@@ -110,5 +164,14 @@ def _systems(evaluation: Evaluation) -> Iterator[tuple[Value, ...]]:
         times: tuple[Value, ...] = (None,) * 5
         if timed is not None:
             times = (timed.queries, timed.mean_ms, timed.p50_ms, timed.p95_ms, timed.p99_ms)
-        yield (s.name, s.kind, s.encoder, s.index, s.run_file, s.answered, s.documents,
-               s.index_bytes, *times)  # fmt: skip
+        yield (
+            s.name,
+            s.kind,
+            s.encoder,
+            s.index,
+            s.run_file,
+            s.answered,
+            s.documents,
+            s.index_bytes,
+            *times,
+        )

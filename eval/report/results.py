@@ -153,27 +153,44 @@ def comparison_table(evaluation: Evaluation) -> Table | None:
     rows: list[Row] = []
     for c in evaluation.comparisons:
         spread = f"{decimal(c.difference.low)} to {decimal(c.difference.high)}"
-        rows.append((
-            shown(c.system, limit=80), shown(c.baseline, limit=80), c.measure,
-            signed(c.difference.mean), spread,
-            p_value(c.p_randomisation), p_value(c.p_randomisation_holm),
-            p_value(c.p_t), p_value(c.p_t_holm), decimal(c.effect_size, 2),
-            f"{c.better:,} / {c.equal:,} / {c.worse:,}",
-        ))  # fmt: skip
+        rows.append(
+            (
+                shown(c.system, limit=80),
+                shown(c.baseline, limit=80),
+                c.measure,
+                signed(c.difference.mean),
+                spread,
+                p_value(c.p_randomisation),
+                p_value(c.p_randomisation_holm),
+                p_value(c.p_t),
+                p_value(c.p_t_holm),
+                decimal(c.effect_size, 2),
+                f"{c.better:,} / {c.equal:,} / {c.worse:,}",
+            )
+        )
     samples = {c.samples for c in evaluation.comparisons if not c.exact}
     tried = f"{max(samples):,} random sign assignments" if samples else "every sign assignment"
     return Table(
         caption="Paired differences, query by query",
         headings=(
-            "system", "against", "measure", "difference", "interval", "p randomisation",
-            "adjusted", "p paired t", "adjusted", "effect size d", "better / equal / worse",
+            "system",
+            "against",
+            "measure",
+            "difference",
+            "interval",
+            "p randomisation",
+            "adjusted",
+            "p paired t",
+            "adjusted",
+            "effect size d",
+            "better / equal / worse",
         ),
         align="lllrrrrrrrr",
         rows=tuple(rows),
         heads=3,
         note=f"Tests: {evaluation.correction or 'two-sided, adjusted for all comparisons'}; here "
         f"with {tried}. d: mean of the paired differences over their standard deviation.",
-    )  # fmt: skip
+    )
 
 
 def matrix_table(evaluation: Evaluation, system: SystemResult, measure: str) -> Table:
@@ -183,10 +200,12 @@ def matrix_table(evaluation: Evaluation, system: SystemResult, measure: str) -> 
     rows: list[Row] = []
     for query_lang in evaluation.query_langs:
         values = [found.get((query_lang, doc_lang)) for doc_lang in columns]
-        rows.append((
-            language_label(query_lang),
-            *[MISSING if value is None else decimal(value.mean) for value in values],
-        ))  # fmt: skip
+        rows.append(
+            (
+                language_label(query_lang),
+                *[MISSING if value is None else decimal(value.mean) for value in values],
+            )
+        )
     return Table(
         caption=f"{measure} of {shown(system.name, limit=80)}: query language by document language",
         headings=("queries", *evaluation.doc_langs, "all"),
@@ -202,11 +221,15 @@ def pair_table(system: SystemResult, measure: str, *, most: int) -> Table:
     rows: list[Row] = []
     for cell in cells[:most]:
         ceiling = system.ceiling(cell.doc_lang or "", measure)
-        rows.append((
-            language_label(cell.query_lang), language_label(cell.doc_lang),
-            _with_interval(cell.values[measure]), decimal(ceiling.mean if ceiling else None),
-            f"{cell.queries:,}",
-        ))  # fmt: skip
+        rows.append(
+            (
+                language_label(cell.query_lang),
+                language_label(cell.doc_lang),
+                _with_interval(cell.values[measure]),
+                decimal(ceiling.mean if ceiling else None),
+                f"{cell.queries:,}",
+            )
+        )
     return Table(
         caption=f"The weakest language pairs of {shown(system.name, limit=80)}, {measure}",
         headings=("queries in", "documents in", measure, "ceiling", "queries"),
@@ -226,12 +249,15 @@ def language_table(evaluation: Evaluation, system: SystemResult, measure: str) -
         ceiling = found.get((lang, lang))
         crossing = means.get(lang)
         kept = None if ceiling is None or crossing is None else _share(crossing, ceiling.mean)
-        rows.append((
-            language_label(lang),
-            _with_interval(found.get((lang, None))),
-            decimal(crossing), decimal(ceiling.mean if ceiling else None),
-            MISSING if kept is None else f"{kept:.0%}",
-        ))  # fmt: skip
+        rows.append(
+            (
+                language_label(lang),
+                _with_interval(found.get((lang, None))),
+                decimal(crossing),
+                decimal(ceiling.mean if ceiling else None),
+                MISSING if kept is None else f"{kept:.0%}",
+            )
+        )
     return Table(
         caption=f"{measure} of {shown(system.name, limit=80)}, language by language",
         headings=("language", "asked in it", "found from others", "ceiling", "kept"),

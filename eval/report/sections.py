@@ -240,9 +240,7 @@ def _repeat(evaluation: Evaluation) -> Iterator[Markup]:
 def _code(text: str, name: str) -> Markup:
     """Text as it is typed, which scrolls by keys too."""
     lines = join([literal(row) for row in text.split("\n")], "\n")
-    return element(
-        "pre", element("code", lines), role="region", tabindex="0", aria_label=name
-    )  # fmt: skip
+    return element("pre", element("code", lines), role="region", tabindex="0", aria_label=name)
 
 
 def _isolates(sentence: str) -> Markup:

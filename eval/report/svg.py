@@ -80,9 +80,16 @@ def drawing(
     ]
     box = f"0 0 {width:g} {height:g}"
     return element(
-        "svg", join([*head, *parts]), xmlns="http://www.w3.org/2000/svg", class_="chart",
-        viewBox=box, width=width, height=height, role="img", aria_labelledby=names,
-    )  # fmt: skip
+        "svg",
+        join([*head, *parts]),
+        xmlns="http://www.w3.org/2000/svg",
+        class_="chart",
+        viewBox=box,
+        width=width,
+        height=height,
+        role="img",
+        aria_labelledby=names,
+    )
 
 
 def label(
@@ -104,9 +111,7 @@ def path(d: str, class_: str) -> Markup:
 
 def rect(x: float, y: float, width: float, height: float, class_: str) -> Markup:
     """A rectangle; one of negative size is drawn empty."""
-    return element(
-        "rect", x=x, y=y, width=max(width, 0.0), height=max(height, 0.0), class_=class_
-    )  # fmt: skip
+    return element("rect", x=x, y=y, width=max(width, 0.0), height=max(height, 0.0), class_=class_)
 
 
 def polyline(points: Sequence[tuple[float, float]], class_: str) -> Markup:

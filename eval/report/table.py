@@ -125,13 +125,32 @@ def _width(table: Table) -> int:
 
 
 _LATEX = {
-    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#",
-    "%": r"\%", "_": r"\_", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}",
-    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}",
-    "–": "--", "…": r"\ldots{}", "▲": r"$^{\blacktriangle}$", "▼": r"$^{\blacktriangledown}$",
-    "−": "$-$", "×": r"$\times$", "α": r"$\alpha$", "β": r"$\beta$", "→": r"$\to$",
-    "\u2068": "", "\u2069": "",
-}  # fmt: skip
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "%": r"\%",
+    "_": r"\_",
+    "^": r"\textasciicircum{}",
+    "~": r"\textasciitilde{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+    "–": "--",
+    "…": r"\ldots{}",
+    "▲": r"$^{\blacktriangle}$",
+    "▼": r"$^{\blacktriangledown}$",
+    "−": "$-$",
+    "×": r"$\times$",
+    "α": r"$\alpha$",
+    "β": r"$\beta$",
+    "→": r"$\to$",
+    "\u2068": "",
+    "\u2069": "",
+}
 
 
 def latex_text(text: str) -> str:

@@ -61,11 +61,13 @@ def commands_of(row: Row, folder: Path) -> tuple[Command, ...]:
     chosen = [
         word
         for flag, value in (
-            ("--lang", row.lang), ("--query-lang", row.query_lang), ("--split", row.split),
+            ("--lang", row.lang),
+            ("--query-lang", row.query_lang),
+            ("--split", row.split),
         )
         if value
         for word in (flag, value)
-    ]  # fmt: skip
+    ]
     measures = [word for each in row.published for word in ("--measure", each.measure)]
     return (
         *_pulls(row, chosen),
@@ -160,6 +162,11 @@ def _compared(published: Published, measured: float | None, tolerance: float) ->
         near = abs(measured - published.value) <= tolerance + 1e-9
         outcome = "match" if near else "miss"
     return Measured(
-        published.measure, published.value, measured, tolerance, outcome,
-        published.place, published.url,
-    )  # fmt: skip
+        published.measure,
+        published.value,
+        measured,
+        tolerance,
+        outcome,
+        published.place,
+        published.url,
+    )

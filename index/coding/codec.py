@@ -100,15 +100,19 @@ class Int8Codec:
         return np.pad(values, ((0, 0), (0, self.code_bytes - self.dim)))
 
     def encode(
-        self, values: FloatArray, offsets: IntArray | None = None  # noqa: ARG002
-    ) -> Coded:  # fmt: skip
+        self,
+        values: FloatArray,
+        offsets: IntArray | None = None,  # noqa: ARG002
+    ) -> Coded:
         """(t, d) float32 → codes. Raises ValueError for a vector of zeros or not finite."""
         _check_dim(values, self.dim)
         return quantize(values)
 
     def decode(
-        self, coded: Coded, offsets: IntArray | None = None  # noqa: ARG002
-    ) -> FloatArray:  # fmt: skip
+        self,
+        coded: Coded,
+        offsets: IntArray | None = None,  # noqa: ARG002
+    ) -> FloatArray:
         codes = coded.codes.view(np.int8)[:, : self.dim]
         values: FloatArray = codes * widened(coded.scales)[:, None]
         return values
@@ -228,10 +232,12 @@ class ResidualCodec:
         codes, scales, levels, means = (
             _array(arrays, name, dtype, ndim)
             for name, dtype, ndim in (
-                ("centroid_codes", "u1", 2), ("centroid_scales", "<u2", 1), ("levels", "i1", 1),
+                ("centroid_codes", "u1", 2),
+                ("centroid_scales", "<u2", 1),
+                ("levels", "i1", 1),
                 ("with_means", "u1", 1),
             )
-        )  # fmt: skip
+        )
         if len(levels) not in (2, 4, 16) or (np.diff(levels.astype(np.int16)) <= 0).any():
             raise DamagedIndexError(f"a codec's levels are {levels.tolist()[:16]}")
         shape = (len(scales), rotation.width * CENTROID_BITS // 8)

@@ -80,14 +80,25 @@ def query_sums(values: FloatArray, offsets: IntArray) -> QueryCodes:
 
 
 def mean_scores(
-    sums: QueryCodes, means: Coded, *,
-    which: IntArray | None = None, keep: npt.NDArray[np.bool_] | None = None, threads: int = 1,
-) -> FloatArray:  # fmt: skip
+    sums: QueryCodes,
+    means: Coded,
+    *,
+    which: IntArray | None = None,
+    keep: npt.NDArray[np.bool_] | None = None,
+    threads: int = 1,
+) -> FloatArray:
     """What passages' means add to their scores; `which` and `keep` as in `score_passages`.
 
     sums: from `query_sums`. Passages that are not kept get -inf.
     """
     return fine_scores(
-        sums, means.codes, means.scales, np.arange(len(means) + 1), bits=MEAN_BITS,
-        levels=LEVELS, which=which, keep=keep, threads=threads,
-    )  # fmt: skip
+        sums,
+        means.codes,
+        means.scales,
+        np.arange(len(means) + 1),
+        bits=MEAN_BITS,
+        levels=LEVELS,
+        which=which,
+        keep=keep,
+        threads=threads,
+    )

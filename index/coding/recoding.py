@@ -213,15 +213,21 @@ def first_codec(
 
 
 def recode_segment(
-    folder: Path, record: SegmentRecord, segment: Segment, codec: tuple[int, ResidualCodec],
-    *, before: ResidualCodec | None = None,
-) -> tuple[SegmentRecord, list[StoredFile]]:  # fmt: skip
+    folder: Path,
+    record: SegmentRecord,
+    segment: Segment,
+    codec: tuple[int, ResidualCodec],
+    *,
+    before: ResidualCodec | None = None,
+) -> tuple[SegmentRecord, list[StoredFile]]:
     """Write a segment again in the codes of a codec, into a folder of its own."""
     made = replace(record, codec=codec[0])
     arrays = {
-        "offsets": segment.offsets, "documents": segment.documents, "spans": segment.spans,
+        "offsets": segment.offsets,
+        "documents": segment.documents,
+        "spans": segment.spans,
         **segment.arrays,
-    }  # fmt: skip
+    }
     coded = recoded(segment.coded, codec[1], offsets=segment.offsets, before=before)
     return made, write_segment(folder, made, coded, arrays)
 

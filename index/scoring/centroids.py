@@ -131,9 +131,20 @@ def centroid_scan(
 
     def work(first: int, last: int) -> int:
         return _kernels.scan(
-            contiguous, len(table), queries.offsets, len(queries), near, offsets, numbers, out,
-            n_passages, len(near), n_columns, first, last,
-        )  # fmt: skip
+            contiguous,
+            len(table),
+            queries.offsets,
+            len(queries),
+            near,
+            offsets,
+            numbers,
+            out,
+            n_passages,
+            len(near),
+            n_columns,
+            first,
+            last,
+        )
 
     if len(queries) and n_columns:
         n_vectors = len(queries.codes) // 8  # looked up, not multiplied
@@ -189,9 +200,19 @@ def _nearest(
 
     def work(first: int, last: int) -> int:
         return _kernels.nearest(
-            path, codes, inverses, len(codes), centroid_codes, centroid_scales, biases,
-            n_centroids, dim, first, last, found,
-        )  # fmt: skip
+            path,
+            codes,
+            inverses,
+            len(codes),
+            centroid_codes,
+            centroid_scales,
+            biases,
+            n_centroids,
+            dim,
+            first,
+            last,
+            found,
+        )
 
     every = np.arange(len(codes) + 1)
     run_shares(work, every, None, n_vectors=n_centroids, threads=threads)

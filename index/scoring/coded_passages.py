@@ -43,9 +43,16 @@ class CodedPassages:
 
     @classmethod
     def checked(
-        cls, codes: npt.NDArray[Any], scales: npt.NDArray[Any], offsets: npt.NDArray[Any],
-        *, dim: int, bits: int, levels: npt.NDArray[Any] | None, centroids: npt.NDArray[Any] | None,
-    ) -> CodedPassages:  # fmt: skip
+        cls,
+        codes: npt.NDArray[Any],
+        scales: npt.NDArray[Any],
+        offsets: npt.NDArray[Any],
+        *,
+        dim: int,
+        bits: int,
+        levels: npt.NDArray[Any] | None,
+        centroids: npt.NDArray[Any] | None,
+    ) -> CodedPassages:
         """Arrays whose lengths belong together, for queries of `dim` dimensions.
 
         Raises DimensionMismatchError for another width than the queries', TypeError for
@@ -68,8 +75,14 @@ class CodedPassages:
                 raise DamagedIndexError(f"{bits}-bit codes need {2**bits} levels")
             table = array_of(levels, np.int8, "levels")
         near = None if centroids is None else array_of(centroids, np.uint16, "centroids")
-        made = cls(coded, array_of(scales, np.uint16, "scales"),
-                   array_of(offsets, np.int64, "offsets"), bits, table, near)  # fmt: skip
+        made = cls(
+            coded,
+            array_of(scales, np.uint16, "scales"),
+            array_of(offsets, np.int64, "offsets"),
+            bits,
+            table,
+            near,
+        )
         shapes = {made.scales.shape} | ({near.shape} if near is not None else set())
         if shapes != {(len(coded),)} or made.offsets.ndim != 1 or len(made.offsets) < 1:
             raise DamagedIndexError(

@@ -102,9 +102,14 @@ def score_passages(
     if queries.low is not None or (centroids is None) != (tables is None):
         raise TypeError("plain query codes, and centroids together with tables")
     passages = CodedPassages.checked(
-        codes, scales, offsets,
-        dim=queries.codes.shape[1], bits=bits, levels=levels, centroids=centroids,
-    )  # fmt: skip
+        codes,
+        scales,
+        offsets,
+        dim=queries.codes.shape[1],
+        bits=bits,
+        levels=levels,
+        centroids=centroids,
+    )
     if tables is not None:
         check_table(queries, tables, np.float32)
     numbers = selected(which, keep, n_passages=len(passages))
@@ -135,16 +140,25 @@ def fine_scores(
     if queries.low is None or (centroids is None) != (centroid_codes is None):
         raise TypeError("fine query codes, and centroids together with centroid_codes")
     passages = CodedPassages.checked(
-        codes, scales, offsets,
-        dim=queries.codes.shape[1], bits=bits, levels=levels, centroids=centroids,
-    )  # fmt: skip
+        codes,
+        scales,
+        offsets,
+        dim=queries.codes.shape[1],
+        bits=bits,
+        levels=levels,
+        centroids=centroids,
+    )
     if centroid_codes is not None:
         check_centroids(centroid_codes, centroid_scales, dim=queries.codes.shape[1])
     numbers = selected(which, keep, n_passages=len(passages))
     found = _scores(
-        queries, passages, numbers,
-        threads=threads, centroid_codes=centroid_codes, centroid_scales=centroid_scales,
-    )  # fmt: skip
+        queries,
+        passages,
+        numbers,
+        threads=threads,
+        centroid_codes=centroid_codes,
+        centroid_scales=centroid_scales,
+    )
     return spread(found, keep, missing=-np.inf)
 
 
@@ -165,9 +179,13 @@ def _scores(
     n_centroids = 0 if near is None else len(near)
     if path == NUMPY:
         return maxsim_numpy.score(
-            queries, passages, np.arange(n_columns) if which is None else which,
-            table=table, centroid_codes=centroid_codes, centroid_scales=centroid_scales,
-        )  # fmt: skip
+            queries,
+            passages,
+            np.arange(n_columns) if which is None else which,
+            table=table,
+            centroid_codes=centroid_codes,
+            centroid_scales=centroid_scales,
+        )
     from xret.index import _kernels
 
     out = np.empty((len(queries), n_columns), dtype=np.float32)
@@ -180,12 +198,31 @@ def _scores(
 
     def work(first: int, last: int) -> int:
         return _kernels.score(
-            path, queries.codes, queries.low, queries.scales, queries.offsets,
-            passages.codes, passages.scales, passages.centroids, passages.offsets,
-            passages.levels, looked_up, codes, scales, which, out, len(queries), len(passages),
-            len(passages.codes), n_centroids, queries.codes.shape[1], passages.bits,
-            n_columns, first, last,
-        )  # fmt: skip
+            path,
+            queries.codes,
+            queries.low,
+            queries.scales,
+            queries.offsets,
+            passages.codes,
+            passages.scales,
+            passages.centroids,
+            passages.offsets,
+            passages.levels,
+            looked_up,
+            codes,
+            scales,
+            which,
+            out,
+            len(queries),
+            len(passages),
+            len(passages.codes),
+            n_centroids,
+            queries.codes.shape[1],
+            passages.bits,
+            n_columns,
+            first,
+            last,
+        )
 
     check_passage(
         run_shares(work, passages.offsets, which, n_vectors=len(queries.codes), threads=threads)

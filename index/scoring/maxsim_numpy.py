@@ -44,9 +44,12 @@ def score(
     """Late-interaction scores of these passages: (n_queries, len(which)) float32."""
     near_values = table if table is not None else centroid_codes
     _check(
-        passages.offsets, which, n_rows=len(passages.codes), centroids=passages.centroids,
+        passages.offsets,
+        which,
+        n_rows=len(passages.codes),
+        centroids=passages.centroids,
         n_centroids=0 if near_values is None else len(near_values),
-    )  # fmt: skip
+    )
     scores = np.empty((len(queries), len(which)), dtype=np.float32)
     lengths = passages.offsets[which + 1] - passages.offsets[which]
     for columns, rows in _blocks(passages.offsets, which):

@@ -44,9 +44,13 @@ class Asked:
 
     @classmethod
     def of(
-        cls, queries: Embeddings | None, words: Words | None, params: SearchParams | None,
-        wanted: Filter | None, depth: int,
-    ) -> Asked:  # fmt: skip
+        cls,
+        queries: Embeddings | None,
+        words: Words | None,
+        params: SearchParams | None,
+        wanted: Filter | None,
+        depth: int,
+    ) -> Asked:
         joined = words is not None and words.join is not None
         depth = max(depth, HYBRID_DEPTH) if joined else depth
         return cls(queries, words, params or SearchParams(), wanted, depth)
@@ -70,17 +74,28 @@ class Ranked:
 
 
 def rank_commit(
-    commit: Commit, asked: Asked, masks: Sequence[Masks], *, bm25: Bm25 | None,
-    candidates: DenseCandidates | None = None, scan: DeviceScan | None = None,
-) -> list[Ranked]:  # fmt: skip
+    commit: Commit,
+    asked: Asked,
+    masks: Sequence[Masks],
+    *,
+    bm25: Bm25 | None,
+    candidates: DenseCandidates | None = None,
+    scan: DeviceScan | None = None,
+) -> list[Ranked]:
     """One a query. masks: of `asked.filters()`; bm25: of that commit, where there are words;
     candidates and scan: of that commit, where there are any, see `best_documents`."""
     dense: list[Best] = []
     if asked.queries is not None:
         dense = best_documents(
-            asked.queries, commit.segments, masks[0], asked.depth,
-            codecs=commit.codecs, params=asked.params, dense=candidates, scan=scan,
-        )  # fmt: skip
+            asked.queries,
+            commit.segments,
+            masks[0],
+            asked.depth,
+            codecs=commit.codecs,
+            params=asked.params,
+            dense=candidates,
+            scan=scan,
+        )
     if asked.words is None or bm25 is None:
         return [Ranked(one, None) for one in dense]
     found = []

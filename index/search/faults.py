@@ -62,9 +62,13 @@ def _file_faults(folder: Path, catalog: Catalog) -> Iterator[str]:
         code_bytes, n_centroids, mean_bytes = widths[record.codec]
         try:
             read_segment(
-                folder, record, files.get(record.folder, []),
-                code_bytes=code_bytes, n_centroids=n_centroids, mean_bytes=mean_bytes,
-            )  # fmt: skip
+                folder,
+                record,
+                files.get(record.folder, []),
+                code_bytes=code_bytes,
+                n_centroids=n_centroids,
+                mean_bytes=mean_bytes,
+            )
         except DamagedIndexError as error:
             yield str(error)
 
@@ -120,9 +124,11 @@ class BackgroundCheck:
         self.wait()
 
     def _run(
-        self, index: Path, files: Mapping[str, Sequence[StoredFile]],
+        self,
+        index: Path,
+        files: Mapping[str, Sequence[StoredFile]],
         earlier: threading.Thread | None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         if earlier is not None:
             earlier.join()
         for folder, named in files.items():

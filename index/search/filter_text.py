@@ -69,8 +69,7 @@ def _condition(name: str, operator: str, values: list[tuple[str, bool]]) -> dict
             for text, quoted in values:
                 if not quoted and (_NUMBER.fullmatch(text) or text in ("true", "false")):
                     wanted.append(json.loads(_plain(text)))
-        return {"field": field, "operator": "not in" if operator == "!=" else "in",
-                "value": wanted}  # fmt: skip
+        return {"field": field, "operator": "not in" if operator == "!=" else "in", "value": wanted}
     if len(values) > 1:
         raise QueryError(f"{operator} takes one value")
     ((text, quoted),) = values

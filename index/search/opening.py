@@ -125,6 +125,11 @@ class OpenFiles:
             code_bytes, n_centroids = codec.code_bytes, codec.n_centroids
             mean_bytes = codec.mean_bytes
         return read_segment(
-            self.folder, record, files,
-            code_bytes=code_bytes, n_centroids=n_centroids, mean_bytes=mean_bytes, verify=verify,
-        )  # fmt: skip
+            self.folder,
+            record,
+            files,
+            code_bytes=code_bytes,
+            n_centroids=n_centroids,
+            mean_bytes=mean_bytes,
+            verify=verify,
+        )

@@ -68,10 +68,16 @@ class Best:
 
 
 def best_documents(
-    queries: Embeddings, segments: Sequence[Segment], keep: Masks, k: int, *,
-    codecs: Mapping[int, ResidualCodec], params: SearchParams,
-    dense: DenseCandidates | None = None, scan: DeviceScan | None = None,
-) -> list[Best]:  # fmt: skip
+    queries: Embeddings,
+    segments: Sequence[Segment],
+    keep: Masks,
+    k: int,
+    *,
+    codecs: Mapping[int, ResidualCodec],
+    params: SearchParams,
+    dense: DenseCandidates | None = None,
+    scan: DeviceScan | None = None,
+) -> list[Best]:
     """One `Best` a query, the same whatever the threads and the other queries are.
 
     codecs: those of the segments, by number; 0 is that of 8 bits. dense: of these segments,
@@ -130,23 +136,35 @@ class _CodedQueries:
         self._fine: QueryCodes | None = None
 
     def coarse(
-        self, segment: Segment, *, keep: npt.NDArray[np.bool_] | None = None,
+        self,
+        segment: Segment,
+        *,
+        keep: npt.NDArray[np.bool_] | None = None,
         which: IntArray | None = None,
-    ) -> FloatArray:  # fmt: skip
+    ) -> FloatArray:
         """Scores of passages by 8-bit queries: (queries, p), -inf for those that are not
         kept; or (queries, len(which))."""
         codec = self._codecs.get(segment.codec)
         codes, tables = self.tables(segment.codec)
         scores = score_passages(
-            codes, *segment.packed, keep=keep, which=which, threads=self.threads, tables=tables,
-            centroids=segment.coded.centroids, bits=8 if codec is None else codec.bits,
+            codes,
+            *segment.packed,
+            keep=keep,
+            which=which,
+            threads=self.threads,
+            tables=tables,
+            centroids=segment.coded.centroids,
+            bits=8 if codec is None else codec.bits,
             levels=None if codec is None else codec.levels,
-        )  # fmt: skip
+        )
         if segment.coded.means is not None:
             scores += mean_scores(
-                self.sums[segment.codec], segment.coded.means,
-                keep=keep, which=which, threads=self.threads,
-            )  # fmt: skip
+                self.sums[segment.codec],
+                segment.coded.means,
+                keep=keep,
+                which=which,
+                threads=self.threads,
+            )
         return scores
 
     def tables(self, number: int) -> tuple[QueryCodes, FloatArray | None]:
@@ -186,10 +204,16 @@ _Choose = Callable[[_CodedQueries, int], Chosen]
 
 
 def _choice(
-    block: Embeddings, segments: Sequence[Segment], keep: Masks, k: int,
-    codecs: Mapping[int, ResidualCodec], params: SearchParams, threads: int,
-    dense: DenseCandidates | None, scan: DeviceScan | None,
-) -> _Choose:  # fmt: skip
+    block: Embeddings,
+    segments: Sequence[Segment],
+    keep: Masks,
+    k: int,
+    codecs: Mapping[int, ResidualCodec],
+    params: SearchParams,
+    threads: int,
+    dense: DenseCandidates | None,
+    scan: DeviceScan | None,
+) -> _Choose:
     """How the documents to rank are chosen, for a query and its position in the block.
 
     A scan of everything serves all queries in one pass. Candidates are chosen query by

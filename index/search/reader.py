@@ -134,19 +134,28 @@ class IndexReader:
         return folder_bytes(self.folder)
 
     def search(
-        self, queries: Embeddings | None, k: int, *,
-        params: SearchParams | None = None, filter: Filter | None = None,
+        self,
+        queries: Embeddings | None,
+        k: int,
+        *,
+        params: SearchParams | None = None,
+        filter: Filter | None = None,
         words: Words | None = None,
-    ) -> list[list[Hit]]:  # fmt: skip
+    ) -> list[list[Hit]]:
         """The k best documents of each query, best first, ties by doc_id; see `find`."""
         asked = Asked.of(queries, words, params, filter, k)
         return self._answer(asked, k, offset=0, fetch=False).rankings
 
     def find(
-        self, queries: Embeddings | None, k: int, *,
-        params: SearchParams | None = None, filter: Filter | None = None, offset: int = 0,
+        self,
+        queries: Embeddings | None,
+        k: int,
+        *,
+        params: SearchParams | None = None,
+        filter: Filter | None = None,
+        offset: int = 0,
         words: Words | None = None,
-    ) -> Found:  # fmt: skip
+    ) -> Found:
         """The k best documents of each query after the first `offset`, with the documents.
 
         queries: n packed queries of the index's dimension. A document scores what its best

@@ -52,17 +52,28 @@ Span = tuple[int, int]
 """Start and end of a passage in the text of its document, in code points."""
 
 DTYPES: Mapping[str, str] = {
-    "u8": "|u1", "i8": "|i1", "u16": "<u2", "bf16": "<u2", "i32": "<i4", "u32": "<u4",
-    "i64": "<i8", "f32": "<f4",
-}  # fmt: skip
+    "u8": "|u1",
+    "i8": "|i1",
+    "u16": "<u2",
+    "bf16": "<u2",
+    "i32": "<i4",
+    "u32": "<u4",
+    "i64": "<i8",
+    "f32": "<f4",
+}
 """The end of a file's name says what its values are."""
 
 _SUFFIXES = {np.dtype(dtype): suffix for suffix, dtype in DTYPES.items() if suffix != "bf16"}
 _OWN = {
-    "codes": "codes.u8", "scales": "scales.bf16", "centroids": "centroids.u16",
-    "offsets": "offsets.i64", "documents": "documents.i64", "spans": "spans.i32",
-    "means": "means.u8", "mean_scales": "mean_scales.bf16",
-}  # fmt: skip
+    "codes": "codes.u8",
+    "scales": "scales.bf16",
+    "centroids": "centroids.u16",
+    "offsets": "offsets.i64",
+    "documents": "documents.i64",
+    "spans": "spans.i32",
+    "means": "means.u8",
+    "mean_scales": "mean_scales.bf16",
+}
 _REQUIRED = {"codes.u8", "scales.bf16", "offsets.i64"}
 
 
@@ -177,8 +188,11 @@ def write_segment(
     their own; None is left out.
     """
     named: dict[str, npt.NDArray[Any] | None] = {
-        "codes": coded.codes, "scales": coded.scales, "centroids": coded.centroids, **arrays,
-    }  # fmt: skip
+        "codes": coded.codes,
+        "scales": coded.scales,
+        "centroids": coded.centroids,
+        **arrays,
+    }
     if coded.means is not None:
         named |= {"means": coded.means.codes, "mean_scales": coded.means.scales}
     contents = {}
@@ -193,9 +207,15 @@ def write_segment(
 
 
 def read_segment(
-    index: Path, record: SegmentRecord, files: Sequence[StoredFile], *,
-    code_bytes: int, n_centroids: int = 0, mean_bytes: int = 0, verify: bool = True,
-) -> Segment:  # fmt: skip
+    index: Path,
+    record: SegmentRecord,
+    files: Sequence[StoredFile],
+    *,
+    code_bytes: int,
+    n_centroids: int = 0,
+    mean_bytes: int = 0,
+    verify: bool = True,
+) -> Segment:
     """Check every file's size, and its checksum where `verify`, then map it read-only.
 
     Raises DamagedIndexError naming the file that is missing, cut or changed.
@@ -264,9 +284,12 @@ def _means(
 
 
 def _segment(
-    record: SegmentRecord, arrays: Mapping[str, npt.NDArray[Any]], code_bytes: int,
-    n_centroids: int, means: Coded | None,
-) -> Segment:  # fmt: skip
+    record: SegmentRecord,
+    arrays: Mapping[str, npt.NDArray[Any]],
+    code_bytes: int,
+    n_centroids: int,
+    means: Coded | None,
+) -> Segment:
     """Raises ValueError where shapes or values would let a kernel read beyond an array."""
     scales, offsets = arrays["scales.bf16"], arrays["offsets.i64"]
     centroids, documents = arrays.get("centroids.u16"), arrays.get("documents.i64")

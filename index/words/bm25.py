@@ -38,9 +38,13 @@ class Bm25:
     """
 
     def __init__(
-        self, segments: Sequence[LexicalSegment], alive: Sequence[Mask], *,
-        k1: float = K1, b: float = B,
-    ) -> None:  # fmt: skip
+        self,
+        segments: Sequence[LexicalSegment],
+        alive: Sequence[Mask],
+        *,
+        k1: float = K1,
+        b: float = B,
+    ) -> None:
         self._segments = tuple(segments)
         self._alive = tuple(alive)
         masked = [

@@ -32,10 +32,16 @@ from xret.errors import DamagedIndexError
 __all__ = ["LEXICAL_DTYPES", "LexicalSegment", "merged_arrays", "segment_arrays"]
 
 LEXICAL_DTYPES: Mapping[str, str] = {
-    "lexical_hashes": "<u4", "lexical_terms": "|u1", "lexical_term_offsets": "<u4",
-    "lexical_posting_offsets": "<u4", "lexical_documents": "<u4", "lexical_frequencies": "|u1",
-    "lexical_large_postings": "<u4", "lexical_large_frequencies": "<u4", "lexical_lengths": "<u4",
-}  # fmt: skip
+    "lexical_hashes": "<u4",
+    "lexical_terms": "|u1",
+    "lexical_term_offsets": "<u4",
+    "lexical_posting_offsets": "<u4",
+    "lexical_documents": "<u4",
+    "lexical_frequencies": "|u1",
+    "lexical_large_postings": "<u4",
+    "lexical_large_frequencies": "<u4",
+    "lexical_lengths": "<u4",
+}
 """Every array of a segment by its name."""
 
 LARGE = 255
@@ -66,9 +72,12 @@ def segment_arrays(terms: Iterable[Sequence[str]]) -> dict[str, _Array]:
 
 
 def _inverted(
-    names: list[bytes], terms: _Array, documents: _Array, counts: _Array,
+    names: list[bytes],
+    terms: _Array,
+    documents: _Array,
+    counts: _Array,
     lengths: Sequence[int] | _Array,
-) -> dict[str, _Array]:  # fmt: skip
+) -> dict[str, _Array]:
     """Arrays from postings in any order; terms: (p,) positions in `names`."""
     hashes = [term_hash(name) for name in names]
     order = sorted(range(len(names)), key=lambda number: (hashes[number], names[number]))

@@ -114,8 +114,9 @@ class Compaction:
         sources = [(self._read(catalog, r, known), known.get(r.codec)) for r in records.values()]
         made = recoding.train(
             [(segment.coded, segment.offsets, codec) for segment, codec in sources],
-            bits=bits, dim=int(catalog.setting("dim")),
-        )  # fmt: skip
+            bits=bits,
+            dim=int(catalog.setting("dim")),
+        )
         prepare_folder(self.folder / "codec")
         files = recoding.write_codec(self.folder, number + 1, made)
         with catalog.transaction():
@@ -129,8 +130,9 @@ class Compaction:
         codecs = self._codecs(catalog)
         made, counts, arrays = _merged(
             [(self._read(catalog, old.record, codecs), old.alive) for old in group],
-            codecs, current,
-        )  # fmt: skip
+            codecs,
+            current,
+        )
         n_documents = len(counts)
         record = SegmentRecord(number, current, n_documents, int(counts.sum()), len(made))
         files = write_segment(self.folder, record, made, arrays) if n_documents else []
@@ -163,11 +165,13 @@ class Compaction:
     ) -> Segment:
         codec = codecs.get(record.codec)
         return read_segment(
-            self.folder, record, catalog.files().get(record.folder, []),
+            self.folder,
+            record,
+            catalog.files().get(record.folder, []),
             code_bytes=padded(int(catalog.setting("dim"))) if codec is None else codec.code_bytes,
             n_centroids=0 if codec is None else codec.n_centroids,
             mean_bytes=0 if codec is None else codec.mean_bytes,
-        )  # fmt: skip
+        )
 
 
 def _groups(records: Sequence[SegmentRecord], current: int) -> list[list[_Old]]:
@@ -190,11 +194,12 @@ def _groups(records: Sequence[SegmentRecord], current: int) -> list[list[_Old]]:
             groups, group, vectors = [*groups, group], [], 0
     groups = [*groups, group] if group else groups
     return [
-        group for group in groups
+        group
+        for group in groups
         if len(group) > 1
         or len(group[0].alive) < group[0].record.documents
         or group[0].record.codec != current
-    ]  # fmt: skip
+    ]
 
 
 def _merged(

@@ -51,12 +51,17 @@ class PendingSegment:
 
     def record(self) -> SegmentRecord:
         """Counts of this segment, coded in 8 bits."""
-        dead = [position for number, position in map(place_of, self.removed)
-                if number == self.number]  # fmt: skip
+        dead = [
+            position for number, position in map(place_of, self.removed) if number == self.number
+        ]
         return SegmentRecord(
-            self.number, 0, len(self.documents), len(self.lengths), self.rows,
+            self.number,
+            0,
+            len(self.documents),
+            len(self.lengths),
+            self.rows,
             with_deleted(b"", sorted(dead), len(self.documents)),
-        )  # fmt: skip
+        )
 
     def arrays(self) -> Mapping[str, npt.NDArray[Any] | None]:
         """Offsets, documents and spans, and the lexical arrays where there are terms."""

@@ -41,9 +41,13 @@ class IndexWriter:
     """
 
     def __init__(
-        self, folder: Path, catalog: Catalog, lock: filelock.BaseFileLock, *,
+        self,
+        folder: Path,
+        catalog: Catalog,
+        lock: filelock.BaseFileLock,
+        *,
         spec: EncoderSpec | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.folder = folder
         self.catalog = catalog
         self._spec = spec
@@ -99,9 +103,13 @@ class IndexWriter:
 
     @classmethod
     def _open_locked(
-        cls, folder: Path, spec: EncoderSpec, preset: str | None, lexical: str,
+        cls,
+        folder: Path,
+        spec: EncoderSpec,
+        preset: str | None,
+        lexical: str,
         lock: filelock.BaseFileLock,
-    ) -> IndexWriter:  # fmt: skip
+    ) -> IndexWriter:
         settings = {
             **first_record(spec),
             "dim": str(spec.dim),
@@ -133,9 +141,11 @@ class IndexWriter:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         try:
             if kind is None:
                 self.commit()
@@ -163,10 +173,13 @@ class IndexWriter:
         return len(self._written)
 
     def add(
-        self, documents: Sequence[Document], embeddings: Embeddings, *,
+        self,
+        documents: Sequence[Document],
+        embeddings: Embeddings,
+        *,
         spans: Sequence[Sequence[Span]] | None = None,
         terms: Sequence[Sequence[str]] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Take documents and their vectors, in the same order; full segments go to disk.
 
         spans: of each document, its passages in its text, at least one; the texts of
@@ -259,9 +272,12 @@ class IndexWriter:
         return self.catalog.documents.stored(doc_id)
 
     def _take(
-        self, document: Document, spans: Sequence[Span], lengths: list[int],
+        self,
+        document: Document,
+        spans: Sequence[Span],
+        lengths: list[int],
         terms: Sequence[str] | None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         part, doc_id, content = self._part, document.doc_id, content_hash(document)
         earlier = self._find(doc_id)
         if earlier is not None:

@@ -17,11 +17,22 @@ REPO, REVISION = "castorini/africlirmatrix", "640a77e33ab4ceb4ae7da6e9cc3cc3016f
 TOPICS_COMMIT = "29941eca075cc5488f1260af54165b3e6a2282d5"
 TOPICS = f"https://raw.githubusercontent.com/{REPO}/{TOPICS_COMMIT}/test"
 NAMES = {
-    "afr": "afrikaans", "amh": "amharic", "ary": "moroccan_arabic", "arz": "egyptian_arabic",
-    "hau": "hausa", "ibo": "igbo", "nso": "northern_sotho", "sna": "shona", "som": "somali",
-    "swa": "swahili", "tir": "tigrinya", "twi": "twi", "wol": "wolof", "yor": "yoruba",
+    "afr": "afrikaans",
+    "amh": "amharic",
+    "ary": "moroccan_arabic",
+    "arz": "egyptian_arabic",
+    "hau": "hausa",
+    "ibo": "igbo",
+    "nso": "northern_sotho",
+    "sna": "shona",
+    "som": "somali",
+    "swa": "swahili",
+    "tir": "tigrinya",
+    "twi": "twi",
+    "wol": "wolof",
+    "yor": "yoruba",
     "zul": "zulu",
-}  # fmt: skip
+}
 # md5 of topics and of judgements at that commit.
 MD5 = {
     "afr": ("59a7330babcc180dde8b3f69b1698954", "165c7450e4e06629f61d0569d7eaea46"),
@@ -56,12 +67,13 @@ def _part(lang: str) -> Part:
     topics = _file("queries", f"topics.africlirmatrix-v1.0.en.{lang}.tsv", MD5[lang][0])
     judged = _file("qrels", f"qrels.africlirmatrix-v1.0.en.{lang}.txt", MD5[lang][1])
     return Part(
-        name=lang, doc_lang=lang, sources=(docs, topics, judged), documents=docs.records,
-        queries=lambda reject: read_queries(
-            topics.local(), lang="en", on_reject=reject
-        ),
+        name=lang,
+        doc_lang=lang,
+        sources=(docs, topics, judged),
+        documents=docs.records,
+        queries=lambda reject: read_queries(topics.local(), lang="en", on_reject=reject),
         qrels=lambda: read_qrels(judged.local()),
-    )  # fmt: skip
+    )
 
 
 COLLECTION = Collection(

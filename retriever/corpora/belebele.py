@@ -83,9 +83,13 @@ def _part(doc_lang: str, query_langs: Sequence[str]) -> Part:
 
     files = tuple(_config(lang) for lang in dict.fromkeys((doc_lang, *query_langs)))
     return Part(
-        name=doc_lang, doc_lang=doc_lang, sources=files, documents=lambda: _documents(doc_lang),
-        queries=queries, qrels=qrels,
-    )  # fmt: skip
+        name=doc_lang,
+        doc_lang=doc_lang,
+        sources=files,
+        documents=lambda: _documents(doc_lang),
+        queries=queries,
+        qrels=qrels,
+    )
 
 
 def _parts(choice: Choice) -> Sequence[Part]:

@@ -32,10 +32,13 @@ def _part(lang: str, split: str) -> Part:
         )
     )
     return Part(
-        name=lang, doc_lang=lang, sources=(docs, topics, judged), documents=docs.records,
+        name=lang,
+        doc_lang=lang,
+        sources=(docs, topics, judged),
+        documents=docs.records,
         queries=lambda reject: read_queries(topics.paths()[0], lang="en", on_reject=reject),
         qrels=lambda: read_qrels(judged.paths()[0]),
-    )  # fmt: skip
+    )
 
 
 COLLECTION = Collection(

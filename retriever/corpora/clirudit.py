@@ -58,9 +58,13 @@ def _parts(choice: Choice) -> Sequence[Part]:
             return qrels_of(judged.records(), ("qid", "docid", "rel"))
 
         return Part(
-            name=lang, doc_lang=lang, sources=(docs, queries, judged),
-            documents=lambda: _documents(docs), queries=lambda _: _queries(queries), qrels=qrels,
-        )  # fmt: skip
+            name=lang,
+            doc_lang=lang,
+            sources=(docs, queries, judged),
+            documents=lambda: _documents(docs),
+            queries=lambda _: _queries(queries),
+            qrels=qrels,
+        )
 
     return [part(lang) for lang in choice.doc_langs]
 

@@ -68,12 +68,14 @@ def _part(doc_lang: str, query_lang: str, *, choice: Choice) -> Part:
     judged = CatalogueFile("hc4", f"{SHORT[doc_lang]}/{split}/qrels")
     wording = Wording(("title", "description"), None if query_lang == "eng" else query_lang)
     return Part(
-        name=doc_lang, doc_lang=doc_lang, sources=(documents, topics, judged),
+        name=doc_lang,
+        doc_lang=doc_lang,
+        sources=(documents, topics, judged),
         documents=documents.records,
         queries=lambda reject: read_queries(topics.path(), wording=wording, on_reject=reject),
         qrels=lambda: read_qrels(judged.path()),
         query_suffix=f":{query_lang}" if len(choice.query_langs) > 1 else "",
-    )  # fmt: skip
+    )
 
 
 COLLECTION = Collection(

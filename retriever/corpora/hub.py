@@ -92,12 +92,19 @@ class HubFiles:
             found = HfApi(endpoint=endpoint).dataset_info(self.repo, revision=revision)
             listed = [file.rfilename for file in found.siblings or []]
             names = _fitting(listed, self.patterns)
-            folder = Path(
-                snapshot_download(
-                    self.repo, repo_type="dataset", revision=found.sha, allow_patterns=names,
-                    endpoint=endpoint,
+            folder = (
+                Path(
+                    snapshot_download(
+                        self.repo,
+                        repo_type="dataset",
+                        revision=found.sha,
+                        allow_patterns=names,
+                        endpoint=endpoint,
+                    )
                 )
-            ) if names else Path()  # fmt: skip
+                if names
+                else Path()
+            )
         except Exception as error:  # the client raises its own, its HTTP library's and OSError
             reason = next((line for line in str(error).splitlines() if line.strip()), repr(error))
             raise CorpusError(

@@ -60,8 +60,12 @@ def irds_parts(dataset_id: Callable[[str, str], str]) -> Callable[[Choice], Sequ
             return files.corpus().judgements()
 
         return Part(
-            name=lang, doc_lang=lang, sources=(files,), documents=files.records,
-            queries=lambda _: topics(), qrels=qrels,
-        )  # fmt: skip
+            name=lang,
+            doc_lang=lang,
+            sources=(files,),
+            documents=files.records,
+            queries=lambda _: topics(),
+            qrels=qrels,
+        )
 
     return lambda choice: [part(lang, choice.split) for lang in choice.doc_langs]

@@ -21,16 +21,45 @@ CITATION = (
     "A Multilingual Retrieval Dataset Covering 18 Diverse Languages. TACL 11, 2023."
 )
 DOCUMENTS = {
-    "ar": 2_061_414, "bn": 297_265, "de": 15_866_222, "en": 32_893_221, "es": 10_373_953,
-    "fa": 2_207_172, "fi": 1_883_509, "fr": 14_636_953, "hi": 506_264, "id": 1_446_315,
-    "ja": 6_953_614, "ko": 1_486_752, "ru": 9_543_918, "sw": 131_924, "te": 518_079,
-    "th": 542_166, "yo": 49_043, "zh": 4_934_368,
-}  # fmt: skip
+    "ar": 2_061_414,
+    "bn": 297_265,
+    "de": 15_866_222,
+    "en": 32_893_221,
+    "es": 10_373_953,
+    "fa": 2_207_172,
+    "fi": 1_883_509,
+    "fr": 14_636_953,
+    "hi": 506_264,
+    "id": 1_446_315,
+    "ja": 6_953_614,
+    "ko": 1_486_752,
+    "ru": 9_543_918,
+    "sw": 131_924,
+    "te": 518_079,
+    "th": 542_166,
+    "yo": 49_043,
+    "zh": 4_934_368,
+}
 HARD_DOCUMENTS = {
-    "ar": 192_103, "bn": 297_265, "de": 71_277, "en": 178_768, "es": 146_750, "fa": 133_596,
-    "fi": 194_415, "fr": 75_357, "hi": 63_066, "id": 168_173, "ja": 185_319, "ko": 43_293,
-    "ru": 219_114, "sw": 131_924, "te": 101_961, "th": 116_649, "yo": 49_043, "zh": 81_309,
-}  # fmt: skip
+    "ar": 192_103,
+    "bn": 297_265,
+    "de": 71_277,
+    "en": 178_768,
+    "es": 146_750,
+    "fa": 133_596,
+    "fi": 194_415,
+    "fr": 75_357,
+    "hi": 63_066,
+    "id": 168_173,
+    "ja": 185_319,
+    "ko": 43_293,
+    "ru": 219_114,
+    "sw": 131_924,
+    "te": 101_961,
+    "th": 116_649,
+    "yo": 49_043,
+    "zh": 81_309,
+}
 
 
 def _parts(choice: Choice) -> Sequence[Part]:
@@ -50,10 +79,13 @@ def _part(lang: str, split: str) -> Part:
             yield from read_records(shard.path())
 
     return Part(
-        name=lang, doc_lang=lang, sources=(*shards, topics, judged), documents=documents,
+        name=lang,
+        doc_lang=lang,
+        sources=(*shards, topics, judged),
+        documents=documents,
         queries=lambda reject: read_queries(topics.path(), lang=lang, on_reject=reject),
         qrels=lambda: read_qrels(judged.path()),
-    )  # fmt: skip
+    )
 
 
 COLLECTION = Collection(

@@ -8,10 +8,18 @@ from xret.retriever.corpora.irds_parts import irds_parts
 __all__ = ["COLLECTION"]
 
 DOCUMENTS = {
-    "ar": 2_106_586, "bn": 304_059, "en": 32_907_100, "fi": 1_908_757, "id": 1_469_399,
-    "ja": 7_000_027, "ko": 1_496_126, "ru": 9_597_504, "sw": 136_689, "te": 548_224,
+    "ar": 2_106_586,
+    "bn": 304_059,
+    "en": 32_907_100,
+    "fi": 1_908_757,
+    "id": 1_469_399,
+    "ja": 7_000_027,
+    "ko": 1_496_126,
+    "ru": 9_597_504,
+    "sw": 136_689,
+    "te": 548_224,
     "th": 568_855,
-}  # fmt: skip
+}
 
 COLLECTION = Collection(
     name="mr-tydi",

@@ -30,10 +30,13 @@ def mteb_parts(
             for kind in ("corpus", "queries", "qrels")
         )
         return Part(
-            name=lang, doc_lang=lang, sources=(docs, queries, judged), documents=docs.records,
+            name=lang,
+            doc_lang=lang,
+            sources=(docs, queries, judged),
+            documents=docs.records,
             queries=lambda _: _queries(queries, query_lang(lang)),
             qrels=lambda: qrels_of(judged.records(), ("query-id", "corpus-id", "score")),
-        )  # fmt: skip
+        )
 
     return lambda choice: [part(lang, choice.split) for lang in choice.doc_langs]
 

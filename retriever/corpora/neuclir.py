@@ -24,14 +24,16 @@ SHORT = {"fas": "fa", "rus": "ru", "zho": "zh"}
 DOCUMENTS = {"fas": 2_232_016, "rus": 4_627_543, "zho": 3_179_209}
 HARD = {
     2022: (
-        "mteb/NeuCLIR2022RetrievalHardNegatives", "cc5a0360c8bdf1e4afa19d2ea8ec111c0ca96335",
+        "mteb/NeuCLIR2022RetrievalHardNegatives",
+        "cc5a0360c8bdf1e4afa19d2ea8ec111c0ca96335",
         {"fas": 8_882, "rus": 8_724, "zho": 10_325},
     ),
     2023: (
-        "mteb/NeuCLIR2023RetrievalHardNegatives", "efb44bb789b9f82223aa819e18dba3748fd09e33",
+        "mteb/NeuCLIR2023RetrievalHardNegatives",
+        "efb44bb789b9f82223aa819e18dba3748fd09e33",
         {"fas": 15_921, "rus": 16_247, "zho": 17_265},
     ),
-}  # fmt: skip
+}
 CITATIONS = {
     2022: "Lawrie, MacAvaney, Mayfield, McNamee, Oard, Soldaini, Yang: Overview of the TREC 2022 "
     "NeuCLIR Track. TREC 2022.",
@@ -82,11 +84,14 @@ def _part(year: int, doc_lang: str, *, query_lang: str, suffix: str) -> Part:
     wording = Wording(("title", "description"), None if query_lang == "eng" else query_lang)
     read = {2022: qrels_2022, 2023: _qrels_2023}[year]
     return Part(
-        name=doc_lang, doc_lang=doc_lang, sources=(documents, topics, judged),
+        name=doc_lang,
+        doc_lang=doc_lang,
+        sources=(documents, topics, judged),
         documents=lambda: read_records(documents.path()),
         queries=lambda reject: read_queries(topics.path(), wording=wording, on_reject=reject),
-        qrels=lambda: read(doc_lang), query_suffix=suffix,
-    )  # fmt: skip
+        qrels=lambda: read(doc_lang),
+        query_suffix=suffix,
+    )
 
 
 def _collection(year: int) -> Collection:

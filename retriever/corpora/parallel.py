@@ -57,9 +57,13 @@ def _part(
 
     files = tuple(dict.fromkeys((doc_file, *(file for _, file in queries))))
     return Part(
-        name=name, doc_lang=doc_lang, sources=files, documents=documents, queries=asked,
+        name=name,
+        doc_lang=doc_lang,
+        sources=files,
+        documents=documents,
+        queries=asked,
         qrels=qrels,
-    )  # fmt: skip
+    )
 
 
 def _flores(lang: str) -> UrlFile:

@@ -26,9 +26,18 @@ __all__ = ["COLLECTION"]
 COMMIT = "5405d2a77e83d5ccb47623a3f9e5604c3f103193"
 REPO = "google-research-datasets/lareqa"
 DOCUMENTS = {
-    "ar": 1_222, "de": 1_276, "el": 1_234, "en": 1_180, "es": 1_215, "hi": 1_244, "ru": 1_219,
-    "th": 852, "tr": 1_167, "vi": 1_209, "zh": 1_196,
-}  # fmt: skip
+    "ar": 1_222,
+    "de": 1_276,
+    "el": 1_234,
+    "en": 1_180,
+    "es": 1_215,
+    "hi": 1_244,
+    "ru": 1_219,
+    "th": 852,
+    "tr": 1_167,
+    "vi": 1_209,
+    "zh": 1_196,
+}
 
 
 def _file(lang: str) -> UrlFile:
@@ -90,9 +99,13 @@ def _part(doc_lang: str, query_langs: Sequence[str]) -> Part:
 
     files = tuple(_file(lang) for lang in dict.fromkeys((doc_lang, *query_langs)))
     return Part(
-        name=doc_lang, doc_lang=doc_lang, sources=files, documents=lambda: _documents(doc_lang),
-        queries=queries, qrels=qrels,
-    )  # fmt: skip
+        name=doc_lang,
+        doc_lang=doc_lang,
+        sources=files,
+        documents=lambda: _documents(doc_lang),
+        queries=queries,
+        qrels=qrels,
+    )
 
 
 def _parts(choice: Choice) -> Sequence[Part]:

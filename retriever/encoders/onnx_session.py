@@ -25,9 +25,16 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 __all__ = [
-    "CARD", "DATA", "GRAPH", "TOKENIZER", "OnnxCard", "OnnxSession", "file_hash", "find_graphs",
+    "CARD",
+    "DATA",
+    "GRAPH",
+    "TOKENIZER",
+    "OnnxCard",
+    "OnnxSession",
+    "file_hash",
+    "find_graphs",
     "graph_hash",
-]  # fmt: skip
+]
 
 GRAPH, DATA = "model.onnx", "model.onnx.data"
 TOKENIZER, CARD = "tokenizer.json", "xret_onnx.json"

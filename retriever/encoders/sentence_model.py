@@ -45,9 +45,11 @@ class SentenceModel:
     """
 
     def __init__(
-        self, model: SentenceTransformer | MultiVectorEncoder, options: EncoderOptions,
+        self,
+        model: SentenceTransformer | MultiVectorEncoder,
+        options: EncoderOptions,
         adapters: XmodAdapters | None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.model = model
         self.adapters = adapters
         self.late = isinstance(model, MultiVectorEncoder)
@@ -166,10 +168,13 @@ def _load(
         if pools_words(folder):
             return load_word_model(folder, _languages(folder, options)).to(device)
         return loader(
-            str(folder), device=device, prompts=prompts, local_files_only=True,
+            str(folder),
+            device=device,
+            prompts=prompts,
+            local_files_only=True,
             model_kwargs={"use_safetensors": True, "dtype": torch.float32},
             config_kwargs=_languages(folder, options),
-        )  # fmt: skip
+        )
 
 
 def _languages(folder: Path, options: EncoderOptions) -> dict[str, Any]:
@@ -177,8 +182,10 @@ def _languages(folder: Path, options: EncoderOptions) -> dict[str, Any]:
     installed = read_json(folder / "config.json").get("languages")
     if options.adapters is None or not isinstance(installed, list):
         return {}
-    return {"languages": [adapter_spelling(name, installed) for name in options.adapters],
-            "default_language": None}  # fmt: skip
+    return {
+        "languages": [adapter_spelling(name, installed) for name in options.adapters],
+        "default_language": None,
+    }
 
 
 def _max_tokens(model: Any, wanted: int | None) -> int:
@@ -240,7 +247,9 @@ def _bags(features: Features, rows: IntArray) -> dict[str, Any]:
     """Some texts of a batch without padding: their ids in one row, and where each starts."""
     starts = features.batch["offsets"].tolist()
     lengths = features.lengths[rows]
-    ids = [features.batch["input_ids"][starts[row] : starts[row] + n]
-           for row, n in zip(rows.tolist(), lengths.tolist(), strict=True)]  # fmt: skip
+    ids = [
+        features.batch["input_ids"][starts[row] : starts[row] + n]
+        for row, n in zip(rows.tolist(), lengths.tolist(), strict=True)
+    ]
     offsets = np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int64)
     return {"input_ids": torch.cat(ids), "offsets": torch.from_numpy(offsets)}

@@ -27,8 +27,10 @@ def restore_stanford(folder: Path, model: MultiVectorEncoder, options: EncoderOp
     tokenizer: Any = model.tokenizer
     vocabulary = tokenizer.get_vocab()
     given = options.prompts or {}
-    for task, key, default in (("query", "query_token_id", "[unused0]"),
-                               ("document", "doc_token_id", "[unused1]")):  # fmt: skip
+    for task, key, default in (
+        ("query", "query_token_id", "[unused0]"),
+        ("document", "doc_token_id", "[unused1]"),
+    ):
         if task in given:
             continue
         marker = str(metadata.get(key) or default)

@@ -89,9 +89,13 @@ class WordTable:
     """
 
     def __init__(
-        self, codes: npt.NDArray[np.uint8], levels: FloatArray, columns: FloatArray,
-        scales: npt.NDArray[np.float16], emphasis: npt.NDArray[np.float16],
-    ) -> None:  # fmt: skip
+        self,
+        codes: npt.NDArray[np.uint8],
+        levels: FloatArray,
+        columns: FloatArray,
+        scales: npt.NDArray[np.float16],
+        emphasis: npt.NDArray[np.float16],
+    ) -> None:
         self.emphasis = emphasis
         self.codes = codes
         self.columns = columns
@@ -155,8 +159,9 @@ class StaticEncoder:
     (the axes are sorted by variance), so it scores near zero with all of them.
     """
 
-    def __init__(self, config: StaticConfig, table: WordTable, pieces: WordPieces,
-                 spec: EncoderSpec) -> None:  # fmt: skip
+    def __init__(
+        self, config: StaticConfig, table: WordTable, pieces: WordPieces, spec: EncoderSpec
+    ) -> None:
         self.config = config
         self.spec = spec
         self.truncated = 0
@@ -172,9 +177,10 @@ class StaticEncoder:
         Raises ModelError naming what is missing or does not fit together.
         """
         missing = [
-            name for name in (CONFIG_FILE, WEIGHTS_FILE, TOKENIZER_FILE)
+            name
+            for name in (CONFIG_FILE, WEIGHTS_FILE, TOKENIZER_FILE)
             if not (folder / name).is_file()
-        ]  # fmt: skip
+        ]
         if missing:
             raise ModelError(f"{folder} is no xret-static model: no {', '.join(missing)} there")
         config = StaticConfig.read(folder / CONFIG_FILE)
@@ -184,13 +190,13 @@ class StaticEncoder:
                 f"{folder}: the tokenizer has {pieces.vocabulary_size} pieces, the configuration"
                 f" says {config.vocabulary_size}; the files are of different models"
             )
-        table = WordTable.load(
-            folder / WEIGHTS_FILE, rows=config.vocabulary_size, dim=config.dim
-        )  # fmt: skip
+        table = WordTable.load(folder / WEIGHTS_FILE, rows=config.vocabulary_size, dim=config.dim)
         spec = EncoderSpec(
-            name=name or config.name, fingerprint=_fingerprint(folder), dim=config.dim,
+            name=name or config.name,
+            fingerprint=_fingerprint(folder),
+            dim=config.dim,
             languages=config.languages,
-        )  # fmt: skip
+        )
         return cls(config, table, pieces, spec)
 
     def encode_queries(self, queries: Sequence[Query]) -> Embeddings:

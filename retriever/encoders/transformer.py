@@ -30,8 +30,14 @@ if TYPE_CHECKING:
     from xret.retriever.modules import LanguageModules
 
 __all__ = [
-    "TEMPLATE", "Features", "Task", "TextModel", "Through", "TransformerEncoder", "readable",
-]  # fmt: skip
+    "TEMPLATE",
+    "Features",
+    "Task",
+    "TextModel",
+    "Through",
+    "TransformerEncoder",
+    "readable",
+]
 
 Task = Literal["query", "document"]
 
@@ -103,11 +109,15 @@ class TransformerEncoder:
     """
 
     def __init__(
-        self, spec: EncoderSpec, options: EncoderOptions, *,
+        self,
+        spec: EncoderSpec,
+        options: EncoderOptions,
+        *,
         documents: Callable[[], TextModel],
         queries: Callable[[Sequence[str] | None, bool], TextModel],
-        router: LanguageRouter | None = None, modules: LanguageModules | None = None,
-    ) -> None:  # fmt: skip
+        router: LanguageRouter | None = None,
+        modules: LanguageModules | None = None,
+    ) -> None:
         self.spec = spec
         self.options = options
         self.truncated = 0
@@ -185,9 +195,13 @@ class TransformerEncoder:
         return [self.router.route(lang).adapter for lang in langs]
 
     def _encode(
-        self, model: TextModel, texts: Sequence[str], adapters: list[str] | None, task: Task,
+        self,
+        model: TextModel,
+        texts: Sequence[str],
+        adapters: list[str] | None,
+        task: Task,
         mixed: Mapping[int, list[LanguageSpan]] = MappingProxyType({}),
-    ) -> Embeddings:  # fmt: skip
+    ) -> Embeddings:
         """Vectors of all texts, in their order."""
         limit = max(model.max_tokens, QUERY_TOKENS) * CHARACTERS_PER_TOKEN
         clean = [readable(text, limit=limit) for text in texts]
@@ -210,10 +224,15 @@ class TransformerEncoder:
         )
 
     def _run(
-        self, model: TextModel, texts: Sequence[tuple[str, bool]], adapters: list[str] | None,
-        task: Task, which: Sequence[int], found: dict[int, FloatArray],
+        self,
+        model: TextModel,
+        texts: Sequence[tuple[str, bool]],
+        adapters: list[str] | None,
+        task: Task,
+        which: Sequence[int],
+        found: dict[int, FloatArray],
         mixed: Mapping[int, list[LanguageSpan]],
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Raw vectors of the texts at these positions, put into `found`.
 
         Sorted by characters first, so that what is tokenised together is of like length and
@@ -237,9 +256,10 @@ class TransformerEncoder:
                         through[row] = self._by_token(texts[i][0], features, row, mixed[i])
 
             def forward(
-                rows: IntArray, features: Features = features,
+                rows: IntArray,
+                features: Features = features,
                 through: list[Through] | None = through,
-            ) -> list[FloatArray]:  # fmt: skip
+            ) -> list[FloatArray]:
                 chosen = None if through is None else [through[row] for row in rows]
                 return model.vectors(features, rows, chosen, task)
 
@@ -261,7 +281,7 @@ class TransformerEncoder:
 
     def _finish(
         self, vectors: FloatArray, task: Task, *, unit: bool, adapter: str | None
-    ) -> FloatArray:  # fmt: skip
+    ) -> FloatArray:
         """One text's vectors as the index takes them: shortened, pooled, never zero or NaN."""
         if not np.isfinite(vectors).all():
             raise ModelError(

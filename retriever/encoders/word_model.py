@@ -42,8 +42,10 @@ class XmodTransformer(Transformer):
 
 
 MODULES: tuple[tuple[str, Any], ...] = (
-    ("", XmodTransformer), ("1_WordPooling", WordPooling), ("2_MultiVectorMask", MultiVectorMask),
-)  # fmt: skip
+    ("", XmodTransformer),
+    ("1_WordPooling", WordPooling),
+    ("2_MultiVectorMask", MultiVectorMask),
+)
 """Sub-folder and class of each module, in order; sentence-transformers loads only its own."""
 
 

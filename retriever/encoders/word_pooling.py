@@ -94,9 +94,11 @@ class WordPooling(Module):
             shares = shares / shares.sum(dim=1, keepdim=True).clamp_min(_SMALLEST)
             words = words * shares[:, :, None]
         return {
-            **features, "token_embeddings": words, "attention_mask": starts.long(),
+            **features,
+            "token_embeddings": words,
+            "attention_mask": starts.long(),
             "sentence_embedding": texts,
-        }  # fmt: skip
+        }
 
     def _apply(self, fn: Any, recurse: bool = True) -> WordPooling:
         """Moves to another device, but stays in float32: weights are exponents here."""

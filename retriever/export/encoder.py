@@ -35,9 +35,12 @@ __all__ = ["export_encoder"]
 
 
 def export_encoder(
-    folder: Path, *, adapters: Sequence[str] | None = None, int8: bool = False,
+    folder: Path,
+    *,
+    adapters: Sequence[str] | None = None,
+    int8: bool = False,
     options: EncoderOptions | None = None,
-) -> Iterator[GraphReport]:  # fmt: skip
+) -> Iterator[GraphReport]:
     """Write the graphs of a model folder into its `onnx` folder; one report each.
 
     adapters: languages to fold in, of a model that has adapters; None is all of them. Raises
@@ -52,12 +55,15 @@ def export_encoder(
         raise ModelError(f"{folder} has no transformer to export; it is fast as it is")
     head = _head(model)
     card = OnnxCard(
-        kind="tokens" if model.late else "pooled", base=base_fingerprint(backbone), dim=model.dim,
+        kind="tokens" if model.late else "pooled",
+        base=base_fingerprint(backbone),
+        dim=model.dim,
         max_length=int(model.model.max_seq_length or model.max_tokens),
         vocab_size=int(backbone.get_input_embeddings().num_embeddings),
         pad_id=int(backbone.config.pad_token_id or 0),
-        pooling=None if model.late else _pooling(model), projection=_projection(model) is not None,
-    )  # fmt: skip
+        pooling=None if model.late else _pooling(model),
+        projection=_projection(model) is not None,
+    )
     exported = _settings(folder, model)
     if not _current(folder):  # graphs of earlier weights must not come back into use
         shutil.rmtree(folder / "onnx", ignore_errors=True)
@@ -70,9 +76,14 @@ def export_encoder(
         else:
             wanted = list(adapters or model.adapters.adapters)
             yield from export_languages(
-                backbone, folder, adapters=wanted, card=card, tokenizer=tokenizer, head=head,
+                backbone,
+                folder,
+                adapters=wanted,
+                card=card,
+                tokenizer=tokenizer,
+                head=head,
                 int8=int8,
-            )  # fmt: skip
+            )
     exported.write(folder)
     if model.adapters is not None:
         remember_languages(folder, kind, options or EncoderOptions())
@@ -88,8 +99,11 @@ def _current(folder: Path) -> bool:
 
 def _head(model: SentenceModel) -> Any:
     """Puts what follows the transformer around a backbone: pooling, projection, unit length."""
-    others = [module for module in list(model.model)[1:]
-              if not isinstance(module, (Pooling, Dense, Normalize, MultiVectorMask))]  # fmt: skip
+    others = [
+        module
+        for module in list(model.model)[1:]
+        if not isinstance(module, (Pooling, Dense, Normalize, MultiVectorMask))
+    ]
     if others or not model.unit:
         what = type(others[0]).__name__ if others else "a dot product without unit length"
         raise ModelError(f"a model with {what} cannot be exported; use the torch backend")
@@ -131,14 +145,20 @@ def _settings(folder: Path, model: SentenceModel) -> ExportedEncoder:
         skipped = dict.fromkeys(mask.skiplist_tasks, known)
     query_length: Any = getattr(transformer, "query_length", None) or model.model.max_seq_length
     return ExportedEncoder(
-        model=fingerprint(folder, {}, modules=False), late=model.late, dim=model.dim,
+        model=fingerprint(folder, {}, modules=False),
+        late=model.late,
+        dim=model.dim,
         adapters=() if model.adapters is None else model.adapters.adapters,
         prompts={task: model.prompt(task) or "" for task in ("query", "document")},
-        lengths={"query": expansion.get("length") or int(query_length),
-                 "document": model.max_tokens},
-        skipped=skipped, expansion=expansion.get("length", 0),
-        expansion_id=int(expansion_id or 0), attend=bool(expansion.get("attend")),
-    )  # fmt: skip
+        lengths={
+            "query": expansion.get("length") or int(query_length),
+            "document": model.max_tokens,
+        },
+        skipped=skipped,
+        expansion=expansion.get("length", 0),
+        expansion_id=int(expansion_id or 0),
+        attend=bool(expansion.get("attend")),
+    )
 
 
 def _save_tokenizer(model: SentenceModel, path: Path) -> None:

@@ -40,9 +40,14 @@ from xret.retriever.xmod.xmod_checkpoint import assemble_xmod
 from xret.types import FloatArray, IntArray
 
 __all__ = [
-    "GraphReport", "PooledGraph", "TokenGraph", "base_fingerprint", "export_graph",
-    "export_languages", "fold",
-]  # fmt: skip
+    "GraphReport",
+    "PooledGraph",
+    "TokenGraph",
+    "base_fingerprint",
+    "export_graph",
+    "export_languages",
+    "fold",
+]
 
 TOLERANCE = 1e-4
 ONE_FILE_BYTES = 3 << 29
@@ -67,9 +72,12 @@ class PooledGraph(nn.Module):
     """A transformer and its pooling: one vector of unit length a text."""
 
     def __init__(
-        self, backbone: nn.Module, *, pooling: Literal["mean", "cls"],
+        self,
+        backbone: nn.Module,
+        *,
+        pooling: Literal["mean", "cls"],
         projection: nn.Module | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         self.backbone = backbone
         self.pooling = pooling
@@ -126,9 +134,15 @@ def base_fingerprint(model: nn.Module) -> str:
 
 
 def export_languages(
-    model: XmodModel, folder: Path, *, adapters: Sequence[str], card: OnnxCard, tokenizer: Path,
-    head: Callable[[nn.Module], nn.Module], int8: bool = False,
-) -> Iterator[GraphReport]:  # fmt: skip
+    model: XmodModel,
+    folder: Path,
+    *,
+    adapters: Sequence[str],
+    card: OnnxCard,
+    tokenizer: Path,
+    head: Callable[[nn.Module], nn.Module],
+    int8: bool = False,
+) -> Iterator[GraphReport]:
     """Export one graph a language to `onnx/<adapter>/` in the folder; a report each.
 
     head puts pooling and projection around a backbone: `partial(TokenGraph, projection=…)`.
@@ -194,11 +208,16 @@ def _write_graph(module: nn.Module, path: Path) -> None:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
             torch.onnx.export(
-                module, (ids, torch.ones_like(ids)), path, dynamo=True, verbose=False,
-                input_names=["input_ids", "attention_mask"], output_names=["vectors"],
+                module,
+                (ids, torch.ones_like(ids)),
+                path,
+                dynamo=True,
+                verbose=False,
+                input_names=["input_ids", "attention_mask"],
+                output_names=["vectors"],
                 dynamic_shapes={"input_ids": axes, "attention_mask": axes},
                 external_data=_n_bytes(module) > ONE_FILE_BYTES,
-            )  # fmt: skip
+            )
     finally:
         chatter.setLevel(level)
     graph = onnx.load(path, load_external_data=False)

@@ -45,9 +45,12 @@ def quantise_graph(path: Path) -> None:
     # Shapes are inferred and the graph is optimised already, by torch's exporter.
     onnx.helper.set_model_props(graph, {"onnx.quant.pre_process": "onnxruntime.quant"})
     quantize_dynamic(
-        graph, path, op_types_to_quantize=["MatMul", "Gemm"], per_channel=True,
+        graph,
+        path,
+        op_types_to_quantize=["MatMul", "Gemm"],
+        per_channel=True,
         weight_type=QuantType.QInt8,
-    )  # fmt: skip
+    )
     graph = onnx.load(path)
     _quantise_embeddings(graph.graph)
     onnx.save(graph, path)

@@ -62,8 +62,10 @@ _SIMPLIFIED = frozenset(_PAIRS[::2]) - _BOTH
 _TRADITIONAL = frozenset(_PAIRS[1::2]) - _BOTH
 _CANTONESE = frozenset("嘅咗唔喺佢哋啲冇嗰咁嚟嘢乜睇攞俾噉𠮶畀啱")
 # Forms that only Japan's reform made, and characters made in Japan.
-_JAPANESE = frozenset("気駅図対転売円帰働込畑発読広価仏択沢浜渋県検権剣険験顕巻団圧囲処拡拠"
-                      "変労戦蔵覧恵歩毎徳徴涙桜黒関楽実験済続緑総鉄駆齢様戸検両増徳産")  # fmt: skip
+_JAPANESE = frozenset(
+    "気駅図対転売円帰働込畑発読広価仏択沢浜渋県検権剣険験顕巻団圧囲処拡拠"
+    "変労戦蔵覧恵歩毎徳徴涙桜黒関楽実験済続緑総鉄駆齢様戸検両増徳産"
+)
 
 
 def chinese_or_japanese(text: str, pool: list[str] | None) -> tuple[str, float] | None:

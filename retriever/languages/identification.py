@@ -41,12 +41,34 @@ _IDEOGRAPHIC = ("Hani", "Hira", "Kana", "Hang", "Jpan")  # a character is most o
 _SYLLABIC = 2.5
 
 SOLE = {
-    "Adlm": "ff", "Armn": "hy", "Bugi": "bug", "Cans": "iu", "Cher": "chr", "Geor": "ka",
-    "Grek": "el", "Gujr": "gu", "Guru": "pa", "Hang": "ko", "Jpan": "ja", "Khmr": "km",
-    "Knda": "kn", "Laoo": "lo", "Mlym": "ml", "Mong": "mn-Mong", "Mtei": "mni", "Nkoo": "nqo",
-    "Olck": "sat", "Orya": "or", "Sinh": "si", "Syrc": "arc", "Taml": "ta", "Telu": "te",
-    "Tfng": "zgh", "Thaa": "dv", "Thai": "th",
-}  # fmt: skip
+    "Adlm": "ff",
+    "Armn": "hy",
+    "Bugi": "bug",
+    "Cans": "iu",
+    "Cher": "chr",
+    "Geor": "ka",
+    "Grek": "el",
+    "Gujr": "gu",
+    "Guru": "pa",
+    "Hang": "ko",
+    "Jpan": "ja",
+    "Khmr": "km",
+    "Knda": "kn",
+    "Laoo": "lo",
+    "Mlym": "ml",
+    "Mong": "mn-Mong",
+    "Mtei": "mni",
+    "Nkoo": "nqo",
+    "Olck": "sat",
+    "Orya": "or",
+    "Sinh": "si",
+    "Syrc": "arc",
+    "Taml": "ta",
+    "Telu": "te",
+    "Tfng": "zgh",
+    "Thaa": "dv",
+    "Thai": "th",
+}
 """The language that a script means where no candidates are given."""
 
 MARKED = {

@@ -61,9 +61,12 @@ class LanguageRouter:
     """
 
     def __init__(
-        self, adapters: Sequence[str], *, policy: Policy = Policy.NEAREST,
+        self,
+        adapters: Sequence[str],
+        *,
+        policy: Policy = Policy.NEAREST,
         default: str | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         if not adapters:
             raise LanguageError("the model has no language adapters to route to")
         self.adapters = tuple(adapters)

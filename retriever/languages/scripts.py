@@ -29,9 +29,10 @@ FE70 FEFF Arab · FF21 FF5A Latn · FF66 FF9F Kana · 1E900 1E95F Adlm · 20000 
 """
 _RANGES = sorted(
     (int(first, 16), int(last, 16), script)
-    for first, last, script in (block.split() for block in _BLOCKS.replace("\n", "·").split("·")
-                                if block.strip())
-)  # fmt: skip
+    for first, last, script in (
+        block.split() for block in _BLOCKS.replace("\n", "·").split("·") if block.strip()
+    )
+)
 _FIRSTS = [first for first, _, _ in _RANGES]
 
 

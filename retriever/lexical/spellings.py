@@ -47,9 +47,15 @@ CHARACTERS: dict[str, dict[str, str | None]] = {
     "ur": _each("هہ ۀہ ةہ ۃہ أا إا ٱا"),
     "ca": {"·": None},  # l·l
     "ro": _each("şș ţț"),
-    "am": _series((0x1210, 0x1200), (0x1280, 0x1200), (0x12B8, 0x1200), (0x1220, 0x1230),
-                  (0x12D0, 0x12A0), (0x1340, 0x1338)),
-}  # fmt: skip
+    "am": _series(
+        (0x1210, 0x1200),
+        (0x1280, 0x1200),
+        (0x12B8, 0x1200),
+        (0x1220, 0x1230),
+        (0x12D0, 0x12A0),
+        (0x1340, 0x1338),
+    ),
+}
 
 ENDINGS: dict[str, dict[str, str | None]] = {
     "ar": _each("أا إا آا ٱا ىي ةه"),
@@ -58,7 +64,10 @@ ENDINGS: dict[str, dict[str, str | None]] = {
 TONES = {
     f"{first}{second}": f"{marked}{plain}"
     for plain, first, seconds, marks in (
-        ("a", "o", "àáảãạ", "òóỏõọ"), ("e", "o", "èéẻẽẹ", "òóỏõọ"), ("y", "u", "ỳýỷỹỵ", "ùúủũụ"))
+        ("a", "o", "àáảãạ", "òóỏõọ"),
+        ("e", "o", "èéẻẽẹ", "òóỏõọ"),
+        ("y", "u", "ỳýỷỹỵ", "ùúủũụ"),
+    )
     for second, marked in zip(seconds, marks, strict=True)
-}  # fmt: skip
+}
 """Of Vietnamese, old and new places of the tone on an open final oa, oe and uy."""

@@ -78,7 +78,7 @@ STOP_WORDS = {
         men att i på till från för av med om är blir blev har hade kan kunde ska skulle vill
         inte han hon man vi jag du sig sin sitt sina denna detta dessa vid under efter
     """,
-}  # fmt: skip
+}
 STOP_WORDS["nb"] = STOP_WORDS["no"]
 STOP_WORDS["nn"] = """
     kva kven kvifor korleis kvar når kvens kva for ein ei eit den det dei som og eller men at i på

@@ -127,9 +127,12 @@ def _download(repo: str, wanted: str | None, folder: Path) -> str:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / PIN).unlink(missing_ok=True)  # no pin while files of two commits may lie there
         snapshot_download(
-            repo, revision=commit, local_dir=folder, allow_patterns=list(ALLOWED),
+            repo,
+            revision=commit,
+            local_dir=folder,
+            allow_patterns=list(ALLOWED),
             ignore_patterns=list(IGNORED),
-        )  # fmt: skip
+        )
     except ModelError:
         raise
     except Exception as error:  # the client raises its own, its HTTP library's and OSError

@@ -63,10 +63,14 @@ class ModuleCard:
         other.check_base(self.base, what="the second module")
         parts = tuple(part for card in (self, other) for part in card.parts or (card,))
         return ModuleCard(
-            self.kind, self.base, lang=_common(self.lang, other.lang),
-            task=_common(self.task, other.task), size=size, steps=self.steps + other.steps,
+            self.kind,
+            self.base,
+            lang=_common(self.lang, other.lang),
+            task=_common(self.task, other.task),
+            size=size,
+            steps=self.steps + other.steps,
             parts=parts,
-        )  # fmt: skip
+        )
 
     def scaled(self, factor: float) -> ModuleCard:
         """The card of the module times a factor."""

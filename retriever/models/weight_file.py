@@ -23,10 +23,17 @@ __all__ = ["StoredTensor", "WeightFile"]
 _BLOCK = 1 << 20
 _ALIGNMENT = 8
 _DTYPES: Mapping[torch.dtype, str] = {
-    torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16",
-    torch.int64: "I64", torch.int32: "I32", torch.int16: "I16", torch.int8: "I8",
-    torch.uint8: "U8", torch.bool: "BOOL",
-}  # fmt: skip
+    torch.float64: "F64",
+    torch.float32: "F32",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.int64: "I64",
+    torch.int32: "I32",
+    torch.int16: "I16",
+    torch.int8: "I8",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,16 +126,19 @@ def _item_bytes(content: tuple[str, tuple[int, ...], int]) -> int:
 
 
 def _header(
-    metadata: Mapping[str, str], contents: Mapping[str, tuple[str, tuple[int, ...], int]],
+    metadata: Mapping[str, str],
+    contents: Mapping[str, tuple[str, tuple[int, ...], int]],
     order: list[str],
-) -> bytes:  # fmt: skip
+) -> bytes:
     rows: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
     start = 0
     for name in order:
         dtype, shape, size = contents[name]
         rows[name] = {
-            "dtype": dtype, "shape": list(shape), "data_offsets": [start, start + size],
-        }  # fmt: skip
+            "dtype": dtype,
+            "shape": list(shape),
+            "data_offsets": [start, start + size],
+        }
         start += size
     text = json.dumps(rows, ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-len(text) % _ALIGNMENT)

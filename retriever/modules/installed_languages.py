@@ -17,8 +17,11 @@ from xret.retriever.xmod.xmod import adapter_name
 __all__ = ["LORA", "LORA_FOLDER", "TRANSFORMS", "TRANSFORMS_FOLDER", "XMOD", "InstalledLanguages"]
 
 XMOD, LORA, TRANSFORMS, LISTED = (
-    "X-MOD adapters", "LoRA adapters", "static transforms", "languages of one table",
-)  # fmt: skip
+    "X-MOD adapters",
+    "LoRA adapters",
+    "static transforms",
+    "languages of one table",
+)
 LORA_FOLDER, TRANSFORMS_FOLDER = LANGUAGE_MODULES[:2]
 
 

@@ -31,8 +31,10 @@ from xret.types import FloatArray
 __all__ = ["LoraAdapters", "bind_adapter"]
 
 CONFIG_FILE, WEIGHTS_FILE, BINDING_FILE = (
-    "adapter_config.json", "adapter_model.safetensors", "xret.json",
-)  # fmt: skip
+    "adapter_config.json",
+    "adapter_model.safetensors",
+    "xret.json",
+)
 _KEY = re.compile(r"(?:base_model\.model\.)?(?P<module>.+)\.lora_(?P<part>[AB])(?:\.\w+)?\.weight")
 _PREFIXES = ("", "model.", "auto_model.", "0.auto_model.", "0.model.")
 
@@ -219,9 +221,13 @@ def _layer_name(folder: Path, model: nn.Module, module: str) -> str:
 
 
 def _update(
-    folder: Path, model: nn.Module, module: str, layer: str, pair: Mapping[str, Tensor],
+    folder: Path,
+    model: nn.Module,
+    module: str,
+    layer: str,
+    pair: Mapping[str, Tensor],
     config: Mapping[str, Any],
-) -> _Update:  # fmt: skip
+) -> _Update:
     weight = model.get_submodule(layer).get_parameter("weight")
     if set(pair) != {"A", "B"}:
         raise ModelError(f"{folder}: {module} has only one of lora_A and lora_B")

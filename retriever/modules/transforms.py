@@ -62,9 +62,13 @@ class StaticTransforms:
     """
 
     def __init__(
-        self, adapters: Sequence[str], means: FloatArray, matrices: FloatArray | None = None, *,
+        self,
+        adapters: Sequence[str],
+        means: FloatArray,
+        matrices: FloatArray | None = None,
+        *,
         base: str,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.adapters = tuple(adapters)
         self.base = base
         self._means = means
@@ -174,9 +178,11 @@ class _Moments:
 
 
 def fit_transforms(
-    encoder: Encoder, documents: Iterable[Document], *,
+    encoder: Encoder,
+    documents: Iterable[Document],
+    *,
     settings: TransformSettings = TransformSettings(),
-) -> StaticTransforms:  # fmt: skip
+) -> StaticTransforms:
     """Transforms of an encoder's vectors from a sample of documents in each language.
 
     A few thousand vectors a language are a good sample; documents of unknown language are

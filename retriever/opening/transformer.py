@@ -31,9 +31,13 @@ Loaded = TypeVar("Loaded", bound=TransformerEncoder)
 
 
 def load_transformer(
-    cls: type[Loaded], folder: Path, kind: Kind, *, name: str | None,
+    cls: type[Loaded],
+    folder: Path,
+    kind: Kind,
+    *,
+    name: str | None,
     options: EncoderOptions | None,
-) -> Loaded:  # fmt: skip
+) -> Loaded:
     """An encoder of that class over the model in a folder, with what lies beside the model.
 
     `onnx/` holds exported graphs, `adapters/` LoRA adapters, `transforms/` static
@@ -64,15 +68,24 @@ def _with_torch(
     router = _router(adapters, options)
     spec = _spec(folder, kind, name or str(folder), options, dim=model.dim, adapters=adapters)
     return cls(
-        spec, options, documents=lambda: model, queries=lambda _adapters, _mixed: model,
-        router=router, modules=modules,
-    )  # fmt: skip
+        spec,
+        options,
+        documents=lambda: model,
+        queries=lambda _adapters, _mixed: model,
+        router=router,
+        modules=modules,
+    )
 
 
 def _with_graphs(
-    cls: type[Loaded], folder: Path, kind: Kind, exported: ExportedEncoder, *,
-    name: str | None, options: EncoderOptions,
-) -> Loaded:  # fmt: skip
+    cls: type[Loaded],
+    folder: Path,
+    kind: Kind,
+    exported: ExportedEncoder,
+    *,
+    name: str | None,
+    options: EncoderOptions,
+) -> Loaded:
     """Queries by onnxruntime wherever there is a graph for them; torch at the first other text."""
     own = options.adapters or exported.adapters or None
     modules = _modules(folder, kind, options, own, None)
@@ -116,9 +129,12 @@ def _torch_model(folder: Path, kind: Kind, options: EncoderOptions) -> SentenceM
 
 
 def _modules(
-    folder: Path, kind: Kind, options: EncoderOptions, own: Sequence[str] | None,
+    folder: Path,
+    kind: Kind,
+    options: EncoderOptions,
+    own: Sequence[str] | None,
     model: SentenceModel | None,
-) -> LanguageModules | None:  # fmt: skip
+) -> LanguageModules | None:
     """The LoRA adapters or static transforms beside a model, bound to this very model."""
     found = [name for name in LANGUAGE_MODULES if (folder / name).is_dir()]
     if not found:
@@ -158,9 +174,15 @@ def _router(adapters: Sequence[str] | None, options: EncoderOptions) -> Language
 
 
 def _spec(
-    folder: Path, kind: Kind, name: str, options: EncoderOptions, *, dim: int,
-    adapters: Sequence[str] | None, read: bool = True,
-) -> EncoderSpec:  # fmt: skip
+    folder: Path,
+    kind: Kind,
+    name: str,
+    options: EncoderOptions,
+    *,
+    dim: int,
+    adapters: Sequence[str] | None,
+    read: bool = True,
+) -> EncoderSpec:
     """read: False where torch must not be imported for it."""
     if options.dim is not None and options.dim > dim:
         raise ConfigError(f"{name} has vectors of {dim} dimensions; {options.dim} cannot be kept")
@@ -194,14 +216,19 @@ def _shaping(kind: Kind, options: EncoderOptions, *, routed: bool) -> dict[str, 
     The policies strict and nearest give the same vectors wherever both give any.
     """
     settings: dict[str, Any] = {
-        "kind": kind, "template": TEMPLATE, "dim": options.dim, "max_tokens": options.max_tokens,
-        "pool_factor": options.pool_factor, "prompts": dict(options.prompts or {}),
-    }  # fmt: skip
+        "kind": kind,
+        "template": TEMPLATE,
+        "dim": options.dim,
+        "max_tokens": options.max_tokens,
+        "pool_factor": options.pool_factor,
+        "prompts": dict(options.prompts or {}),
+    }
     if options.single_vector:
         settings["single_vector"] = True
     if routed:
         settings["routing"] = [
             "default" if options.lang_policy == "default" else "nearest",
-            options.default_lang, options.adapters,
-        ]  # fmt: skip
+            options.default_lang,
+            options.adapters,
+        ]
     return settings

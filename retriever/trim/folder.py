@@ -23,8 +23,7 @@ from xret.retriever.models.fingerprints import LANGUAGE_MODULES, WEIGHTS
 from xret.retriever.models.layout import read_json
 from xret.retriever.trim.settings import REWRITTEN, TOKENIZER, Change, is_kept
 
-__all__ = ["FileBytes", "left_out", "model_entries", "sync_files", "table_rows",
-           "write_file"]  # fmt: skip
+__all__ = ["FileBytes", "left_out", "model_entries", "sync_files", "table_rows", "write_file"]
 
 # Tables with a row for each piece, by the end of their name, and vectors beside them.
 _TABLE = re.compile(
@@ -85,8 +84,11 @@ def table_rows(folder: Path) -> int:
         if path.suffix == WEIGHTS:
             with _opened(folder / path) as file:
                 names = set(file.keys()) - _shared(file.keys())
-                sizes |= {f"{path}: {name}": file.get_slice(name).get_shape()[0]
-                          for name in names if _TABLE.search(name)}  # fmt: skip
+                sizes |= {
+                    f"{path}: {name}": file.get_slice(name).get_shape()[0]
+                    for name in names
+                    if _TABLE.search(name)
+                }
     if len(set(sizes.values())) != 1:
         found = ", ".join(f"{name} ({rows} rows)" for name, rows in sizes.items()) or "none"
         raise ModelError(f"{folder} should have one table of pieces; found {found}")
@@ -199,8 +201,11 @@ def _cut(name: str, tensor: Tensor, order: Tensor, sizes: set[int], path: Path) 
 
 def _sizes(folder: Path) -> set[int]:
     """Numbers of the configuration other than the vocabulary's size."""
-    return {value for name, value in read_json(folder / "config.json").items()
-            if isinstance(value, int) and not name.startswith("vocab")}  # fmt: skip
+    return {
+        value
+        for name, value in read_json(folder / "config.json").items()
+        if isinstance(value, int) and not name.startswith("vocab")
+    }
 
 
 def _content(path: Path) -> Any:

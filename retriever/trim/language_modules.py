@@ -56,8 +56,9 @@ def _sizes(source: Path, target: Path, folder: str) -> list[FileBytes]:
     )
     return [
         FileBytes(
-            name.as_posix(), (source / name).stat().st_size,
+            name.as_posix(),
+            (source / name).stat().st_size,
             (target / name).stat().st_size if (target / name).is_file() else 0,
         )
         for name in names
-    ]  # fmt: skip
+    ]

@@ -33,8 +33,7 @@ def named_texts(folder: Path) -> list[str]:
 
 def named_rows(folder: Path) -> set[int]:
     """Rows that the settings name by their number: padding, the mask, the ends of a text."""
-    return {value for key, value in _named(folder)
-            if isinstance(value, int) and _ROW.search(key)}  # fmt: skip
+    return {value for key, value in _named(folder) if isinstance(value, int) and _ROW.search(key)}
 
 
 def _named(folder: Path) -> Iterator[tuple[str, Any]]:

@@ -67,9 +67,14 @@ class ModelTrim:
     """
 
     def __init__(
-        self, model: str, output: Path, *, langs: Sequence[str],
-        texts: Callable[[], Iterable[Document]] | None = None, min_count: int = 1,
-    ) -> None:  # fmt: skip
+        self,
+        model: str,
+        output: Path,
+        *,
+        langs: Sequence[str],
+        texts: Callable[[], Iterable[Document]] | None = None,
+        min_count: int = 1,
+    ) -> None:
         if min_count < 1:
             raise ConfigError(f"min_count is {min_count}; a piece is kept from 1 occurrence on")
         self.model = model
@@ -102,9 +107,12 @@ class ModelTrim:
         else:
             yield from choice.by_texts(self.texts, min_count=self.min_count)
         change = Change(
-            choice.order, table_rows(self.folder), self.langs,
-            self.installed.spellings(self.langs), self._named_prompts(),
-        )  # fmt: skip
+            choice.order,
+            table_rows(self.folder),
+            self.langs,
+            self.installed.spellings(self.langs),
+            self._named_prompts(),
+        )
         prepare_folder(self.output.parent)
         aside = self.output.with_name(f".{self.output.name}.{os.getpid()}.part")
         try:
@@ -142,10 +150,10 @@ class ModelTrim:
     def _write(self, aside: Path, change: Change, files: list[FileBytes]) -> Iterator[Progress]:
         """Every file but the card; language modules last, since they are bound to the rest."""
         names = [
-            name for name in model_entries(self.folder)
-            if name.as_posix() != CARD
-            and (name.parts[0] != CARDS or name.stem in self.langs)
-        ]  # fmt: skip
+            name
+            for name in model_entries(self.folder)
+            if name.as_posix() != CARD and (name.parts[0] != CARDS or name.stem in self.langs)
+        ]
         for done, name in enumerate(names, 1):
             files.append(write_file(self.folder, aside, name, change))
             yield Progress("write", done, len(names), "files")
@@ -183,16 +191,25 @@ class ModelTrim:
         self, choice: PieceChoice, change: Change, files: Sequence[FileBytes], apart: float
     ) -> TrimReport:
         return TrimReport(
-            model=self.model, output=str(self.output),
+            model=self.model,
+            output=str(self.output),
             chosen_by="scripts" if self.texts is None else "texts",
-            languages=self.langs, scripts=tuple(sorted(self.scripts)),
-            pieces_before=change.rows, pieces_after=len(change.order),
-            module=self.installed.kind, languages_before=self.installed.langs,
-            languages_after=self.installed.served(self.langs), files=tuple(files),
-            compared=len(choice.compared), largest_difference=apart, lines=choice.lines,
-            identical=choice.identical, skipped=self.texts.skipped if self.texts else 0,
-            held_out=choice.held_out, left_out=left_out(self.folder),
-        )  # fmt: skip
+            languages=self.langs,
+            scripts=tuple(sorted(self.scripts)),
+            pieces_before=change.rows,
+            pieces_after=len(change.order),
+            module=self.installed.kind,
+            languages_before=self.installed.langs,
+            languages_after=self.installed.served(self.langs),
+            files=tuple(files),
+            compared=len(choice.compared),
+            largest_difference=apart,
+            lines=choice.lines,
+            identical=choice.identical,
+            skipped=self.texts.skipped if self.texts else 0,
+            held_out=choice.held_out,
+            left_out=left_out(self.folder),
+        )
 
 
 def _vocabulary(folder: Path, encoder: Encoder) -> tuple[Vocabulary, list[str]]:

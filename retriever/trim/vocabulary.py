@@ -32,9 +32,11 @@ ALWAYS = frozenset({"Latn", "Grek"})
 """Single letters of these stay: names and units of measure stand in texts of every language."""
 
 _PARTS = {
-    "Hans": ("Hani",), "Hant": ("Hani",), "Jpan": ("Hani", "Hira", "Kana"),
+    "Hans": ("Hani",),
+    "Hant": ("Hani",),
+    "Jpan": ("Hani", "Hira", "Kana"),
     "Kore": ("Hang", "Hani"),
-}  # fmt: skip
+}
 _BYTE = re.compile(r"<0x[0-9A-Fa-f]{2}>")
 _WORD_ENDS = "</w>"
 
@@ -179,11 +181,12 @@ class Vocabulary:
         decode = _read_bytes if _is_bytes(self.content) else str
         special = set(self.special)
         return {
-            row: decode(piece.removeprefix(CONTINUATION).removesuffix(_WORD_ENDS) or piece)
-            .strip(f"{RUN_PREFIX} ")
+            row: decode(piece.removeprefix(CONTINUATION).removesuffix(_WORD_ENDS) or piece).strip(
+                f"{RUN_PREFIX} "
+            )
             for row, piece in self.pieces.items()
             if row not in special
-        }  # fmt: skip
+        }
 
     @cached_property
     def _parts(self) -> dict[str, set[str]]:

@@ -25,10 +25,19 @@ from xret.retriever.xmod.xmod_folder import (
 __all__ = ["base_fingerprint", "language_fingerprints"]
 
 # Which languages there are, and what libraries note of themselves.
-_LEFT_OUT = frozenset({
-    "languages", "default_language", "vocab_size", ROWS_SETTING, "__version__", "_name_or_path",
-    "_commit_hash", "transformers_version", "name_or_path",
-})  # fmt: skip
+_LEFT_OUT = frozenset(
+    {
+        "languages",
+        "default_language",
+        "vocab_size",
+        ROWS_SETTING,
+        "__version__",
+        "_name_or_path",
+        "_commit_hash",
+        "transformers_version",
+        "name_or_path",
+    }
+)
 
 
 def base_fingerprint(folder: Path) -> str:

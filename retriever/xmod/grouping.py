@@ -58,9 +58,14 @@ class AdapterPlan:
 
     @classmethod
     def of(
-        cls, lang_ids: Tensor, *, n_adapters: int, shape: tuple[int, int],
-        real: Tensor | None = None, device: torch.device | None = None,
-    ) -> AdapterPlan:  # fmt: skip
+        cls,
+        lang_ids: Tensor,
+        *,
+        n_adapters: int,
+        shape: tuple[int, int],
+        real: Tensor | None = None,
+        device: torch.device | None = None,
+    ) -> AdapterPlan:
         """The plan for ids (b,), one a text, or (b, t), one a token.
 
         real: (b, t) bool, on the CPU, which tokens are no padding; None keeps it in. device:

@@ -31,9 +31,15 @@ from xret.retriever.xmod.xmod import adapter_name
 from xret.retriever.xmod.xmod_folder import CARDS, XmodFolder
 
 __all__ = [
-    "InstalledAdapter", "adapters_of", "changed_copy", "check_changeable", "copy_model",
-    "export_adapter", "install_adapter", "remove_adapter",
-]  # fmt: skip
+    "InstalledAdapter",
+    "adapters_of",
+    "changed_copy",
+    "check_changeable",
+    "copy_model",
+    "export_adapter",
+    "install_adapter",
+    "remove_adapter",
+]
 
 _PIN = "pin.json"
 
@@ -65,11 +71,14 @@ def adapters_of(folder: Path) -> list[InstalledAdapter]:
         card = folder / CARDS / f"{lang}.json"
         found.append(
             InstalledAdapter(
-                lang, sum(tensor.parameters for tensor in stored),
-                sum(tensor.n_bytes for tensor in stored), end - first, card.is_file(),
+                lang,
+                sum(tensor.parameters for tensor in stored),
+                sum(tensor.n_bytes for tensor in stored),
+                end - first,
+                card.is_file(),
                 read_json(card),
             )
-        )  # fmt: skip
+        )
     return found
 
 
@@ -128,10 +137,13 @@ def export_adapter(folder: Path, lang: str) -> LanguageAdapter:
         pieces = pieces_of(read_tokenizer(folder), first, end)
         rows = _rows(model, first, end)
     return LanguageAdapter(
-        lang=lang, base=base_fingerprint(folder),
+        lang=lang,
+        base=base_fingerprint(folder),
         tensors={name: model.weights.read(stored).clone() for name, stored in names.items()},
-        card=read_json(folder / CARDS / f"{lang}.json"), pieces=pieces, rows=rows,
-    )  # fmt: skip
+        card=read_json(folder / CARDS / f"{lang}.json"),
+        pieces=pieces,
+        rows=rows,
+    )
 
 
 def check_changeable(folder: Path) -> None:

@@ -81,9 +81,12 @@ class LanguageAdapter:
         """
         self.check()
         fields = {
-            "format": _FORMAT, "lang": self.lang, "base": self.base,
-            "pieces": _json(list(self.pieces)), "card": _json(dict(self.card)),
-        }  # fmt: skip
+            "format": _FORMAT,
+            "lang": self.lang,
+            "base": self.base,
+            "pieces": _json(list(self.pieces)),
+            "card": _json(dict(self.card)),
+        }
         tensors = {name: _plain(tensor) for name, tensor in self.tensors.items()}
         tensors |= {f"{_ROWS}{name}": _plain(tensor) for name, tensor in self.rows.items()}
         content = save(tensors, fields | {"hash": _hash(fields, tensors)})
@@ -120,12 +123,13 @@ class LanguageAdapter:
                 "the file again"
             )
         adapter = cls(
-            lang=fields["lang"], base=fields["base"],
+            lang=fields["lang"],
+            base=fields["base"],
             tensors={name: t for name, t in found.items() if not name.startswith(_ROWS)},
             card=_parsed(path, "card", fields["card"], dict),
             pieces=tuple(_parsed(path, "pieces", fields["pieces"], list)),
             rows={n.removeprefix(_ROWS): t for n, t in found.items() if n.startswith(_ROWS)},
-        )  # fmt: skip
+        )
         adapter.check(path)
         return adapter
 

@@ -96,9 +96,11 @@ def _write_vocabulary(
     """The tokenizer, and the emphasis of pieces where words are weighed."""
     pieces = adapter.pieces if adapter else ()
     content = changed_pieces(
-        read_tokenizer(model.folder), without=_gone(model, lang), pieces=pieces,
+        read_tokenizer(model.folder),
+        without=_gone(model, lang),
+        pieces=pieces,
         n_rows=model.n_rows,
-    )  # fmt: skip
+    )
     change.write_json(TOKENIZER, content, indent=None)
     if model.pooling is not None:
         settings = read_json(model.folder / POOLING / CONFIG)

@@ -27,9 +27,13 @@ from xret.retriever.languages.codes import language_code
 from xret.retriever.xmod.grouping import group_adapters
 
 __all__ = [
-    "XMOD_ADAPTERS", "XmodAdapters", "adapter_name", "adapter_spelling", "freeze_for_retrieval",
+    "XMOD_ADAPTERS",
+    "XmodAdapters",
+    "adapter_name",
+    "adapter_spelling",
+    "freeze_for_retrieval",
     "prepare_xmod",
-]  # fmt: skip
+]
 
 # In checkpoint order: the position in this table is the id in `facebook/xmod-base`.
 _SPELLINGS = """

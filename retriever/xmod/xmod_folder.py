@@ -62,9 +62,12 @@ class XmodFolder:
             raise ModelError(f"{folder} holds no X-MOD encoder: no tensor ends in {WORD_ROWS}")
         pooling = folder / POOLING / WEIGHTS
         model = cls(
-            folder, config, weights, found[0].removesuffix(WORD_ROWS),
+            folder,
+            config,
+            weights,
+            found[0].removesuffix(WORD_ROWS),
             WeightFile.open(pooling) if pooling.is_file() else None,
-        )  # fmt: skip
+        )
         model.check_rows()
         return model
 
@@ -119,9 +122,11 @@ class XmodFolder:
         """Language to the rows [first, end) that came with it, in the order of the rows."""
         found = self.config.get(ROWS_SETTING) or {}
         return dict(
-            sorted(((lang, (first, end)) for lang, (first, end) in found.items()),
-                   key=lambda entry: entry[1])
-        )  # fmt: skip
+            sorted(
+                ((lang, (first, end)) for lang, (first, end) in found.items()),
+                key=lambda entry: entry[1],
+            )
+        )
 
     @property
     def n_base_rows(self) -> int:

@@ -17,8 +17,13 @@ LANGS = "a\ten\nb\tfr\nc\tfr\n"
 
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
-    contents = {"qrels": QRELS, "good.trec": GOOD, "bad.trec": BAD, "langs.tsv": LANGS,
-                "half.trec": GOOD.partition("q3")[0]}  # fmt: skip
+    contents = {
+        "qrels": QRELS,
+        "good.trec": GOOD,
+        "bad.trec": BAD,
+        "langs.tsv": LANGS,
+        "half.trec": GOOD.partition("q3")[0],
+    }
     for name, content in contents.items():
         (tmp_path / name).write_text(content, encoding="utf-8")
     return tmp_path
@@ -26,8 +31,18 @@ def files(tmp_path: Path) -> Path:
 
 @pytest.mark.usefixtures("files")
 def test_run_files_are_evaluated_and_compared(xret: Xret) -> None:
-    done = xret("eval", "--runs", "good.trec", "bad.trec", "--qrels", "qrels",
-                "--measure", "RR@10", "--measure", "AP")  # fmt: skip
+    done = xret(
+        "eval",
+        "--runs",
+        "good.trec",
+        "bad.trec",
+        "--qrels",
+        "qrels",
+        "--measure",
+        "RR@10",
+        "--measure",
+        "AP",
+    )
     assert done.returncode == 0, done.stderr
     lines = [line.split("\t") for line in done.stdout.splitlines()]
     assert lines[0] == ["system", "query", "documents", "queries", "RR@10", "AP"]
@@ -49,8 +64,22 @@ def test_the_modes_of_an_index_are_compared(xret: Xret) -> None:
 
 @pytest.mark.usefixtures("files")
 def test_the_json_of_several_systems_has_their_comparison(xret: Xret) -> None:
-    done = xret("eval", "--runs", "good.trec", "--runs", "bad.trec", "--qrels", "qrels", "--json",
-                "--measure", "AP", "--seed", "7", "--baseline", "bad.trec")  # fmt: skip
+    done = xret(
+        "eval",
+        "--runs",
+        "good.trec",
+        "--runs",
+        "bad.trec",
+        "--qrels",
+        "qrels",
+        "--json",
+        "--measure",
+        "AP",
+        "--seed",
+        "7",
+        "--baseline",
+        "bad.trec",
+    )
     report = json.loads(done.stdout)
     assert [system["run"] for system in report["systems"]] == ["good.trec", "bad.trec"]
     comparison = report["comparisons"][0]
@@ -62,9 +91,22 @@ def test_the_json_of_several_systems_has_their_comparison(xret: Xret) -> None:
 
 def test_a_run_is_cut_by_the_languages_of_a_table(xret: Xret, files: Path) -> None:
     (files / "topics.tsv").write_text("id\ttext\tlang\nq1\tx\ten\nq2\ty\ten\nq3\tz\tfr\n", "utf-8")
-    done = xret("eval", "--runs", "good.trec", "--topics", "topics.tsv", "--qrels", "qrels",
-                "--doc-langs", "langs.tsv", "--measure", "RR@10", "--measure", "AWRF@10",
-                "--json")  # fmt: skip
+    done = xret(
+        "eval",
+        "--runs",
+        "good.trec",
+        "--topics",
+        "topics.tsv",
+        "--qrels",
+        "qrels",
+        "--doc-langs",
+        "langs.tsv",
+        "--measure",
+        "RR@10",
+        "--measure",
+        "AWRF@10",
+        "--json",
+    )
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     pairs = {(r["query_lang"], r["doc_lang"]) for r in report["results"]}
@@ -179,8 +221,10 @@ def corpus(tmp_path: Path) -> Path:
     path = write_corpus(folder / "corpus.jsonl")
     french = '{"_id": "f1", "text": "la rivi\u00e8re coule vers la mer", "lang": "fr"}\n'
     path.write_text(path.read_text(encoding="utf-8") + french, encoding="utf-8")
-    queries = ['{"_id": "q1", "text": "river 7", "lang": "en"}',
-               '{"_id": "q2", "text": "la mer", "lang": "fr"}']  # fmt: skip
+    queries = [
+        '{"_id": "q1", "text": "river 7", "lang": "en"}',
+        '{"_id": "q2", "text": "la mer", "lang": "fr"}',
+    ]
     (folder / "queries.jsonl").write_text("\n".join(queries) + "\n", encoding="utf-8")
     (folder / "qrels.tsv").write_text("q1\t0\td7\t1\nq2\t0\tf1\t1\n", encoding="utf-8")
     mine = tmp_path / "mine"

@@ -91,8 +91,11 @@ def test_an_output_folder_is_changed_in_place_of_the_model() -> None:
     with pytest.raises(LanguageError, match="no adapter for 'yo'"):
         lang("remove", "model", "yo", "--output", "none")
     assert sorted(path.name for path in Path().iterdir()) == [
-        "again", "fr.safetensors", "less", "model",
-    ]  # fmt: skip
+        "again",
+        "fr.safetensors",
+        "less",
+        "model",
+    ]
 
 
 def test_a_pulled_or_shipped_model_is_changed_in_a_copy_only(model: Path) -> None:

@@ -24,8 +24,11 @@ def test_a_language_is_added_and_reported(xret: Xret, files: Path) -> None:
     assert (report["lang"], report["relative"], report["steps"]) == ("da", "sv", 30)
     assert (report["installed"], report["refused"], report["better"]) == ("new", False, True)
     assert [row["name"] for row in report["measures"]] == [
-        "Success@1 to English", "Success@1 from English", "MRR@10 of passages", "masked word loss",
-    ]  # fmt: skip
+        "Success@1 to English",
+        "Success@1 from English",
+        "MRR@10 of passages",
+        "masked word loss",
+    ]
     assert "installed: new now has an adapter for da" in done.stderr
     assert (files / "new" / "config.json").is_file()
     again = xret("lang", "add", "da", *words[:4], "--model", "new")
@@ -41,8 +44,13 @@ def test_a_table_for_people_and_a_refusal_that_says_why(xret: Xret, files: Path)
     done = xret(*words, "--adapter-file", "da.safetensors")
     heading, row = (line.split("\t") for line in done.stdout.splitlines())
     assert heading == [
-        "measure", "no adapter", "relative's", "own", "gain over relative's", "n",
-    ]  # fmt: skip
+        "measure",
+        "no adapter",
+        "relative's",
+        "own",
+        "gain over relative's",
+        "n",
+    ]
     assert row[0] == "masked word loss"
     if done.returncode == 0:  # one step may help by a hair
         assert (files / "da.safetensors").is_file()

@@ -53,13 +53,20 @@ def xret(
 def pull(home: Path, *words: str, endpoint: str, offline: str = "0") -> Done:
     """`xret model pull` in a process of its own: the hub's client reads its address once."""
     environment = {
-        **os.environ, "XRET_HOME": str(home), "HF_ENDPOINT": endpoint, "HF_HUB_OFFLINE": offline,
-        "NO_PROXY": "127.0.0.1", "PYTHONIOENCODING": "utf-8",
-    }  # fmt: skip
+        **os.environ,
+        "XRET_HOME": str(home),
+        "HF_ENDPOINT": endpoint,
+        "HF_HUB_OFFLINE": offline,
+        "NO_PROXY": "127.0.0.1",
+        "PYTHONIOENCODING": "utf-8",
+    }
     done = subprocess.run(
         [sys.executable, "-c", "from xret.cli import main; main()", "model", "pull", *words],
-        capture_output=True, text=True, timeout=60, env=environment,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment,
+    )
     return Done(done.returncode, done.stdout, done.stderr)
 
 
@@ -166,8 +173,17 @@ def test_each_text_goes_through_its_own_adapter_from_the_command_line(
 ) -> None:
     tiny_colbert_xm(tmp_path / "my-model")
     write_texts(tmp_path / "c.jsonl")
-    refused = xret("index", "--corpus", "c.jsonl", "--output", "s", "--encoder", "./my-model",
-                   "--lang-policy", "strict")  # fmt: skip
+    refused = xret(
+        "index",
+        "--corpus",
+        "c.jsonl",
+        "--output",
+        "s",
+        "--encoder",
+        "./my-model",
+        "--lang-policy",
+        "strict",
+    )
     assert refused.returncode == 2 and "Galician" in refused.stderr
     ok(xret("index", "--corpus", "c.jsonl", "--output", "i", "--encoder", "./my-model"))
     answer = json.loads(ok(xret("search", "i", TEXTS["fr"], "--query-lang", "fr", "--json")))

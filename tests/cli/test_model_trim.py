@@ -56,8 +56,11 @@ def write_texts(folder: Path) -> list[str]:
     (folder / "plain.txt").write_text(TEXTS["sw"] + "\n\n", encoding="utf-8")
     with gzip.open(folder / "lines.gz", "wt", encoding="utf-8") as file:
         file.write(TEXTS["en"] + "\n")
-    rows = [{"text": "samaki wengi", "title": "baharini", "lang": "swh"},
-            {"text": TEXTS["fr"], "lang": "fr"}, {"nothing": 1}]  # fmt: skip
+    rows = [
+        {"text": "samaki wengi", "title": "baharini", "lang": "swh"},
+        {"text": TEXTS["fr"], "lang": "fr"},
+        {"nothing": 1},
+    ]
     with gzip.open(folder / "records.jsonl.gz", "wt", encoding="utf-8") as file:
         file.write("\n".join(map(json.dumps, rows)))
     names = ("plain.txt", "lines.gz", "records.jsonl.gz")
@@ -69,8 +72,19 @@ def test_a_model_is_trimmed_to_texts_of_every_kind_of_file(
 ) -> None:
     tiny_dpr_xm(tmp_path / "model")
     words = write_texts(tmp_path)
-    done = xret_command("model", "trim", "model", "--lang", "Swahili", "--lang", "en", *words,
-                        "--output", "small", "--json")  # fmt: skip
+    done = xret_command(
+        "model",
+        "trim",
+        "model",
+        "--lang",
+        "Swahili",
+        "--lang",
+        "en",
+        *words,
+        "--output",
+        "small",
+        "--json",
+    )
     assert done.status == 0, done.err
     report = json.loads(done.out)
     assert report["languages"] == ["sw", "en"] and report["languages_after"] == ["en", "sw"]
@@ -95,8 +109,9 @@ def test_the_table_says_what_was_saved_and_how_far_it_goes(
     )
     assert done.status == 0, done.err
     rows = {line.split("\t")[0]: line.split("\t")[1:] for line in done.out.splitlines()}
-    before, after = ((tmp_path / name / "model.safetensors").stat().st_size
-                     for name in ("model", "small"))  # fmt: skip
+    before, after = (
+        (tmp_path / name / "model.safetensors").stat().st_size for name in ("model", "small")
+    )
     saved = f"{before - after:,} ({1 - after / before:.1%})"
     assert rows["model.safetensors"] == [f"{before:,}", f"{after:,}", saved]
     assert rows["pieces"][0] == "497" and "all files, bytes" in rows

@@ -58,8 +58,19 @@ def base(tmp_path: Path) -> Path:
 
 
 def learn(xret: Xret, kind: str, output: str, *more: str) -> Done:
-    return xret("learn", kind, "--model", "base", "--data", "rows.jsonl", "--output", output,
-                "--steps", "4", *more)  # fmt: skip
+    return xret(
+        "learn",
+        kind,
+        "--model",
+        "base",
+        "--data",
+        "rows.jsonl",
+        "--output",
+        output,
+        "--steps",
+        "4",
+        *more,
+    )
 
 
 def test_a_mask_is_learnt_shown_added_and_applied(xret: Xret, base: Path, tmp_path: Path) -> None:
@@ -109,8 +120,23 @@ def test_a_language_mask_is_learnt_from_text(xret: Xret, tmp_path: Path) -> None
     tiny_bi_encoder(tmp_path / "bi")
     (tmp_path / "sw.txt").write_text("\n".join([TEXTS["sw"]] * 40), encoding="utf-8")
     output = tmp_path / "bi" / "masks" / "sw.safetensors"
-    done = xret("learn", "mask", "--model", "bi", "--lang", "swh", "--text", "sw.txt", "--keep",
-                "50", "--steps", "3", "--output", str(output), "--json")  # fmt: skip
+    done = xret(
+        "learn",
+        "mask",
+        "--model",
+        "bi",
+        "--lang",
+        "swh",
+        "--text",
+        "sw.txt",
+        "--keep",
+        "50",
+        "--steps",
+        "3",
+        "--output",
+        str(output),
+        "--json",
+    )
     assert done.returncode == 0, done.stderr
     card = json.loads(done.stdout)
     assert card["lang"] == "sw" and card["task"] is None and card["size"] == 50
@@ -170,5 +196,7 @@ def test_a_full_disk_fails_the_work_and_leaves_what_was_there(
         assert done.returncode == 1 and "No space left on device" in done.stderr
     assert (tmp_path / "m.safetensors").read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "base", "m.safetensors", "rows.jsonl",
-    ]  # fmt: skip
+        "base",
+        "m.safetensors",
+        "rows.jsonl",
+    ]

@@ -51,8 +51,9 @@ def test_a_table_is_run_and_each_number_compared(xret: Xret, rivers: Path) -> No
     report = json.loads(done.stdout)
     right, wrong = report["rows"]
     assert [number["outcome"] for number in right["numbers"]] == [
-        "match", "published value not verified",
-    ]  # fmt: skip
+        "match",
+        "published value not verified",
+    ]
     assert right["numbers"][0]["measured"] == 1.0
     assert right["numbers"][0]["difference"] == pytest.approx(0.005)
     assert (wrong["numbers"][0]["outcome"], wrong["numbers"][0]["published"]) == ("miss", 0.5)
@@ -65,8 +66,13 @@ def test_rows_that_match_leave_with_status_0(xret: Xret, rivers: Path) -> None:
     done = xret("reproduce", str(rivers), "--only", "*-right")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[1].split("\t") == [
-        "rivers-right", "RR@10", "0.9950", "1.0000", "+0.0050", "match",
-    ]  # fmt: skip
+        "rivers-right",
+        "RR@10",
+        "0.9950",
+        "1.0000",
+        "+0.0050",
+        "match",
+    ]
     assert "wrong" not in done.stdout + done.stderr
     assert "match: within 0.01 (a point)" in done.stderr
     assert "table 1, row static, https://example.org/rivers" in done.stderr
@@ -89,9 +95,15 @@ def test_a_collection_that_is_not_here_is_named_with_the_command_that_fetches_it
     xret: Xret, tmp_path: Path
 ) -> None:
     done = xret(
-        "reproduce", "clirudit", "--only", "clirudit-xret-static", "--json",
-        XRET_OFFLINE="1", HF_HUB_OFFLINE="1", HF_HOME=str(tmp_path / "hf"),
-    )  # fmt: skip
+        "reproduce",
+        "clirudit",
+        "--only",
+        "clirudit-xret-static",
+        "--json",
+        XRET_OFFLINE="1",
+        HF_HUB_OFFLINE="1",
+        HF_HOME=str(tmp_path / "hf"),
+    )
     assert done.returncode == 1
     row = json.loads(done.stdout)["rows"][0]
     assert {number["outcome"] for number in row["numbers"]} == {"failed"}

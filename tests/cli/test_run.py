@@ -33,8 +33,10 @@ def test_a_run_of_an_index_is_what_trec_eval_reads(xret: Xret, indexed: Path) ->
     assert read.metadata["implementation"]["executable"]["cmd"].startswith("xret run i --topics")
     retrieval = read.metadata["method"]["retrieval"][0]
     assert (retrieval["encoder"], retrieval["documents"], retrieval["hits"]) == (
-        "xret-static", 20, 1000,
-    )  # fmt: skip
+        "xret-static",
+        20,
+        1000,
+    )
     assert len(retrieval["encoder fingerprint"]) >= 16
     again = xret("run", "i", "--topics", "topics.tsv", "--output", "again.trec")
     assert again.returncode == 0

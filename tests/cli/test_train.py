@@ -16,10 +16,14 @@ from xret.retriever.opening.encoder import load_encoder
 from xret.types import Query
 
 ROWS = [
-    {"query": f"river {i}", "positive": f"river {i} flows to the sea", "query_lang": "en",
-     "positive_lang": "en"}
+    {
+        "query": f"river {i}",
+        "positive": f"river {i} flows to the sea",
+        "query_lang": "en",
+        "positive_lang": "en",
+    }
     for i in range(12)
-]  # fmt: skip
+]
 BASICS = ("--batch-size", "4", "--steps", "3", "--precision", "fp32", "--device", "cpu")
 
 
@@ -66,8 +70,18 @@ def typed(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) ->
 
 
 def test_contrastive_takes_several_files_and_leaves_a_model(work: Path, typed: Typed) -> None:
-    words = ("train", "contrastive", "--model", "bi", "--data", "data.jsonl", "more.jsonl",
-             "--output", "out", *BASICS)  # fmt: skip
+    words = (
+        "train",
+        "contrastive",
+        "--model",
+        "bi",
+        "--data",
+        "data.jsonl",
+        "more.jsonl",
+        "--output",
+        "out",
+        *BASICS,
+    )
     assert typed(*words, "--json") == 0
     assert json.loads(typed.out) == {"model": "out", "card": "out/README.md"}
     assert "24 training examples" in (work / "out" / "README.md").read_text()
@@ -79,23 +93,69 @@ def test_contrastive_takes_several_files_and_leaves_a_model(work: Path, typed: T
 
 
 def test_align_and_distil_leave_models(work: Path, typed: Typed) -> None:
-    assert typed("train", "align", "--model", "bi", "--parallel", "pairs.tsv", "--output", "a",
-                 *BASICS) == 0  # fmt: skip
-    assert typed("train", "distil", "--model", "bi", "--teacher", "a", "--from", "vectors",
-                 "--data", "pairs.tsv", "--output", "b", *BASICS) == 0  # fmt: skip
+    assert (
+        typed(
+            "train", "align", "--model", "bi", "--parallel", "pairs.tsv", "--output", "a", *BASICS
+        )
+        == 0
+    )
+    assert (
+        typed(
+            "train",
+            "distil",
+            "--model",
+            "bi",
+            "--teacher",
+            "a",
+            "--from",
+            "vectors",
+            "--data",
+            "pairs.tsv",
+            "--output",
+            "b",
+            *BASICS,
+        )
+        == 0
+    )
     assert (work / "a" / "model.safetensors").is_file()
     assert "Teacher: a" in (work / "b" / "README.md").read_text()
 
 
 def test_mined_negatives_are_trained_on(work: Path, typed: Typed) -> None:
-    assert typed("train", "mine", "--queries", "data.jsonl", "--corpus", "corpus.jsonl",
-                 "--output", "mined.jsonl", "--negatives", "2", "--json") == 0  # fmt: skip
+    assert (
+        typed(
+            "train",
+            "mine",
+            "--queries",
+            "data.jsonl",
+            "--corpus",
+            "corpus.jsonl",
+            "--output",
+            "mined.jsonl",
+            "--negatives",
+            "2",
+            "--json",
+        )
+        == 0
+    )
     told = json.loads(typed.out)
     assert told["queries"] == 12 and told["negatives"] > 0
     lines = [json.loads(line) for line in (work / "mined.jsonl").read_text().splitlines()]
     assert all("bread needs flour" in line["negatives"] or line["negatives"] for line in lines)
-    assert typed("train", "contrastive", "--model", "bi", "--data", "mined.jsonl", "--output",
-                 "out", *BASICS) == 0  # fmt: skip
+    assert (
+        typed(
+            "train",
+            "contrastive",
+            "--model",
+            "bi",
+            "--data",
+            "mined.jsonl",
+            "--output",
+            "out",
+            *BASICS,
+        )
+        == 0
+    )
 
 
 @pytest.mark.parametrize(
@@ -114,7 +174,7 @@ def test_mined_negatives_are_trained_on(work: Path, typed: Typed) -> None:
         ("mine --queries data.jsonl --corpus corpus.jsonl --output out --negatives 90", "90"),
         ("mine --queries data.jsonl --index nowhere --output out", "nowhere"),
     ],
-)  # fmt: skip
+)
 def test_wrong_use_is_a_message_and_status_2(
     work: Path, typed: Typed, words: str, said: str
 ) -> None:

@@ -171,8 +171,10 @@ def test_matryoshka_vectors_are_the_first_numbers_at_unit_length(name: str) -> N
 
 @pytest.mark.parametrize("name", MAKERS)
 def test_tiny_batches_give_the_same_vectors(name: str) -> None:
-    same(opened(name, batch_tokens=1).encode_documents(documents()),
-         opened(name).encode_documents(documents()))  # fmt: skip
+    same(
+        opened(name, batch_tokens=1).encode_documents(documents()),
+        opened(name).encode_documents(documents()),
+    )
 
 
 @pytest.mark.parametrize("name", LATE)

@@ -66,9 +66,12 @@ def test_without_passages_no_array_of_them_is_stored(tmp_path: Path) -> None:
     exact=st.booleans(),
 )
 def test_the_k_best_documents_are_those_of_the_plain_definition(
-    sizes: list[list[int]], k: int, seed: int, exact: bool,
+    sizes: list[list[int]],
+    k: int,
+    seed: int,
+    exact: bool,
     tmp_path_factory: pytest.TempPathFactory,
-) -> None:  # fmt: skip
+) -> None:
     rng = np.random.default_rng(seed)
     lengths = [length for document in sizes for length in document]
     values = rng.normal(size=(sum(lengths), 32)).astype(np.float32)

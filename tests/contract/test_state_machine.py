@@ -36,10 +36,13 @@ ENCODER = HashingEncoder()
 ids = st.sampled_from([f"d{i}" for i in range(12)])
 texts = st.lists(st.sampled_from(WORDS), min_size=1, max_size=12).map(" ".join)
 documents = st.builds(
-    Document, doc_id=ids, text=texts, lang=st.sampled_from(["en", "fr"]),
+    Document,
+    doc_id=ids,
+    text=texts,
+    lang=st.sampled_from(["en", "fr"]),
     date=st.sampled_from([None, "2019", "2020-06", "2021-02-03"]),
     meta=st.sampled_from([{}, {"n": 1}, {"n": 2}]),
-)  # fmt: skip
+)
 
 
 def spans_of(document: Document) -> list[tuple[int, int]]:

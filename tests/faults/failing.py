@@ -21,8 +21,12 @@ from xret.index.coding import recoding
 __all__ = ["main"]
 
 MODES = [
-    (errno.EIO, False), (errno.EIO, True), (errno.ENOSPC, False), (errno.ENOSPC, True), (0, False)
-]  # fmt: skip
+    (errno.EIO, False),
+    (errno.EIO, True),
+    (errno.ENOSPC, False),
+    (errno.ENOSPC, True),
+    (0, False),
+]
 """(errno, for ever); errno 0 is a write that takes half of its bytes."""
 
 CLEAN, BROKEN = 3, 4

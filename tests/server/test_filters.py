@@ -18,13 +18,16 @@ def ids(answer: httpx.Response) -> set[str]:
 @pytest.mark.parametrize(
     ("text", "nested", "expected"),
     [
-        ("lang:swa,ara", {"field": "lang", "operator": "in", "value": ["sw", "ar"]},
-         {"bees.sw", "salt.ar"}),
+        (
+            "lang:swa,ara",
+            {"field": "lang", "operator": "in", "value": ["sw", "ar"]},
+            {"bees.sw", "salt.ar"},
+        ),
         ("date<2000", {"field": "date", "operator": "<", "value": "2000"}, {"tides.en"}),
         ("pages>=3", {"field": "meta.pages", "operator": ">=", "value": 3}, {"bees.sw"}),
         ("pages:4", {"field": "meta.pages", "operator": "==", "value": 4}, set()),
     ],
-)  # fmt: skip
+)
 def test_only_documents_that_fulfil_the_filter_are_sent(
     text: str, nested: dict[str, Any], expected: set[str], client: httpx.Client
 ) -> None:
@@ -41,14 +44,22 @@ def test_languages_and_filter_both_hold(client: httpx.Client) -> None:
 @pytest.mark.parametrize(
     "given",
     [
-        "", "lang", "nonsense:", "date>=soon", "x" * 9000, {}, [], 3, {"operator": "AND"},
+        "",
+        "lang",
+        "nonsense:",
+        "date>=soon",
+        "x" * 9000,
+        {},
+        [],
+        3,
+        {"operator": "AND"},
         {"field": "language", "operator": "==", "value": "fr"},
         {"field": "lang", "operator": "like", "value": "fr"},
         {"field": "lang", "operator": "==", "value": "no such language"},
         {"field": "meta.a", "operator": "in", "value": [[1]]},
         {"operator": "NOT", "conditions": [{"operator": "NOT", "conditions": [{}]}]},
     ],
-)  # fmt: skip
+)
 def test_what_is_no_filter_is_422_and_is_not_repeated(given: Any, client: httpx.Client) -> None:
     answer = client.post(SEARCH, json={"query": "bees", "filter": given})
     assert answer.status_code == 422, answer.text

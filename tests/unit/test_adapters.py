@@ -35,9 +35,13 @@ TARGETS = ["query", "value", "output.dense"]
 def tiny_bert(hidden: int = 16) -> BertModel:
     torch.manual_seed(0)
     config = BertConfig(
-        vocab_size=40, hidden_size=hidden, num_hidden_layers=2, num_attention_heads=2,
-        intermediate_size=24, max_position_embeddings=16,
-    )  # fmt: skip
+        vocab_size=40,
+        hidden_size=hidden,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=24,
+        max_position_embeddings=16,
+    )
     return BertModel(config, add_pooling_layer=False).eval()
 
 

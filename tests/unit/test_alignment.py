@@ -177,13 +177,25 @@ def test_the_verdict_turns_at_the_documented_thresholds(
 def test_the_worst_language_comes_first() -> None:
     def fitness(lang: str, verdict: str, retrieval: float) -> LanguageFitness:
         return LanguageFitness(
-            lang, verdict, (), alignment(retrieval), None, False, "", 200, 200, 21.0, ()  # type: ignore[arg-type]
-        )  # fmt: skip
+            lang,
+            verdict,
+            (),
+            alignment(retrieval),
+            None,
+            False,
+            "",
+            200,
+            200,
+            21.0,
+            (),  # type: ignore[arg-type]
+        )
 
     found = [
-        fitness("a", "fit", 0.9), fitness("b", "unfit", 0.9), fitness("c", "unfit", 0.1),
+        fitness("a", "fit", 0.9),
+        fitness("b", "unfit", 0.9),
+        fitness("c", "unfit", 0.1),
         fitness("d", "weak", 0.7),
-    ]  # fmt: skip
+    ]
     assert [each.lang for each in worst_first(found)] == ["c", "b", "d", "a"]
     assert threshold_doubts(found) == []
 
@@ -323,8 +335,11 @@ def test_judgements_join_sentences_in_either_direction(tmp_path: Path) -> None:
 
 def test_questions_with_several_answers_are_no_translations(tmp_path: Path) -> None:
     folder = corpus(tmp_path / "a", "en", "sw")
-    write(folder / "qrels.tsv", "queries0\t0\tcorpus0\t1\nqueries0\t0\tcorpus1\t1\n"
-          "queries1\t0\tcorpus1\t1\nqueries2\t0\tcorpus2\t0\n")  # fmt: skip
+    write(
+        folder / "qrels.tsv",
+        "queries0\t0\tcorpus0\t1\nqueries0\t0\tcorpus1\t1\n"
+        "queries1\t0\tcorpus1\t1\nqueries2\t0\tcorpus2\t0\n",
+    )
     assert read_parallel_corpus(str(folder), []) == {"sw": [("sw 1", "en 1")]}
 
 

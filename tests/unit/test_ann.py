@@ -86,9 +86,12 @@ def test_centroids_are_the_same_bytes_for_any_matrix_product(kernels: str) -> No
         "print(hashlib.sha256(made.tobytes()).hexdigest())"
     )
     run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True,
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
         env={"OPENBLAS_CORETYPE": kernels, "PATH": ""},
-    )  # fmt: skip
+    )
     lattice = (np.random.default_rng(0).integers(-1, 2, (2000, 64)) * 0.1).astype("f4")
     here = hashlib.sha256(
         train_centroids(lattice, 30, max_points=99, threads=1).tobytes()

@@ -143,9 +143,12 @@ def test_an_id_met_twice_far_apart_is_an_error(tmp_path: Path, encoder: HashingE
 @pytest.mark.parametrize("duplicates", ["error", "skip", "replace"])
 @pytest.mark.parametrize("segment_rows", [9, 100, 10_000])
 def test_an_identical_repeat_is_unchanged_near_and_far_on_every_run(
-    duplicates: str, segment_rows: int, tmp_path: Path, encoder: HashingEncoder,
+    duplicates: str,
+    segment_rows: int,
+    tmp_path: Path,
+    encoder: HashingEncoder,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.setattr("xret.index.writing.writer.SEGMENT_ROWS", segment_rows)
     corpus = [*documents(260)[:3], *documents(260), documents(260)[3]]
     first = build(corpus, tmp_path / "i", encoder, duplicates=duplicates)
@@ -160,9 +163,13 @@ def test_an_identical_repeat_is_unchanged_near_and_far_on_every_run(
 @pytest.mark.parametrize("segment_rows", [9, 100, 10_000])
 @pytest.mark.parametrize("versions", ["AB", "ABA", "ABCB"])
 def test_replacing_with_the_same_corpus_again_changes_nothing(
-    apart: int, segment_rows: int, versions: str, tmp_path: Path, encoder: HashingEncoder,
+    apart: int,
+    segment_rows: int,
+    versions: str,
+    tmp_path: Path,
+    encoder: HashingEncoder,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.setattr("xret.index.writing.writer.SEGMENT_ROWS", segment_rows)
     monkeypatch.setattr("xret.retriever.build.BATCH", 64)
     between = documents(apart * len(versions))

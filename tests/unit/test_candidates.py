@@ -27,9 +27,14 @@ def unit(values: np.ndarray) -> np.ndarray:
 
 
 def made_segment(
-    codec: ResidualCodec, rng: np.random.Generator, n_documents: int, *, number: int = 1,
-    codec_number: int = 1, several: bool = False,
-) -> Segment:  # fmt: skip
+    codec: ResidualCodec,
+    rng: np.random.Generator,
+    n_documents: int,
+    *,
+    number: int = 1,
+    codec_number: int = 1,
+    several: bool = False,
+) -> Segment:
     """Documents about one of a few themes each, of one to three passages where `several`."""
     counts = rng.integers(1, 4, n_documents) if several else np.ones(n_documents, np.int64)
     lengths = rng.integers(3, 12, int(counts.sum()))
@@ -58,9 +63,12 @@ def coded_for(
 
 
 def plain_candidates(
-    lanes: range, scans: dict[int, np.ndarray], segments: list[Segment],
-    masks: list[np.ndarray | None], n: int,
-) -> list[list[int]]:  # fmt: skip
+    lanes: range,
+    scans: dict[int, np.ndarray],
+    segments: list[Segment],
+    masks: list[np.ndarray | None],
+    n: int,
+) -> list[list[int]]:
     """Every sum by loops; documents down to the n-th best, as positions by segment."""
     scores = {}
     for which, (segment, mask) in enumerate(zip(segments, masks, strict=True)):
@@ -88,19 +96,28 @@ def plain_candidates(
 
 @settings(deadline=None, max_examples=40)
 @given(
-    seed=st.integers(0, 10**6), n=st.integers(1, 30), several=st.booleans(),
-    share=st.sampled_from([None, 0.0, 0.1, 0.5, 1.0]), n_codecs=st.integers(1, 2),
-)  # fmt: skip
+    seed=st.integers(0, 10**6),
+    n=st.integers(1, 30),
+    several=st.booleans(),
+    share=st.sampled_from([None, 0.0, 0.1, 0.5, 1.0]),
+    n_codecs=st.integers(1, 2),
+)
 def test_candidates_are_those_of_a_plain_loop(
     seed: int, n: int, several: bool, share: float | None, n_codecs: int
 ) -> None:
     rng = np.random.default_rng(seed)
     numbers = [1 + i % n_codecs for i in range(int(rng.integers(n_codecs, 4)))]
     segments = [
-        made_segment(CODECS[number], rng, int(rng.integers(1, 20)), number=i + 1,
-                     codec_number=number, several=several and i == 0)
+        made_segment(
+            CODECS[number],
+            rng,
+            int(rng.integers(1, 20)),
+            number=i + 1,
+            codec_number=number,
+            several=several and i == 0,
+        )
         for i, number in enumerate(numbers)
-    ]  # fmt: skip
+    ]
     masks = [None if share is None else rng.random(s.n_documents) < share for s in segments]
     codecs = {number: CODECS[number] for number in numbers}
     queries = coded_for(codecs, unit(rng.standard_normal((9, 24))), np.array([0, 4, 9]))
@@ -182,9 +199,16 @@ def test_recall_after_candidates_and_codes() -> None:
         codes, tables = queries[1]
         which = candidate_documents(queries, [segment], [None], 150)[0][0]
         scores = score_passages(
-            codes, segment.coded.codes, segment.coded.scales, offsets, bits=2,
-            levels=codec.levels, centroids=segment.coded.centroids, tables=tables, which=which,
-        )[0]  # fmt: skip
+            codes,
+            segment.coded.codes,
+            segment.coded.scales,
+            offsets,
+            bits=2,
+            levels=codec.levels,
+            centroids=segment.coded.centroids,
+            tables=tables,
+            which=which,
+        )[0]
         best = which[np.argsort(-scores)[:10]]
         recalls.append(len(set(best.tolist()) & set(exact.tolist())) / 10)
     assert np.mean(recalls) >= 0.8

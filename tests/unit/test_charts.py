@@ -22,12 +22,18 @@ from xret.eval.report.svg import Scale, nice_step
 
 SVG = "{http://www.w3.org/2000/svg}"
 TEXT_ON = [
-    ("ink", "page"), ("muted", "page"), ("link", "page"), ("ink", "raised"),
-    ("notice-ink", "notice"), *((f"heat-{n}-ink", f"heat-{n}") for n in range(HEAT_STEPS)),
-]  # fmt: skip
+    ("ink", "page"),
+    ("muted", "page"),
+    ("link", "page"),
+    ("ink", "raised"),
+    ("notice-ink", "notice"),
+    *((f"heat-{n}-ink", f"heat-{n}") for n in range(HEAT_STEPS)),
+]
 SHAPES_ON = [
-    ("border", "page"), ("notice-edge", "page"), *((f"system-{n}", "page") for n in range(6)),
-]  # fmt: skip
+    ("border", "page"),
+    ("notice-edge", "page"),
+    *((f"system-{n}", "page") for n in range(6)),
+]
 
 
 def oklab_lightness(colour: str) -> float:
@@ -219,9 +225,10 @@ def test_systems_differ_by_shape_and_dash_not_only_by_colour(evaluation: Evaluat
 def test_a_ceiling_without_a_bar_is_no_zero() -> None:
     evaluation = example_evaluation(("a",))
     pairs = tuple(
-        cell for cell in evaluation.systems[0].pairs
+        cell
+        for cell in evaluation.systems[0].pairs
         if cell.doc_lang is None or cell.query_lang == cell.doc_lang or cell.doc_lang == "en"
-    )  # fmt: skip
+    )
     system = dataclasses.replace(evaluation.systems[0], pairs=pairs)
     chart = document_chart(dataclasses.replace(evaluation, systems=(system,)), "nDCG@10", key="b")
     assert "– of .80" in chart.svg
@@ -250,9 +257,10 @@ def test_a_map_of_many_languages_is_drawn_without_numbers() -> None:
     classes = [text.get("class") or "" for text in root.iter(f"{SVG}text")]
     assert not any(name.startswith("on") for name in classes)
     cells = sum(
-        (p.get("d") or "").count("M") for p in root.iter(f"{SVG}path")
+        (p.get("d") or "").count("M")
+        for p in root.iter(f"{SVG}path")
         if re.fullmatch(r"h\d", p.get("class") or "")
-    )  # fmt: skip
+    )
     assert cells == 40 * 40 - 1
     absent = [p for p in root.iter(f"{SVG}path") if p.get("class") == "absent"]
     assert [(p.get("d") or "").count("M") for p in absent] == [1]

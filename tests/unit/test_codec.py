@@ -104,9 +104,15 @@ def test_kernel_scores_are_those_of_decoded_vectors(
     codes = query_codes(codec.rotate(query))
     tables = centroid_tables(codes, codec.centroid_codes, codec.centroid_scales)
     found = score_passages(
-        codes, coded.codes, coded.scales, offsets,
-        bits=codec.bits, levels=codec.levels, centroids=coded.centroids, tables=tables,
-    )[0]  # fmt: skip
+        codes,
+        coded.codes,
+        coded.scales,
+        offsets,
+        bits=codec.bits,
+        levels=codec.levels,
+        centroids=coded.centroids,
+        tables=tables,
+    )[0]
     wanted = maxsim_scores(query, codec.decode(coded), offsets)
     assert np.allclose(found, wanted, atol=0.03)
 
@@ -117,8 +123,9 @@ def test_training_brings_centroids_to_their_vectors(values: np.ndarray) -> None:
     drawn = values[np.random.default_rng(0).choice(len(values), 64, replace=False)]
 
     def distance(rows: np.ndarray, centroids: np.ndarray) -> float:
-        return float((2 - 2 * (rows @ centroids.T) + np.square(centroids).sum(axis=1)
-                      - 1).min(axis=1).mean())  # fmt: skip
+        return float(
+            (2 - 2 * (rows @ centroids.T) + np.square(centroids).sum(axis=1) - 1).min(axis=1).mean()
+        )
 
     assert distance(codec.rotate(values), trained) < 0.7 * distance(values, drawn)
 
@@ -175,7 +182,8 @@ HOSTILE = {
     "a scale that is no number": {"centroid_scales": np.full(8, 0x7FC0, np.uint16)},
     "a negative scale": {"centroid_scales": np.full(8, 0xBF80, np.uint16)},
     "no centroid": {
-        "centroid_codes": np.zeros((0, 32), np.uint8), "centroid_scales": np.zeros(0, np.uint16)
+        "centroid_codes": np.zeros((0, 32), np.uint8),
+        "centroid_scales": np.zeros(0, np.uint16),
     },
     "a dimension twice": {"order": np.zeros(64, np.int32)},
     "a dimension outside": {"order": np.arange(1, 65, dtype=np.int32)},
@@ -187,7 +195,7 @@ HOSTILE = {
     "a negative dimension": {"dim": np.array([-64])},
     "two dimensions": {"dim": np.array([64, 64])},
     "no dimension": {"dim": None},
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("change", HOSTILE.values(), ids=HOSTILE.keys())
@@ -200,9 +208,12 @@ def test_arrays_of_no_codec_are_refused(change: dict, values: np.ndarray) -> Non
 
 @settings(deadline=None, max_examples=30)
 @given(
-    n=st.integers(1, 40), dim=st.integers(1, 70), bits=st.sampled_from([1, 2, 4]),
-    seed=st.integers(0, 9), scale=st.sampled_from([1e-3, 1.0, 1e3]),
-)  # fmt: skip
+    n=st.integers(1, 40),
+    dim=st.integers(1, 70),
+    bits=st.sampled_from([1, 2, 4]),
+    seed=st.integers(0, 9),
+    scale=st.sampled_from([1e-3, 1.0, 1e3]),
+)
 def test_any_vectors_can_be_trained_on_and_coded(
     n: int, dim: int, bits: int, seed: int, scale: float
 ) -> None:

@@ -149,14 +149,12 @@ def part(name: str, lang: str, **more: object) -> Part:
     given = {"queries": lambda _: [Query("q", "?", "en")], "qrels": lambda: {"q": {"1": 1}}}
     return Part(
         name=name, doc_lang=lang, sources=(), documents=lambda: iter(rows), **{**given, **more}
-    )  # type: ignore[arg-type]  # fmt: skip
+    )  # type: ignore[arg-type]
 
 
 def collection(*parts: Part, own_ids: frozenset[str] = frozenset()) -> CollectionCorpus:
     langs = tuple(p.doc_lang for p in parts)
-    known = Collection(
-        name="c", title="", doc_langs=langs, licence="", source="", own_ids=own_ids
-    )  # fmt: skip
+    known = Collection(name="c", title="", doc_langs=langs, licence="", source="", own_ids=own_ids)
     return CollectionCorpus(known, Choice(langs, (), "test"), parts)
 
 
@@ -210,8 +208,9 @@ def test_hc4_is_read_from_the_files_that_ir_datasets_and_the_official_tool_keep(
     )
     corpus = open_corpus("hc4", doc_langs=["zh"])
     assert [(d.doc_id, d.date, d.lang) for d in documents(corpus)] == [
-        ("d", "2017-01-09", "zh"), ("e", None, "zh"),
-    ]  # fmt: skip
+        ("d", "2017-01-09", "zh"),
+        ("e", None, "zh"),
+    ]
     assert documents(corpus)[0].meta == {"cc_file": "c"}
     queries = corpus.queries()
     assert (len(queries), {q.lang for q in queries}, len(corpus.qrels())) == (50, {"en"}, 50)
@@ -231,8 +230,9 @@ def test_hc4_is_read_from_the_files_that_ir_datasets_and_the_official_tool_keep(
     mlir = open_corpus("hc4", doc_langs=["zho", "fas"])
     judged = {query_id: len(grades) for query_id, grades in mlir.qrels().items()}
     assert sum(judged.values()) == 2_751 + 2_522
-    assert len(judged) == len(set(corpus.qrels()) | set(
-        open_corpus("hc4", doc_langs=["fas"]).qrels()))  # fmt: skip
+    assert len(judged) == len(
+        set(corpus.qrels()) | set(open_corpus("hc4", doc_langs=["fas"]).qrels())
+    )
     assert isinstance(corpus, CollectionCorpus)
     files = [step for step in corpus.fetch() if isinstance(step, FetchedFile)]
     assert [file.checksum.partition(":")[0] for file in files] == ["", "md5", "md5"]
@@ -255,7 +255,7 @@ def test_published_judgements_of_miracl_have_the_sums_of_ir_datasets(
     corpus = open_corpus("miracl", doc_langs=["sw"])
     assert [(d.doc_id, d.title, d.text, d.lang) for d in documents(corpus)] == [
         ("7#0", "Maji", "Maji ni", "sw"),
-    ]  # fmt: skip
+    ]
     assert (len(corpus.queries()), corpus.count_records()) == (482, 131_924)
     assert {q.lang for q in corpus.queries()} == {"sw"}
     both = open_corpus("miracl", doc_langs=["sw", "yo"])
@@ -284,10 +284,13 @@ def test_neuclir_2022_takes_the_judgements_of_one_language_or_of_several(caches:
 
     def topic(number: str) -> dict[str, object]:
         words = {"topic_title": f"T{number}", "topic_description": "D", "topic_narrative": "N"}
-        return {"topic_id": number, "topics": [
-            {"lang": "eng", "source": "original", **words},
-            {"lang": "zho", "source": "human translation", **words, "topic_title": "题"},
-        ]}  # fmt: skip
+        return {
+            "topic_id": number,
+            "topics": [
+                {"lang": "eng", "source": "original", **words},
+                {"lang": "zho", "source": "human translation", **words, "topic_title": "题"},
+            ],
+        }
 
     lines(home / "trec-2022/topics.jsonl", *map(topic, "123"))
     row = {"id": "a", "cc_file": "c", "time": None, "title": "T", "text": "x", "url": "u"}
@@ -329,9 +332,11 @@ def read_in_a_process(
     import os
 
     return subprocess.run(
-        [sys.executable, "-c", program, *words], capture_output=True, text=True,
+        [sys.executable, "-c", program, *words],
+        capture_output=True,
+        text=True,
         env={**os.environ, "IR_DATASETS_HOME": str(home), "XRET_OFFLINE": offline},
-    )  # fmt: skip
+    )
 
 
 def test_an_id_of_ir_datasets_is_a_corpus_as_it_is(caches: Path) -> None:
@@ -342,9 +347,12 @@ def test_an_id_of_ir_datasets_is_a_corpus_as_it_is(caches: Path) -> None:
     done = read_in_a_process(caches / "irds", "miracl/sw/dev")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == [
-        "miracl-sw-dev", [["7#0", "Maji", "Maji ni", "sw"]], [["1", "wapi?", "sw"]],
-        {"1": {"7#0": 1}}, ["1 of 2 topics are not judged and are left out"],
-    ]  # fmt: skip
+        "miracl-sw-dev",
+        [["7#0", "Maji", "Maji ni", "sw"]],
+        [["1", "wapi?", "sw"]],
+        {"1": {"7#0": 1}},
+        ["1 of 2 topics are not judged and are left out"],
+    ]
     (home / "dev/qrels.tsv").unlink()
     done = read_in_a_process(caches / "irds", "miracl/sw/dev")
     assert "qrels.miracl-v1.0-sw-dev.tsv is not in the cache and the network is off" in done.stderr
@@ -462,7 +470,7 @@ def test_a_download_says_how_many_bytes_came(tmp_path: Path) -> None:
         steps = list(UrlFile(f"{address}/f/a.bin", tmp_path / "cache/a.bin").watch())
     assert {(step.stage, step.total, step.unit) for step in steps} == {
         ("downloading", len(content), "bytes"),
-    }  # fmt: skip
+    }
     done = [step.done for step in steps]
     assert done == sorted(done) and 3 <= len(done) <= 5
 
@@ -526,9 +534,10 @@ def github(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     with hub_of_datasets({"/": folder}) as (address, _):
         monkeypatch.setattr(
-            download, "_address",
+            download,
+            "_address",
             lambda url: url.replace("https://raw.githubusercontent.com", address),
-        )  # fmt: skip
+        )
         yield folder
 
 
@@ -538,22 +547,32 @@ def test_xquad_r_answers_a_question_by_a_sentence_in_every_language(github: Path
     for lang, context in (("en", "One. Two is 2. Three."), ("de", "Eins. Zwei ist 2. Drei.")):
         breaks = [[0, context.index(". ") + 1], [context.index(". ") + 2, context.index("2.") + 2]]
         breaks.append([breaks[1][1] + 1, len(context)])
-        qas = [{"id": "q", "question": f"{lang}?", "answers": [
-            {"text": "2", "answer_start": context.index("2")}]}]  # fmt: skip
+        qas = [
+            {
+                "id": "q",
+                "question": f"{lang}?",
+                "answers": [{"text": "2", "answer_start": context.index("2")}],
+            }
+        ]
         paragraph = {"context": context, "qas": qas, "sentence_breaks": breaks}
         content = {"data": [{"paragraphs": [paragraph]}]}
         at = github / f"google-research-datasets/lareqa/{COMMIT}/xquad-r/{lang}.json"
         lines(at, content)
     corpus = open_corpus("xquad-r", doc_langs=["en", "de"], query_langs=["en", "de"])
     assert {d.doc_id: d.text for d in documents(corpus)} == {
-        "000-0:de": "Eins.", "000-1:de": "Zwei ist 2.", "000-2:de": "Drei.",
-        "000-0:en": "One.", "000-1:en": "Two is 2.", "000-2:en": "Three.",
-    }  # fmt: skip
+        "000-0:de": "Eins.",
+        "000-1:de": "Zwei ist 2.",
+        "000-2:de": "Drei.",
+        "000-0:en": "One.",
+        "000-1:en": "Two is 2.",
+        "000-2:en": "Three.",
+    }
     both = {"000-1:de": 1, "000-1:en": 1}
     assert corpus.qrels() == {"q:en": both, "q:de": both}
     assert {q.query_id: (q.text, q.lang) for q in corpus.queries()} == {
-        "q:en": ("en?", "en"), "q:de": ("de?", "de"),
-    }  # fmt: skip
+        "q:en": ("en?", "en"),
+        "q:de": ("de?", "de"),
+    }
 
 
 def test_an_answer_at_the_border_of_two_sentences_is_in_the_second(
@@ -567,7 +586,7 @@ def test_an_answer_at_the_border_of_two_sentences_is_in_the_second(
     lines(at, {"data": [{"paragraphs": [paragraph]}]})
     assert open_corpus("xquad-r", doc_langs=["zh"], query_langs=["zh"]).qrels() == {
         "q:zh": {"000-1:zh": 1},
-    }  # fmt: skip
+    }
     lines(home / "corpora/xquad-r/zh.json", {"articles": []})
     with pytest.raises(CorpusError, match="is not in the layout of XQuAD-R"):
         documents(open_corpus("xquad-r", doc_langs=["zh"]))
@@ -581,11 +600,14 @@ def test_flores_and_tatoeba_pair_sentences_by_their_number(github: Path) -> None
         lines(at / f"{lang}.devtest", *words.split())
     corpus = open_corpus("flores", doc_langs=["sw", "en"])
     assert [(d.doc_id, d.text, d.lang) for d in documents(corpus)][-1] == (
-        "fs-0001:swh_Latn", "mbili", "sw",
-    )  # fmt: skip
+        "fs-0001:swh_Latn",
+        "mbili",
+        "sw",
+    )
     assert corpus.qrels() == {
-        "fsq-0000:eng_Latn": {"fs-0000:swh_Latn": 1}, "fsq-0001:eng_Latn": {"fs-0001:swh_Latn": 1},
-    }  # fmt: skip
+        "fsq-0000:eng_Latn": {"fs-0000:swh_Latn": 1},
+        "fsq-0001:eng_Latn": {"fs-0001:swh_Latn": 1},
+    }
     at = github / parallel.TATOEBA_FOLDER.removeprefix(f"{parallel.GITHUB}/")
     lines(at / "tatoeba.afr-eng.afr", "een", "twee")
     lines(at / "tatoeba.afr-eng.eng", "one", "two")

@@ -15,9 +15,11 @@ from xret.retriever.corpora.registry import CORPORA
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
     return {
-        "HF_HOME": str(tmp_path / "hf"), "IR_DATASETS_HOME": str(tmp_path / "irds"),
-        "HF_ENDPOINT": "http://127.0.0.1:9", "XRET_OFFLINE": "",
-    }  # fmt: skip
+        "HF_HOME": str(tmp_path / "hf"),
+        "IR_DATASETS_HOME": str(tmp_path / "irds"),
+        "HF_ENDPOINT": "http://127.0.0.1:9",
+        "XRET_OFFLINE": "",
+    }
 
 
 def test_the_list_has_the_shape_that_others_rely_on(

@@ -45,13 +45,17 @@ def clirudit(folder: Path) -> Path:
     for lang, word in (("fr", "neige"), ("en", "snow")):
         table(
             folder / f"docs/{lang}.test-00000-of-00001.parquet",
-            docid=["a1", "a2"], title=[f"{word} 1", f"{word} 2"], subtitle=["sub", None],
+            docid=["a1", "a2"],
+            title=[f"{word} 1", f"{word} 2"],
+            subtitle=["sub", None],
             abstract=[f"{word} abstract", None],
-        )  # fmt: skip
+        )
         table(
             folder / f"qrels/en_{lang}.test-00000-of-00001.parquet",
-            qid=[7, 8, 8], docid=["a1", "a1", "a2"], rel=[1, 1, 1],
-        )  # fmt: skip
+            qid=[7, 8, 8],
+            docid=["a1", "a1", "a2"],
+            rel=[1, 1, 1],
+        )
     table(folder / "queries/en.test-00000-of-00001.parquet", qid=[7, 8], query=["x, y", "z"])
     return folder
 
@@ -83,8 +87,9 @@ def test_clirudit_is_read_from_its_parquet_files(
         ("a2", "neige 2", "", "fr"),
     ]
     assert [(q.query_id, q.text, q.lang) for q in corpus.queries()] == [
-        ("7", "x, y", "en"), ("8", "z", "en"),
-    ]  # fmt: skip
+        ("7", "x, y", "en"),
+        ("8", "z", "en"),
+    ]
     assert corpus.qrels() == {"7": {"a1": 1}, "8": {"a1": 1, "a2": 1}}
     assert corpus.notes() == []
     _, asked = served_clirudit
@@ -316,8 +321,9 @@ def test_collections_in_mteb_s_layout_are_found_by_the_card_or_their_folders(
         monkeypatch.setenv("HF_ENDPOINT", address)
         corpus = open_corpus(name, doc_langs=[lang])
         assert [(d.doc_id, d.title, d.text, d.lang) for d in documents(corpus)] == [
-            ("d1", "T", "x", lang), ("d2", "", "y", lang),
-        ]  # fmt: skip
+            ("d1", "T", "x", lang),
+            ("d2", "", "y", lang),
+        ]
         assert [(q.query_id, q.lang) for q in corpus.queries()] == [("q1", lang)]
         assert corpus.qrels() == {"q1": {"d1": 1, "d2": 0}}
         asked.clear()
@@ -335,10 +341,11 @@ def test_belebele_asks_in_one_language_and_answers_in_others(
     for lang, word in (("eng_Latn", "river"), ("swh_Latn", "mto"), ("zho_Hans", "河")):
         table(
             folder / f"{lang}/test-00000-of-00001.parquet",
-            link=["http://b", "http://a", "http://b"], question_number=[1, 1, 2],
+            link=["http://b", "http://a", "http://b"],
+            question_number=[1, 1, 2],
             flores_passage=[f"{word} b", f"{word} a", f"{word} b"],
             question=[f"{word}?", f"{word}??", f"{word}???"],
-        )  # fmt: skip
+        )
     commits = {"mteb/belebele": str(known.revision)}
     with hub_of_datasets({"mteb/belebele": folder}, commits=commits) as (address, _):
         monkeypatch.setenv("HF_ENDPOINT", address)
@@ -346,16 +353,20 @@ def test_belebele_asks_in_one_language_and_answers_in_others(
         assert corpus.name == "belebele-swh_Latn-zho_Hans"
         found = {d.doc_id: (d.text, d.lang) for d in documents(corpus)}
         assert found == {
-            "bb-001.0:swh_Latn": ("mto b", "sw"), "bb-000.0:swh_Latn": ("mto a", "sw"),
-            "bb-001.0:zho_Hans": ("河 b", "zh"), "bb-000.0:zho_Hans": ("河 a", "zh"),
-        }  # fmt: skip
+            "bb-001.0:swh_Latn": ("mto b", "sw"),
+            "bb-000.0:swh_Latn": ("mto a", "sw"),
+            "bb-001.0:zho_Hans": ("河 b", "zh"),
+            "bb-000.0:zho_Hans": ("河 a", "zh"),
+        }
         assert [(q.query_id, q.text, q.lang) for q in corpus.queries()] == [
-            ("bb-001.0-q1:eng_Latn", "river?", "en"), ("bb-000.0-q1:eng_Latn", "river??", "en"),
+            ("bb-001.0-q1:eng_Latn", "river?", "en"),
+            ("bb-000.0-q1:eng_Latn", "river??", "en"),
             ("bb-001.0-q2:eng_Latn", "river???", "en"),
-        ]  # fmt: skip
+        ]
         assert corpus.qrels()["bb-001.0-q2:eng_Latn"] == {
-            "bb-001.0:swh_Latn": 1, "bb-001.0:zho_Hans": 1,
-        }  # fmt: skip
+            "bb-001.0:swh_Latn": 1,
+            "bb-001.0:zho_Hans": 1,
+        }
         mono = open_corpus("belebele", doc_langs=["zh"], query_langs=["zh", "en"])
         assert {q.lang for q in mono.queries()} == {"en", "zh"}
     with pytest.raises(CorpusError, match=r"122 languages; choose with --lang"):
@@ -373,8 +384,9 @@ def test_hc4_documents_come_from_the_collection_s_copy_where_no_tool_made_them(
         monkeypatch.setenv("HF_ENDPOINT", address)
         corpus = open_corpus("hc4", doc_langs=["zh"])
         assert [(d.doc_id, d.date, d.lang) for d in documents(corpus)] == [
-            ("d1", "2017-01-09", "zh"), ("d2", "2017-01-09", "zh"),
-        ]  # fmt: skip
+            ("d1", "2017-01-09", "zh"),
+            ("d2", "2017-01-09", "zh"),
+        ]
     made = tmp_path / "irds/hc4/zho/hc4_docs.jsonl"
     lines(made, {"id": "own", "cc_file": "c", "date": None, "title": "", "text": "y", "url": "u"})
     assert [d.doc_id for d in documents(open_corpus("hc4", doc_langs=["zho"]))] == ["own"]

@@ -86,33 +86,48 @@ def test_the_manifest_and_what_is_read_are_the_same_files(published: Path) -> No
 
 
 PINNED = {
-    "miracl/topics.miracl-v1.0-sw-dev.tsv": (482, [
-        ("6", "Bandari kubwa nchini Kenya iko wapi?"),
-        ("1247", "Je, mke wa rais wa Tanzania aliitwa nani?"),
-        ("2597", "Paul Schulze alizaliwa mwaka upi?"),
-    ]),
-    "africlirmatrix/queries/topics.africlirmatrix-v1.0.en.ibo.tsv": (1000, [
-        ("25019351", "Oo Na, Mahal Na Kung Mahal"),
-        ("40873271", "Bella's Tree"),
-        ("24009561", "Gilbirds, Illinois"),
-    ]),
-    "hc4-hltcoe/test.topics.v1-0.jsonl": (118, [
-        ("101", "Shipwrecks and Historical European Trade"),
-        ("161", None),
-        ("256", "Causes of Mediterranean migrants drownings"),
-    ]),
+    "miracl/topics.miracl-v1.0-sw-dev.tsv": (
+        482,
+        [
+            ("6", "Bandari kubwa nchini Kenya iko wapi?"),
+            ("1247", "Je, mke wa rais wa Tanzania aliitwa nani?"),
+            ("2597", "Paul Schulze alizaliwa mwaka upi?"),
+        ],
+    ),
+    "africlirmatrix/queries/topics.africlirmatrix-v1.0.en.ibo.tsv": (
+        1000,
+        [
+            ("25019351", "Oo Na, Mahal Na Kung Mahal"),
+            ("40873271", "Bella's Tree"),
+            ("24009561", "Gilbirds, Illinois"),
+        ],
+    ),
+    "hc4-hltcoe/test.topics.v1-0.jsonl": (
+        118,
+        [
+            ("101", "Shipwrecks and Historical European Trade"),
+            ("161", None),
+            ("256", "Causes of Mediterranean migrants drownings"),
+        ],
+    ),
     "patapsco-samples/topics.xml": (2, [("1-ZZ", "Test 1"), ("2-ZZ", "Test 2"), ("2-ZZ", None)]),
-    "mkqa/test_mkqa.jsonl.gz": (6, [
-        ("36228854473990432", "when did help me help you come out"),
-        ("2904274678882358283", None),
-        ("7631360939705650347", None),
-    ]),
-    "tydiqa/tiny_dev.jsonl.gz": (11, [
-        ("9063198863303558281", None),
-        ("-8230455546809992713", None),
-        ("7361157181217651048", "Do zebra finches have stripes?"),
-    ]),
-}  # fmt: skip
+    "mkqa/test_mkqa.jsonl.gz": (
+        6,
+        [
+            ("36228854473990432", "when did help me help you come out"),
+            ("2904274678882358283", None),
+            ("7631360939705650347", None),
+        ],
+    ),
+    "tydiqa/tiny_dev.jsonl.gz": (
+        11,
+        [
+            ("9063198863303558281", None),
+            ("-8230455546809992713", None),
+            ("7361157181217651048", "Do zebra finches have stripes?"),
+        ],
+    ),
+}
 
 
 @pytest.mark.parametrize("name", PINNED)
@@ -129,17 +144,22 @@ def test_first_middle_and_last_topic_are_these(name: str, published: Path) -> No
 
 QRELS = {
     "miracl/qrels.miracl-v1.0-sw-dev.tsv": [
-        ("6", "32589#0", 1), ("1236", "34073#4", 0), ("2597", "34586#1", 0)],
+        ("6", "32589#0", 1),
+        ("1236", "34073#4", 0),
+        ("2597", "34586#1", 0),
+    ],
     "neuclir22/qrels.neuclir22-fa.txt": [
         ("5", "2fa789e9-9d04-443e-a2de-45f160c9daa9", 3),
         ("52", "8ee59bd9-b765-41fb-bbf2-a3c40b654829", 0),
-        ("114", "8b7e706c-8cf5-48ba-8830-4e14f781ad3b", 0)],
+        ("114", "8b7e706c-8cf5-48ba-8830-4e14f781ad3b", 0),
+    ],
     "ciral/qrels.ciral-v1.0-sw-test-b.tsv": [
-        ("11", "AMANI#2592#0", 1), ("220", "MILLARDAYO#32600#5", 1),
-        ("305", "MILLARDAYO#25965#0", 0)],
-    "hc4-hltcoe/zho/dev.qrels.v1-0.txt": [
-        ("1", "07fdce5f-e00b-4a40-b9eb-f0f78cfaefc4", 0)],
-}  # fmt: skip
+        ("11", "AMANI#2592#0", 1),
+        ("220", "MILLARDAYO#32600#5", 1),
+        ("305", "MILLARDAYO#25965#0", 0),
+    ],
+    "hc4-hltcoe/zho/dev.qrels.v1-0.txt": [("1", "07fdce5f-e00b-4a40-b9eb-f0f78cfaefc4", 0)],
+}
 
 
 @pytest.mark.parametrize("name", QRELS)
@@ -281,8 +301,9 @@ def test_translations_of_a_topic_are_chosen_by_language_and_origin(tmp_path: Pat
     path = tmp_path / "t.jsonl.gz"
     assert [q.text for q in read_queries(path)] == ["T", "T"]
     assert [q.text for q in read_queries(path, wording=Wording(("title", "description")))] == [
-        "T D", "T D",
-    ]  # fmt: skip
+        "T D",
+        "T D",
+    ]
     human, rejects = lenient(path, wording=Wording(lang="zh"))
     assert [(q.query_id, q.text, q.lang) for q in human] == [("1", "人", "zh")]
     assert rejects[0].reason == "the topic has no human translation into zh; left out"
@@ -300,8 +321,10 @@ def test_questions_of_other_collections_are_queries(tmp_path: Path) -> None:
     ]
     path = write(tmp_path / "q.jsonl", "\n".join(map(json.dumps, lines)))
     assert [(q.query_id, q.text, q.lang) for q in read_queries(path)] == [
-        ("1", "où ?", "fr"), ("2", "wapi?", "sw"), ("3", "where?", "en"),
-    ]  # fmt: skip
+        ("1", "où ?", "fr"),
+        ("2", "wapi?", "sw"),
+        ("3", "where?", "en"),
+    ]
     mkqa = write(tmp_path / "m.jsonl", json.dumps(lines[2]))
     assert read_queries(mkqa, wording=Wording(lang="zh"))[0].text == "哪里"
     with pytest.raises(CorpusError, match="not asked in de"):

@@ -152,12 +152,19 @@ def test_a_changed_document_text_is_found(index: Path) -> None:
 def test_a_changed_language_confidence_or_place_is_found_and_not_served(index: Path) -> None:
     catalog = index / "catalog.sqlite"
     sound = catalog.read_bytes()
-    for change in ("documents SET lang_confidence = 0.5", "documents SET lang_source = 2",
-                   "documents SET lang = 'fr'", "documents SET meta = '{}x'",
-                   "documents SET date = '2001'", "documents SET moment = 7",
-                   "documents SET hash = x'00'", "documents SET document = document + 9",
-                   "texts SET title = 'x'", "texts SET url = 'x'",
-                   "texts SET document = document + 9"):  # fmt: skip
+    for change in (
+        "documents SET lang_confidence = 0.5",
+        "documents SET lang_source = 2",
+        "documents SET lang = 'fr'",
+        "documents SET meta = '{}x'",
+        "documents SET date = '2001'",
+        "documents SET moment = 7",
+        "documents SET hash = x'00'",
+        "documents SET document = document + 9",
+        "texts SET title = 'x'",
+        "texts SET url = 'x'",
+        "texts SET document = document + 9",
+    ):
         with closing(sqlite3.connect(catalog)) as connection:
             where = "(SELECT document FROM documents WHERE doc_id = '1')"
             connection.execute(f"UPDATE {change} WHERE document = {where}")

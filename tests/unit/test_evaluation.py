@@ -35,9 +35,11 @@ def test_pairs_rank_and_judge_only_documents_of_their_language(
     tmp_path: Path, encoder: HashingEncoder
 ) -> None:
     documents = [
-        Document("1.en", "gold", "en"), Document("2.en", "tide", "en"),
-        Document("1.fr", "tide", "fr"), Document("2.fr", "gold", "fr"),
-    ]  # fmt: skip
+        Document("1.en", "gold", "en"),
+        Document("2.en", "tide", "en"),
+        Document("1.fr", "tide", "fr"),
+        Document("2.fr", "gold", "fr"),
+    ]
     build(documents, tmp_path / "i", encoder)
     searcher = Searcher("i", IndexReader.open(tmp_path / "i"), encoder)
     queries = [Query("q1", "gold", "en"), Query("q2", "tide", "fr"), Query("q3", "no", "fr")]
@@ -61,10 +63,14 @@ class CountingSearcher(Searcher):
     mixed = 0
 
     def rank(
-        self, queries: Sequence[Query], k: int, *,
-        langs: Sequence[str] | None = None, params: SearchParams | None = None,
+        self,
+        queries: Sequence[Query],
+        k: int,
+        *,
+        langs: Sequence[str] | None = None,
+        params: SearchParams | None = None,
         mode: Mode | None = None,
-    ) -> list[list[Hit]]:  # fmt: skip
+    ) -> list[list[Hit]]:
         self.mixed += langs is None
         return super().rank(queries, k, langs=langs, params=params, mode=mode)
 
@@ -246,8 +252,11 @@ def test_a_finished_evaluation_says_what_each_system_does() -> None:
     assert system.relevant_share == {"en": 0.25, "fr": 0.75}
     worst = system.worst_queries[0]
     assert (worst.query_id, worst.text, worst.relevant, worst.first_relevant) == (
-        "q1", "gold", 2, None,
-    )  # fmt: skip
+        "q1",
+        "gold",
+        2,
+        None,
+    )
     assert worst.top == (("2.en", "en", None), ("2.fr", "fr", None))
     assert one.queries == {"q1": ("gold", "en"), "q2": ("tide", "fr")}
     assert (one.corpus.queries, one.corpus.judged, one.corpus.judgements) == (3, 3, {0: 1, 1: 3})
@@ -326,9 +335,11 @@ def test_an_index_is_described_so_that_it_can_be_repeated(
     evaluation = PairEvaluation(IndexRankings(searcher, name="mine"), QUERIES[:2], QRELS)
     list(evaluation.progress())
     one = finished_evaluation(
-        "t", [evaluation], corpus=corpus_facts("t"),
+        "t",
+        [evaluation],
+        corpus=corpus_facts("t"),
         latencies={"mine": measure_latency(searcher, QUERIES)},
-    )  # fmt: skip
+    )
     size = searcher.reader.size_bytes()
     searcher.close()
     system = one.system("mine")

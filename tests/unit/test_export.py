@@ -45,13 +45,22 @@ def colbert_xm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     weight = load_file(folder / "model.safetensors")["linear.weight"]
     projection.weight = nn.Parameter(weight)
     card = OnnxCard(
-        kind="tokens", base=base_fingerprint(model), dim=16, max_length=24, pad_id=1,
-        vocab_size=model.config.vocab_size, projection=True,
-    )  # fmt: skip
+        kind="tokens",
+        base=base_fingerprint(model),
+        dim=16,
+        max_length=24,
+        pad_id=1,
+        vocab_size=model.config.vocab_size,
+        projection=True,
+    )
     reports = export_languages(
-        model, folder, adapters=["fr", "sw"], card=card, tokenizer=folder / "tokenizer.json",
+        model,
+        folder,
+        adapters=["fr", "sw"],
+        card=card,
+        tokenizer=folder / "tokenizer.json",
         head=partial(TokenGraph, projection=projection),
-    )  # fmt: skip
+    )
     assert [report.card.adapter for report in reports] == ["fr", "sw"]
     return folder
 
@@ -62,21 +71,33 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> tuple[BertModel, GraphRepo
     folder = tmp_path_factory.mktemp("bert")
     size = tiny_tokenizer(folder)
     config = BertConfig(
-        vocab_size=size, hidden_size=64, num_hidden_layers=1, num_attention_heads=4,
-        intermediate_size=128, pad_token_id=1,
-    )  # fmt: skip
+        vocab_size=size,
+        hidden_size=64,
+        num_hidden_layers=1,
+        num_attention_heads=4,
+        intermediate_size=128,
+        pad_token_id=1,
+    )
     model = BertModel(config, add_pooling_layer=False).train(False)
     randomise(model)
     card = OnnxCard(
-        kind="pooled", base=base_fingerprint(model), dim=64, max_length=64, pad_id=1,
-        vocab_size=size, pooling="mean",
-    )  # fmt: skip
+        kind="pooled",
+        base=base_fingerprint(model),
+        dim=64,
+        max_length=64,
+        pad_id=1,
+        vocab_size=size,
+        pooling="mean",
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(export, "ONE_FILE_BYTES", 0)
         report = export_graph(
-            PooledGraph(model, pooling="mean"), folder / "onnx" / "model", card=card,
-            tokenizer=folder / "tokenizer.json", int8=True,
-        )  # fmt: skip
+            PooledGraph(model, pooling="mean"),
+            folder / "onnx" / "model",
+            card=card,
+            tokenizer=folder / "tokenizer.json",
+            int8=True,
+        )
     return model, report
 
 
@@ -141,8 +162,10 @@ def test_int8_is_per_channel_close_to_float32_and_a_quarter_of_its_size(
 ) -> None:
     model, report = bert
     assert sorted(path.name for path in report.folder.iterdir()) == [
-        "model.onnx", "tokenizer.json", "xret_onnx.json",
-    ]  # fmt: skip
+        "model.onnx",
+        "tokenizer.json",
+        "xret_onnx.json",
+    ]
     assert report.card.precision == "int8" and report.card.max_error < 1e-5
     assert 0.995 < report.card.cosine < 1
     parts = {part.name: part for part in onnx.load(report.folder / "model.onnx").graph.initializer}

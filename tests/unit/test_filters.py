@@ -33,13 +33,27 @@ from xret.index.storage.stored import moment, moment_end
 from xret.types import Document, Query
 
 NAMES = ("year", "publisher", "tags", "a b", 'quo"te', "$.x")
-DATES = ("2020", "2020-05", "2020-05-03", "2020-05-03T10:00Z", "2020-05-03T23:30:00-05:00",
-         "2019-12-31", "2021", "1969-07-20", "last spring", "", "2020-02-30")  # fmt: skip
+DATES = (
+    "2020",
+    "2020-05",
+    "2020-05-03",
+    "2020-05-03T10:00Z",
+    "2020-05-03T23:30:00-05:00",
+    "2019-12-31",
+    "2021",
+    "1969-07-20",
+    "last spring",
+    "",
+    "2020-02-30",
+)
 TEXTS = ("", "UN", "un", "été", "2020", "'; DROP TABLE documents; --", "%", "?1", "\U0001f600")
 scalars = st.one_of(
-    st.sampled_from(TEXTS), st.integers(-3, 3), st.sampled_from([2020, 1.5, -0.0, 10**15]),
-    st.booleans(), st.none(),
-)  # fmt: skip
+    st.sampled_from(TEXTS),
+    st.integers(-3, 3),
+    st.sampled_from([2020, 1.5, -0.0, 10**15]),
+    st.booleans(),
+    st.none(),
+)
 documents = st.builds(
     Document,
     doc_id=st.just(""),
@@ -117,10 +131,12 @@ def _compares(operator: str, stored: Any, value: Any) -> bool:
     if isinstance(stored, str) != isinstance(value, str) or isinstance(stored, list | dict):
         return False
     tests: dict[str, Callable[[Any, Any], bool]] = {
-        "==": lambda a, b: bool(a == b), ">": lambda a, b: bool(a > b),
-        ">=": lambda a, b: bool(a >= b), "<": lambda a, b: bool(a < b),
+        "==": lambda a, b: bool(a == b),
+        ">": lambda a, b: bool(a > b),
+        ">=": lambda a, b: bool(a >= b),
+        "<": lambda a, b: bool(a < b),
         "<=": lambda a, b: bool(a <= b),
-    }  # fmt: skip
+    }
     return tests[operator](stored, value)
 
 
@@ -132,9 +148,12 @@ def _date_holds(operator: str, stored: str | None, value: str | None) -> bool:
     if begins is None:
         return False
     return {
-        "==": start <= begins < end, ">=": begins >= start, ">": begins >= end,
-        "<": begins < start, "<=": begins < end,
-    }[operator]  # fmt: skip
+        "==": start <= begins < end,
+        ">=": begins >= start,
+        ">": begins >= end,
+        "<": begins < start,
+        "<=": begins < end,
+    }[operator]
 
 
 def kept(folder: Path, wanted: Filter) -> set[str]:
@@ -169,23 +188,45 @@ def test_sql_keeps_what_the_plain_reading_keeps(
     [
         ("lang:fr", {"field": "lang", "operator": "in", "value": ["fr"]}),
         ("date>=2020", {"field": "date", "operator": ">=", "value": "2020"}),
-        ('publisher:"UN Press"',
-         {"field": "meta.publisher", "operator": "in", "value": ["UN Press"]}),
-        ("meta.year:2020,UN",
-         {"field": "meta.year", "operator": "in", "value": ["2020", "UN", 2020]}),
+        (
+            'publisher:"UN Press"',
+            {"field": "meta.publisher", "operator": "in", "value": ["UN Press"]},
+        ),
+        (
+            "meta.year:2020,UN",
+            {"field": "meta.year", "operator": "in", "value": ["2020", "UN", 2020]},
+        ),
         ('meta.year != "2020"', {"field": "meta.year", "operator": "not in", "value": ["2020"]}),
-        ('title="say \\"no\\" \\\\"',
-         {"field": "title", "operator": "in", "value": ['say "no" \\']}),
-        ("-id:a", {"operator": "NOT", "conditions": [
-            {"field": "id", "operator": "in", "value": ["a"]}]}),
-        ("n<7", {"operator": "OR", "conditions": [
-            {"field": "meta.n", "operator": "<", "value": "7"},
-            {"field": "meta.n", "operator": "<", "value": 7}]}),
-        ("lang:fr,de  date<2021-03-01", {"operator": "AND", "conditions": [
-            {"field": "lang", "operator": "in", "value": ["fr", "de"]},
-            {"field": "date", "operator": "<", "value": "2021-03-01"}]}),
+        (
+            'title="say \\"no\\" \\\\"',
+            {"field": "title", "operator": "in", "value": ['say "no" \\']},
+        ),
+        (
+            "-id:a",
+            {"operator": "NOT", "conditions": [{"field": "id", "operator": "in", "value": ["a"]}]},
+        ),
+        (
+            "n<7",
+            {
+                "operator": "OR",
+                "conditions": [
+                    {"field": "meta.n", "operator": "<", "value": "7"},
+                    {"field": "meta.n", "operator": "<", "value": 7},
+                ],
+            },
+        ),
+        (
+            "lang:fr,de  date<2021-03-01",
+            {
+                "operator": "AND",
+                "conditions": [
+                    {"field": "lang", "operator": "in", "value": ["fr", "de"]},
+                    {"field": "date", "operator": "<", "value": "2021-03-01"},
+                ],
+            },
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_line_of_text_says_the_same_as_the_nested_form(text: str, nested: dict[str, Any]) -> None:
     assert parse_filter(text) == parse_filter(nested)
 

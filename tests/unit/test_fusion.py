@@ -33,15 +33,21 @@ B = [Hit("y", 0.5), Hit("w", 0.1)]
 def test_rrf_sums_reciprocal_ranks() -> None:
     found = reciprocal_rank_fusion([A, B])
     assert [(hit.doc_id, hit.score) for hit in found] == [
-        ("y", 1 / 62 + 1 / 61), ("x", 1 / 61), ("w", 1 / 62), ("z", 1 / 63)
-    ]  # fmt: skip
+        ("y", 1 / 62 + 1 / 61),
+        ("x", 1 / 61),
+        ("w", 1 / 62),
+        ("z", 1 / 63),
+    ]
 
 
 def test_min_max_puts_every_ranking_on_the_same_range() -> None:
     found = weighted_fusion([A, B], weights=(0.5, 0.5))
     assert [(hit.doc_id, hit.score) for hit in found] == [
-        ("y", 0.75), ("x", 0.5), ("w", 0.0), ("z", 0.0)
-    ]  # fmt: skip
+        ("y", 0.75),
+        ("x", 0.5),
+        ("w", 0.0),
+        ("z", 0.0),
+    ]
 
 
 def test_z_score_counts_a_missing_document_as_the_ranking_s_lowest() -> None:

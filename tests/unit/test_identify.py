@@ -47,12 +47,21 @@ def test_nothing_but_a_candidate_is_answered(text: str, candidates: list[str]) -
 @pytest.mark.parametrize(
     ("text", "lang"),
     [
-        ("พระจันทร์", "th"), ("달의 바다", "ko"), ("φεγγάρι", "el"), ("הירח", "he"),
-        ("די לבנה איז שיין", "yi"), ("ጨረቃ", "am"), ("ኣብ ሰማይ", "ti"), ("月の海", "ja"),
-        ("月球与地球", "zh"), ("月球與地球", "zh-Hant"), ("你哋喺邊度", "yue"),
-        ("関西空港駅", "ja"), ("iPhone 15 ราคา", "th"),
+        ("พระจันทร์", "th"),
+        ("달의 바다", "ko"),
+        ("φεγγάρι", "el"),
+        ("הירח", "he"),
+        ("די לבנה איז שיין", "yi"),
+        ("ጨረቃ", "am"),
+        ("ኣብ ሰማይ", "ti"),
+        ("月の海", "ja"),
+        ("月球与地球", "zh"),
+        ("月球與地球", "zh-Hant"),
+        ("你哋喺邊度", "yue"),
+        ("関西空港駅", "ja"),
+        ("iPhone 15 ราคา", "th"),
     ],
-)  # fmt: skip
+)
 def test_script_and_characters_decide_alone(text: str, lang: str) -> None:
     assert identify_language(text)[0] == lang
 

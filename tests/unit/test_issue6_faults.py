@@ -152,8 +152,11 @@ def test_copies_of_a_changed_model_are_no_pulled_revision_and_no_run(
         (tmp_path / name / "work" / "state.safetensors").write_bytes(b"much")
     base = fingerprint(tmp_path / "bi", {}, modules=False)
     name = "embeddings.LayerNorm.bias"
-    size = next(len(t) for n, t in load_file(tmp_path / "bi" / "model.safetensors").items()
-                if n.endswith(name))  # fmt: skip
+    size = next(
+        len(t)
+        for n, t in load_file(tmp_path / "bi" / "model.safetensors").items()
+        if n.endswith(name)
+    )
     change = SparseChange((size,), torch.tensor([0]), torch.tensor([0.5]))
     SparseMask({name: change}, ModuleCard("mask", base)).save(tmp_path / "mask.safetensors")
     apply_masks(tmp_path / "bi", [tmp_path / "mask.safetensors"], tmp_path / "folded")
@@ -193,10 +196,29 @@ def test_negatives_come_from_the_corpus_that_was_named_last(
     queries, mined = data_file(tmp_path / "data.jsonl"), tmp_path / "mined.jsonl"
     for mark in ("first", "second"):
         corpus = corpus_file(tmp_path / "corpus.jsonl", mark)
-        assert typed(monkeypatch, "train", "mine", "--queries", queries, "--corpus", corpus,
-                     "--output", mined, "--model", models / "bi", "--margin", "0") == 0  # fmt: skip
-    said = [text for line in mined.read_text(encoding="utf-8").splitlines()
-            for text in json.loads(line)["negatives"]]  # fmt: skip
+        assert (
+            typed(
+                monkeypatch,
+                "train",
+                "mine",
+                "--queries",
+                queries,
+                "--corpus",
+                corpus,
+                "--output",
+                mined,
+                "--model",
+                models / "bi",
+                "--margin",
+                "0",
+            )
+            == 0
+        )
+    said = [
+        text
+        for line in mined.read_text(encoding="utf-8").splitlines()
+        for text in json.loads(line)["negatives"]
+    ]
     assert said and not any("first" in text for text in said)
 
 
@@ -204,22 +226,50 @@ def test_an_index_is_mined_with_its_own_encoder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     queries = data_file(tmp_path / "data.jsonl")
-    assert typed(monkeypatch, "train", "mine", "--queries", queries, "--index", tmp_path / "index",
-                 "--model", "bi", "--output", tmp_path / "mined.jsonl") == 2  # fmt: skip
+    assert (
+        typed(
+            monkeypatch,
+            "train",
+            "mine",
+            "--queries",
+            queries,
+            "--index",
+            tmp_path / "index",
+            "--model",
+            "bi",
+            "--output",
+            tmp_path / "mined.jsonl",
+        )
+        == 2
+    )
     assert "--model goes with --corpus" in " ".join(capsys.readouterr().err.split())
 
 
 def test_what_is_said_of_indices_of_a_changed_model_is_so(
-    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    models: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+) -> None:
     model, index = tmp_path / "model", tmp_path / "index"
     shutil.copytree(models / "words", model)
-    lines = [json.dumps({"_id": str(n), "text": f"samaki wana {n}", "lang": "sw"})
-             for n in range(4)]  # fmt: skip
+    lines = [
+        json.dumps({"_id": str(n), "text": f"samaki wana {n}", "lang": "sw"}) for n in range(4)
+    ]
     (tmp_path / "docs.jsonl").write_text("\n".join(lines), encoding="utf-8")
-    assert typed(monkeypatch, "index", "--corpus", tmp_path / "docs.jsonl", "--encoder", model,
-                 "--output", index) == 0  # fmt: skip
+    assert (
+        typed(
+            monkeypatch,
+            "index",
+            "--corpus",
+            tmp_path / "docs.jsonl",
+            "--encoder",
+            model,
+            "--output",
+            index,
+        )
+        == 0
+    )
     search = ("search", index, "samaki", "--query-lang", "sw", "--mode", "dense")
     for lang, status in (("fr", 0), ("sw", 2)):
         capsys.readouterr()
@@ -236,8 +286,22 @@ def test_the_list_says_what_trained_an_added_language(
     model = bilingual_model(tmp_path / "model")
     threads = torch.get_num_threads()
     try:
-        assert typed(monkeypatch, "lang", "add", "da", "--text", text, "--model", model,
-                     "--steps", "1", "--force") == 0  # fmt: skip
+        assert (
+            typed(
+                monkeypatch,
+                "lang",
+                "add",
+                "da",
+                "--text",
+                text,
+                "--model",
+                model,
+                "--steps",
+                "1",
+                "--force",
+            )
+            == 0
+        )
     finally:
         torch.set_num_threads(threads)
     capsys.readouterr()

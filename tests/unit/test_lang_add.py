@@ -138,8 +138,11 @@ def test_a_killed_run_goes_on_to_the_same_adapter(
     monkeypatch.setattr(course, "LearningSettings", _saving_often)
     rows = pairs_of(DANISH)
     options: dict[str, Any] = {
-        "lines": [text for text, _ in rows], "pairs": rows, "settings": SHORT, "force": True,
-    }  # fmt: skip
+        "lines": [text for text, _ in rows],
+        "pairs": rows,
+        "settings": SHORT,
+        "force": True,
+    }
     broken, whole = (Destination(adapter_file=tmp_path / name) for name in ("broken", "whole"))
     add(model, "da", destination=whole, force=True)
     run = add_language(model, "da", made=[], destination=broken, **options)
@@ -273,8 +276,10 @@ def test_expected_alignments_are_those_of_plain_loops() -> None:
                 for e, chance in zip(theirs, chances, strict=True):
                     fresh[p, e] += chance / sum(chances)
         counts = fresh
-    found = {(p, e): n for p, e, n in zip(*(x.tolist() for x in expected_alignments(ours, english)),
-                                          strict=True)}  # fmt: skip
+    found = {
+        (p, e): n
+        for p, e, n in zip(*(x.tolist() for x in expected_alignments(ours, english)), strict=True)
+    }
     assert found.keys() == counts.keys()
     assert all(found[key] == pytest.approx(counts[key], rel=1e-4) for key in counts)
 
@@ -395,9 +400,13 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_state(tmp_path: Path)
         return (weight**2).sum() * (math.nan if step == 5 else 1.0)
 
     learning = Learning(
-        {"w": weight}, settings=LearningSettings(steps=10, save_every=2), masked=loss,
-        aligned=None, score=lambda: 0.0, work=work,
-    )  # fmt: skip
+        {"w": weight},
+        settings=LearningSettings(steps=10, save_every=2),
+        masked=loss,
+        aligned=None,
+        score=lambda: 0.0,
+        work=work,
+    )
     with pytest.raises(TrainingError, match="the loss of step 6 is nan"):
         list(learning.run())
     step, tensors = work.load_state()
@@ -408,11 +417,13 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_state(tmp_path: Path)
 def test_the_best_state_stays_not_the_last(tmp_path: Path) -> None:
     weight = nn.Parameter(torch.tensor([4.0]))
     learning = Learning(
-        {"w": weight}, masked=lambda _: weight.sum(), aligned=None,
+        {"w": weight},
+        masked=lambda _: weight.sum(),
+        aligned=None,
         settings=LearningSettings(steps=20, rate=0.5, warmup=0.0, evaluations=20),
         score=lambda: -abs(float(weight.detach()) - 2.0),
         work=WorkFolder.open(tmp_path, "x", resume=True),
-    )  # fmt: skip
+    )
     list(learning.run())
     assert float(weight.detach()) == pytest.approx(2.0, abs=0.3)
     assert 0 < learning.best_step < 20
@@ -510,10 +521,12 @@ def test_swapped_columns_are_told() -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "is empty"), (b" \n\n", "is empty"), (b"ord\n\x00\x01\n", ":2: a binary file"),
+        (b"", "is empty"),
+        (b" \n\n", "is empty"),
+        (b"ord\n\x00\x01\n", ":2: a binary file"),
         (b"ord\n\xff\xfe\n", ":2: no UTF-8"),
     ],
-)  # fmt: skip
+)
 def test_files_that_are_no_text_are_named(tmp_path: Path, content: bytes, said: str) -> None:
     path = tmp_path / "text.txt"
     path.write_bytes(content)
@@ -542,12 +555,22 @@ def test_places_and_languages_that_will_not_do_are_told_before_any_work(
         (LanguageError, "already; to learn it anew", model, "sv", {}),
         (LanguageError, "no adapter 'de'; it has en, fr, sv", model, "da", {"relative": "de"}),
         (LanguageError, "'und' is no language", model, "und", {}),
-        (ModelError, "exists already", model, "da",
-         {"destination": Destination(tmp_path / "full")}),
-        (ModelError, "in a folder that exists", model, "da",
-         {"destination": Destination(adapter_file=tmp_path / "no" / "da")}),
+        (
+            ModelError,
+            "exists already",
+            model,
+            "da",
+            {"destination": Destination(tmp_path / "full")},
+        ),
+        (
+            ModelError,
+            "in a folder that exists",
+            model,
+            "da",
+            {"destination": Destination(adapter_file=tmp_path / "no" / "da")},
+        ),
         (ModelError, "static", tiny_static(tmp_path / "static"), "da", {}),
-    ]  # fmt: skip
+    ]
     for error, said, folder, lang, options in cases:
         with pytest.raises(error, match=said):
             add(folder, lang, **options)

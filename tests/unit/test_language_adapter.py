@@ -57,9 +57,14 @@ def assert_same(found: dict[str, Any], wanted: dict[str, Any]) -> None:
 
 
 def adapter(
-    folder: Path, lang: str, *, pieces: tuple[str, ...] = (), like: str = "en", seed: int = 0,
+    folder: Path,
+    lang: str,
+    *,
+    pieces: tuple[str, ...] = (),
+    like: str = "en",
+    seed: int = 0,
     **fields: Any,
-) -> LanguageAdapter:  # fmt: skip
+) -> LanguageAdapter:
     """Random weights in the shapes of another language's."""
     generator = torch.Generator().manual_seed(seed)
     shapes = export_adapter(folder, like).tensors
@@ -111,8 +116,11 @@ def test_a_file_gives_back_every_field_in_its_own_precision(folder: Path, tmp_pa
     made.save(tmp_path / "ka.safetensors")
     found = LanguageAdapter.load(tmp_path / "ka.safetensors")
     assert (found.lang, found.base, found.card, found.pieces) == (
-        "ka", made.base, {"licence": "CC0", "steps": 3}, GEORGIAN,
-    )  # fmt: skip
+        "ka",
+        made.base,
+        {"licence": "CC0", "steps": 3},
+        GEORGIAN,
+    )
     for name, tensor in {**made.tensors, **made.rows}.items():
         other = found.tensors[name] if name in found.tensors else found.rows[name]
         assert other.dtype == tensor.dtype
@@ -598,11 +606,12 @@ def _refuses(*_: object) -> None:
 CHANGES: dict[str, Callable[[Path, LanguageAdapter], None]] = {
     "install": install_adapter,
     "replace": lambda folder, made: install_adapter(
-        folder, LanguageAdapter("am", made.base, made.tensors, {}, made.pieces, made.rows),
+        folder,
+        LanguageAdapter("am", made.base, made.tensors, {}, made.pieces, made.rows),
         replace=True,
     ),
     "remove": lambda folder, _: remove_adapter(folder, "am"),
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -674,9 +683,12 @@ def test_without_rows_every_step_loads_without_help(
 @pytest.mark.parametrize("call", ["replace", "fsync"])
 @pytest.mark.parametrize("times", [1, 10**6], ids=["once", "for ever"])
 def test_a_full_disk_at_any_step_leaves_the_old_or_the_new_model(
-    around: tuple[Path, LanguageAdapter], name: str, call: str, times: int,
+    around: tuple[Path, LanguageAdapter],
+    name: str,
+    call: str,
+    times: int,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     folder, made = around
     whole = shutil.copytree(folder, folder.with_name("whole"))
     old = tree(folder)

@@ -43,8 +43,14 @@ def test_names_and_direction() -> None:
     assert language_name("sw") == "Swahili"
     assert autonym("de") == "Deutsch"
     assert [direction(code) for code in ("ar", "he", "ur", "fa", "hi", "en", "und")] == [
-        "rtl", "rtl", "rtl", "rtl", "ltr", "ltr", "ltr",
-    ]  # fmt: skip
+        "rtl",
+        "rtl",
+        "rtl",
+        "rtl",
+        "ltr",
+        "ltr",
+        "ltr",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,12 @@ INSTALLED = all(importlib.util.find_spec(name) for name in ("pyserini", "jnius_c
 needs_lucene = pytest.mark.skipif(not INSTALLED, reason="the extra [lucene] is not installed")
 
 TEXTS = [
-    "the quick brown fox", "lazy dogs sleep", "foxes are quick and quick", "", "a dog and a fox",
-]  # fmt: skip
+    "the quick brown fox",
+    "lazy dogs sleep",
+    "foxes are quick and quick",
+    "",
+    "a dog and a fox",
+]
 
 
 def _documents(texts: list[str], lang: str = "en") -> list[Document]:

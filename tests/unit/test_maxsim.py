@@ -80,9 +80,15 @@ class Case:
 
 
 def case(
-    seed: int, *, bits: int = 8, width: int = 4, n: int = 9, longest: int = 90, n_queries: int = 2,
+    seed: int,
+    *,
+    bits: int = 8,
+    width: int = 4,
+    n: int = 9,
+    longest: int = 90,
+    n_queries: int = 2,
     tokens: int = 20,
-) -> Case:  # fmt: skip
+) -> Case:
     rng = np.random.default_rng(seed)
     dim = width * (4 if bits == 8 else 8)
     offsets = np.concatenate([[0], np.cumsum(rng.integers(1, longest + 1, n))])
@@ -134,14 +140,12 @@ def everything(made: Case, *, threads: int = 1) -> dict[str, Any]:
         ),
         "coded": score_passages(made.queries, *made.arrays, tables=tables, **near, **more),
         "fine": fine_scores(made.fine, *made.arrays, **more),
-        "fine, coded": fine_scores(
-            made.fine, *made.arrays, which=which, **near, **coded, **more
-        ),
+        "fine, coded": fine_scores(made.fine, *made.arrays, which=which, **near, **coded, **more),
         "scan": centroid_scan(
             made.queries, small, made.centroids, made.offsets, keep=keep, threads=threads
         ),
         "nearest": nearest(made.values, made.centroid_codes, made.centroid_scales),
-    }  # fmt: skip
+    }
 
 
 def decoded(made: Case, *, coded: bool) -> Any:
@@ -150,9 +154,7 @@ def decoded(made: Case, *, coded: bool) -> Any:
     if made.bits == 8:
         codes = made.codes.view(np.int8).astype(np.float64)
     else:
-        planes = [
-            codes // 2**shift % 2**made.bits for shift in range(0, 8, made.bits)
-        ]  # fmt: skip
+        planes = [codes // 2**shift % 2**made.bits for shift in range(0, 8, made.bits)]
         codes = made.levels[np.concatenate(planes, axis=1)].astype(np.float64)
     vectors = codes * float32(made.scales).astype(np.float64)[:, None]
     if coded:
@@ -333,10 +335,23 @@ def test_the_compiled_kernels_compare_every_length_themselves() -> None:
     def score(*sizes: int) -> int:
         out = np.empty((1, n), np.float32)
         found = kernels.score(
-            "portable", queries.codes, None, queries.scales, queries.offsets, made.codes,
-            made.scales, made.centroids, made.offsets, made.levels, table, None, None, None, out,
+            "portable",
+            queries.codes,
+            None,
+            queries.scales,
+            queries.offsets,
+            made.codes,
+            made.scales,
+            made.centroids,
+            made.offsets,
+            made.levels,
+            table,
+            None,
+            None,
+            None,
+            out,
             *sizes,
-        )  # fmt: skip
+        )
         return int(found)
 
     assert score(*sizes) == -1
@@ -400,9 +415,14 @@ def test_fine_scores_agree_with_float_maxsim() -> None:
 def test_a_scan_of_bytes_orders_passages_as_their_centroids_do() -> None:
     made = case(11, bits=2, width=8, n=40)
     tables = centroid_tables(made.queries, made.centroid_codes, made.centroid_scales)
-    found = centroid_scan(made.queries, scan_tables(made.queries, tables), *(
-        made.centroids, made.offsets,
-    ))  # fmt: skip
+    found = centroid_scan(
+        made.queries,
+        scan_tables(made.queries, tables),
+        *(
+            made.centroids,
+            made.offsets,
+        ),
+    )
     best = np.maximum.reduceat((tables * made.queries.scales)[made.centroids], made.offsets[:-1])
     for query, (first, last) in enumerate(
         zip(made.queries.offsets[:-1], made.queries.offsets[1:], strict=True)
@@ -451,8 +471,9 @@ def test_one_query_has_the_codes_that_it_has_among_others(n: int, fine: bool) ->
     values = np.random.default_rng(n).standard_normal((n + 5, 12)).astype(np.float32)
     together = query_codes(values, np.array([0, 5, n + 5]), fine=fine)
     for alone in (
-        query_codes(values[5:], fine=fine), query_codes(values[5:], np.array([0, n]), fine=fine)
-    ):  # fmt: skip
+        query_codes(values[5:], fine=fine),
+        query_codes(values[5:], np.array([0, n]), fine=fine),
+    ):
         assert alone.offsets.tolist() == [0, len(alone.codes)]
         assert np.array_equal(alone.codes, together.codes[16:])
         assert np.array_equal(alone.scales, together.scales[16:])

@@ -51,8 +51,18 @@ TREC_NAMES = {
 }
 """Measures by our name and trec_eval's."""
 
-COMMANDS = ["ndcg", "ndcg_cut", "map", "map_cut", "recall", "P", "recip_rank", "success",
-            "Rprec", "bpref"]  # fmt: skip
+COMMANDS = [
+    "ndcg",
+    "ndcg_cut",
+    "map",
+    "map_cut",
+    "recall",
+    "P",
+    "recip_rank",
+    "success",
+    "Rprec",
+    "bpref",
+]
 
 
 def by_trec_eval(qrels: Qrels, run: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:

@@ -31,10 +31,15 @@ PASSAGES = {
     "music": ("an orchestra tunes its instruments before the concert", "en"),
 }
 EXAMPLES = [
-    Example("why are coral reefs bleached", PASSAGES["reef"][0], query_lang="en",
-            positive_lang="en", text_id="7"),
+    Example(
+        "why are coral reefs bleached",
+        PASSAGES["reef"][0],
+        query_lang="en",
+        positive_lang="en",
+        text_id="7",
+    ),
     Example("how is bread made", PASSAGES["bread"][0], query_lang="en", positive_lang="en"),
-]  # fmt: skip
+]
 
 
 @pytest.fixture(scope="module")
@@ -70,8 +75,9 @@ def test_negatives_are_the_highest_that_score_below_the_answers_share(
             answer = encoder.encode_documents([Document("", example.positive, "en")])
             limit = (1 - margin) * maxsim_scores(query, answer.values, answer.offsets)[0]
             (hits,) = searcher.rank([Query("", example.query, "en")], 9)
-            found = [PASSAGES[hit.doc_id] for hit in hits
-                     if hit.doc_id != "copy" and hit.score <= limit]  # fmt: skip
+            found = [
+                PASSAGES[hit.doc_id] for hit in hits if hit.doc_id != "copy" and hit.score <= limit
+            ]
             texts = {text: lang for text, lang in found if text != example.positive}
             expected = list(texts)[:4]
             assert line["negatives"] == expected
@@ -119,9 +125,13 @@ def test_full_disk_leaves_the_file_that_was_there(
 
 @pytest.mark.parametrize(
     ("rule", "said"),
-    [({"depth": 3, "n_negatives": 4}, "4 negatives of 3"), ({"n_negatives": 0}, "0 negatives"),
-     ({"margin": 1.0}, "--margin is 1.0"), ({"margin": float("nan")}, "--margin is nan")],
-)  # fmt: skip
+    [
+        ({"depth": 3, "n_negatives": 4}, "4 negatives of 3"),
+        ({"n_negatives": 0}, "0 negatives"),
+        ({"margin": 1.0}, "--margin is 1.0"),
+        ({"margin": float("nan")}, "--margin is nan"),
+    ],
+)
 def test_rules_that_cannot_be_are_refused(rule: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         MiningRule(**rule)

@@ -31,26 +31,45 @@ from xret.retriever.training.static.settings import StaticTraining
 from xret.retriever.training.static.static import train_static
 from xret.types import Document, Query
 
-SUBJECTS = {"the cat": ("die katze", "le chat"), "a dog": ("ein hund", "un chien"),
-            "my mother": ("meine mutter", "ma mère"), "the king": ("der könig", "le roi"),
-            "a bird": ("ein vogel", "un oiseau")}  # fmt: skip
-ACTIONS = {"sleeps in the house": ("schläft im haus", "dort dans la maison"),
-           "reads a book": ("liest ein buch", "lit un livre"),
-           "drinks cold water": ("trinkt kaltes wasser", "boit de l'eau froide"),
-           "sings a song": ("singt ein lied", "chante une chanson")}  # fmt: skip
+SUBJECTS = {
+    "the cat": ("die katze", "le chat"),
+    "a dog": ("ein hund", "un chien"),
+    "my mother": ("meine mutter", "ma mère"),
+    "the king": ("der könig", "le roi"),
+    "a bird": ("ein vogel", "un oiseau"),
+}
+ACTIONS = {
+    "sleeps in the house": ("schläft im haus", "dort dans la maison"),
+    "reads a book": ("liest ein buch", "lit un livre"),
+    "drinks cold water": ("trinkt kaltes wasser", "boit de l'eau froide"),
+    "sings a song": ("singt ein lied", "chante une chanson"),
+}
 TRIPLES = [
     (f"{subject} {action}", f"{s[0]} {a[0]}", f"{s[1]} {a[1]}")
     for subject, s in SUBJECTS.items()
     for action, a in ACTIONS.items()
 ]
 SETTINGS = ModularTraining(
-    languages=("de", "fr"), shape=ModularShape(layers=2, heads=2, feed_forward=64, max_tokens=64),
-    steps=12, batch_size=8, warm_up=2, checkpoint_steps=4, threads=1, bf16=False,
-)  # fmt: skip
+    languages=("de", "fr"),
+    shape=ModularShape(layers=2, heads=2, feed_forward=64, max_tokens=64),
+    steps=12,
+    batch_size=8,
+    warm_up=2,
+    checkpoint_steps=4,
+    threads=1,
+    bf16=False,
+)
 SENTENCES = (
-    "The Cat-7 sleeps, in the HOUSE!", "Straße naïve Ελληνικά ΟΔΟΣ", "东京都の猫はねている 12",
-    "والكتاب في البيت ٣", "बिल्ली घर में सोती है", "แมวนอนในบ้าน", "", "🙂 ∑", "x" * 70,
-)  # fmt: skip
+    "The Cat-7 sleeps, in the HOUSE!",
+    "Straße naïve Ελληνικά ΟΔΟΣ",
+    "东京都の猫はねている 12",
+    "والكتاب في البيت ٣",
+    "बिल्ली घर में सोती है",
+    "แมวนอนในบ้าน",
+    "",
+    "🙂 ∑",
+    "x" * 70,
+)
 
 
 @pytest.fixture(scope="module")
@@ -73,9 +92,16 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def static(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("static")
     settings = StaticTraining(
-        languages=("de", "fr"), dim=64, vocabulary_size=400, pooled_steps=20, pooled_batch=16,
-        maxsim_steps=10, maxsim_batch=8, checkpoint_steps=20, threads=1,
-    )  # fmt: skip
+        languages=("de", "fr"),
+        dim=64,
+        vocabulary_size=400,
+        pooled_steps=20,
+        pooled_batch=16,
+        maxsim_steps=10,
+        maxsim_batch=8,
+        checkpoint_steps=20,
+        threads=1,
+    )
     for _ in train_static(data, folder, settings=settings):
         pass
     return folder

@@ -38,9 +38,10 @@ def demo_task(tasks: Any) -> Any:
         update={"name": "DemoRetrieval", "eval_langs": tasks._eval_langs(subsets)}
     )
     return type(
-        "DemoRetrieval", (tasks.CollectionRetrieval,),
+        "DemoRetrieval",
+        (tasks.CollectionRetrieval,),
         {"collection": "demo", "subsets": subsets, "metadata": made},
-    )()  # fmt: skip
+    )()
 
 
 class Recorder(HashingEncoder):
@@ -133,8 +134,10 @@ def test_the_model_says_what_it_is(demo_folder: Path) -> None:
     model.close()
     assert isinstance(model, mteb_models.SearchProtocol)
     assert (meta.name, meta.embed_dim, meta.model_type) == (
-        "xret/xret-static", 256, ["late-interaction"],
-    )  # fmt: skip
+        "xret/xret-static",
+        256,
+        ["late-interaction"],
+    )
     assert {"swa-Latn", "zho-Hans", "arb-Arab", "ara-Arab"} & set(meta.languages or ())
     assert len(meta.revision or "") >= 16
 
@@ -147,11 +150,15 @@ def test_clirudit_is_a_task_in_its_published_layout(
 
     table = tmp_path / "served"
     for name, columns in {
-        "docs/fr": {"docid": ["a1", "a2"], "title": ["La neige", "Le pain"],
-                    "subtitle": ["et le froid", None], "abstract": ["Il neige.", "Le blé."]},
+        "docs/fr": {
+            "docid": ["a1", "a2"],
+            "title": ["La neige", "Le pain"],
+            "subtitle": ["et le froid", None],
+            "abstract": ["Il neige.", "Le blé."],
+        },
         "qrels/en_fr": {"qid": [7, 8], "docid": ["a1", "a2"], "rel": [1, 1]},
         "queries/en": {"qid": [7, 8], "query": ["snow, winter, cold", "bread, wheat, baking"]},
-    }.items():  # fmt: skip
+    }.items():
         path = table / f"{name}.test-00000-of-00001.parquet"
         path.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(pa.table(columns), path)
@@ -169,17 +176,21 @@ def test_clirudit_is_a_task_in_its_published_layout(
     assert (score["hf_subset"], score["ndcg_at_1"]) == ("eng-fra", 1.0)
     rows = task.dataset["eng-fra"]["test"]["corpus"]
     assert rows[0] == {
-        "id": "a1", "title": "La neige: et le froid", "text": "Il neige.", "lang": "fr"
-    }  # fmt: skip
+        "id": "a1",
+        "title": "La neige: et le froid",
+        "text": "Il neige.",
+        "lang": "fr",
+    }
     assert tasks._revision("clirudit") == COMMIT
 
 
 def test_languages_of_the_rows_reach_the_encoder(recorded: tuple[Recorder, IndexSearch]) -> None:
     recorder, search = recorded
     given: Any = {
-        "task_metadata": Metadata(pair=["eng-Latn", "swa-Latn"]), "hf_split": "test",
+        "task_metadata": Metadata(pair=["eng-Latn", "swa-Latn"]),
+        "hf_split": "test",
         "hf_subset": "pair",
-    }  # fmt: skip
+    }
     search.index(
         [
             {"id": "a", "title": "", "text": "maji ya mto", "lang": "swh_Latn"},
@@ -189,10 +200,13 @@ def test_languages_of_the_rows_reach_the_encoder(recorded: tuple[Recorder, Index
     )
     assert recorder.documents == [("sw", "given"), ("sw", "identified")]
     search.search(
-        [{"id": "1", "text": "the water of the river", "language": "English"},
-         {"id": "2", "text": "pupils are reading the books of the school"}],
-        top_k=5, **given,
-    )  # fmt: skip
+        [
+            {"id": "1", "text": "the water of the river", "language": "English"},
+            {"id": "2", "text": "pupils are reading the books of the school"},
+        ],
+        top_k=5,
+        **given,
+    )
     assert recorder.queries == [("en", "given"), ("en", "identified")]
 
 
@@ -213,9 +227,11 @@ def test_a_subset_of_one_language_says_that_of_all_its_texts(
 def test_what_an_index_cannot_do_is_said(recorded: tuple[Recorder, IndexSearch]) -> None:
     _, search = recorded
     given: Any = {
-        "task_metadata": Metadata(default=["eng-Latn"]), "hf_split": "test",
-        "hf_subset": "default", "top_k": 1,
-    }  # fmt: skip
+        "task_metadata": Metadata(default=["eng-Latn"]),
+        "hf_split": "test",
+        "hf_subset": "default",
+        "top_k": 1,
+    }
     with pytest.raises(RunError, match="nothing is indexed"):
         search.search([{"id": "1", "text": "a"}], **given)
     with pytest.raises(RunError, match="reranks"):

@@ -15,9 +15,13 @@ def test_a_line_every_30_s_tells_rate_and_time_left_of_its_stage(
 
     def steps() -> Iterator[Progress]:
         for stage, done, at in [
-            ("read", 0, 0.0), ("read", 10, 10.0), ("read", 40, 40.0),
-            ("train", 500, 60.0), ("train", 500, 75.0), ("train", 600, 110.0),
-        ]:  # fmt: skip
+            ("read", 0, 0.0),
+            ("read", 10, 10.0),
+            ("read", 40, 40.0),
+            ("train", 500, 60.0),
+            ("train", 500, 75.0),
+            ("train", 600, 110.0),
+        ]:
             now[0] = at
             yield Progress(stage, done, 100 if stage == "read" else 1000, "steps")
 

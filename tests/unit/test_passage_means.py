@@ -91,10 +91,12 @@ def test_single_vectors_train_a_codec_without_means() -> None:
 
 @settings(deadline=None, max_examples=40)
 @given(
-    lengths=st.lists(st.integers(1, 9), min_size=1, max_size=12), dim=st.integers(1, 40),
-    bits=st.sampled_from([1, 2, 4]), seed=st.integers(0, 99),
+    lengths=st.lists(st.integers(1, 9), min_size=1, max_size=12),
+    dim=st.integers(1, 40),
+    bits=st.sampled_from([1, 2, 4]),
+    seed=st.integers(0, 99),
     scale=st.sampled_from([1e-3, 1.0, 1e3]),
-)  # fmt: skip
+)
 def test_scores_are_those_of_decoded_vectors(
     lengths: list[int], dim: int, bits: int, seed: int, scale: float
 ) -> None:
@@ -106,9 +108,13 @@ def test_scores_are_those_of_decoded_vectors(
     segment = segment_of(codec, values, offsets)
     rows = rng.standard_normal((5, dim)).astype(np.float32)
     best = best_documents(
-        Embeddings(rows, np.array([0, 5])), [segment], (None,), len(lengths),
-        codecs={1: codec}, params=SearchParams(exact=True, threads=1),
-    )[0]  # fmt: skip
+        Embeddings(rows, np.array([0, 5])),
+        [segment],
+        (None,),
+        len(lengths),
+        codecs={1: codec},
+        params=SearchParams(exact=True, threads=1),
+    )[0]
     wanted = maxsim_scores(rows, codec.decode(segment.coded, offsets), offsets)
     positions = best.numbers - best.numbers.min()
     assert sorted(positions) == list(range(len(lengths)))
@@ -135,9 +141,11 @@ def test_the_term_of_a_mean_is_its_product_with_the_sum_of_the_query() -> None:
 
 @settings(deadline=None, max_examples=25)
 @given(
-    seed=st.integers(0, 10**6), n=st.integers(1, 25), several=st.booleans(),
+    seed=st.integers(0, 10**6),
+    n=st.integers(1, 25),
+    several=st.booleans(),
     share=st.sampled_from([None, 0.0, 0.3, 1.0]),
-)  # fmt: skip
+)
 def test_candidates_are_those_of_a_plain_loop(
     seed: int, n: int, several: bool, share: float | None
 ) -> None:
@@ -261,9 +269,13 @@ def written(folder: Path, coded: Coded) -> tuple[SegmentRecord, list[StoredFile]
 def reopened(folder: Path, coded: Coded, codec: ResidualCodec) -> Segment:
     record, files = written(folder, coded)
     return read_segment(
-        folder, record, files, code_bytes=codec.code_bytes, n_centroids=codec.n_centroids,
+        folder,
+        record,
+        files,
+        code_bytes=codec.code_bytes,
+        n_centroids=codec.n_centroids,
         mean_bytes=codec.mean_bytes,
-    )  # fmt: skip
+    )
 
 
 def test_a_stored_segment_has_its_means(tmp_path: Path) -> None:
@@ -284,10 +296,12 @@ def test_means_that_do_not_belong_are_refused(tmp_path: Path, fault: str) -> Non
     endless = means.scales.copy()
     endless[3] = 0x7F80
     changed = {
-        "none": None, "fewer": means.rows(slice(0, 299)), "unasked": means,
+        "none": None,
+        "fewer": means.rows(slice(0, 299)),
+        "unasked": means,
         "another width": Coded(means.codes[:, :8], means.scales),
         "endless": Coded(means.codes, endless),
-    }[fault]  # fmt: skip
+    }[fault]
     wrong = Coded(coded.codes, coded.scales, coded.centroids, changed)
     asking = train_codec(VALUES, bits=2, n_centroids=64) if fault == "unasked" else codec
     with pytest.raises(DamagedIndexError):

@@ -87,11 +87,15 @@ def test_threads_and_the_batch_do_not_change_a_ranking(
     queries = queries_of(6)
     found = [
         best_documents(
-            queries, segments, keep, 10, codecs={1: codec},
+            queries,
+            segments,
+            keep,
+            10,
+            codecs={1: codec},
             params=SearchParams(exact=exact, threads=threads),
         )
         for threads in (1, 2, 9)
-    ]  # fmt: skip
+    ]
     assert same(found[0], found[1]) and same(found[0], found[2])
     for position, best in enumerate(found[0]):
         rows = slice(*queries.offsets[position : position + 2])
@@ -271,9 +275,14 @@ def test_a_device_ranks_as_the_kernels_do(coded: bool, codec: ResidualCodec) -> 
     for scanned in (scan, device.of(segments[1:], codecs)):
         which = slice(0 if scanned is scan else 1, None)
         found = best_documents(
-            queries, segments[which], keep[which], 5, codecs=codecs, params=SearchParams(),
+            queries,
+            segments[which],
+            keep[which],
+            5,
+            codecs=codecs,
+            params=SearchParams(),
             scan=scanned,
-        )  # fmt: skip
+        )
         if scanned is scan:
             assert same(found, wanted)
         assert all((best.numbers >= segments[which][0].segment << 24).all() for best in found)

@@ -59,8 +59,9 @@ def xlmr() -> nn.Module:
 
 
 def distilbert() -> nn.Module:
-    config = DistilBertConfig(vocab_size=40, dim=32, n_layers=2, n_heads=4, hidden_dim=64,
-                              pad_token_id=1)  # fmt: skip
+    config = DistilBertConfig(
+        vocab_size=40, dim=32, n_layers=2, n_heads=4, hidden_dim=64, pad_token_id=1
+    )
     return DistilBertModel(config)
 
 
@@ -273,10 +274,13 @@ def test_adapters_of_two_tasks_added_do_both_better_than_either(cross_encoder: P
     model = open_base(cross_encoder)
     fit = FitSettings(steps=150, rate=1e-2)
     found: list[RankingAdapter] = [
-        drain(learn_ranking_adapter(model, marked_rows(marker), bottleneck=32, settings=fit,
-                                    card=CARD))
+        drain(
+            learn_ranking_adapter(
+                model, marked_rows(marker), bottleneck=32, settings=fit, card=CARD
+            )
+        )
         for marker in ("coral", "joto")
-    ]  # fmt: skip
+    ]
 
     def both(adapter: RankingAdapter) -> float:
         adapter.attach(model)
@@ -340,8 +344,11 @@ def test_a_loss_that_is_no_number_stops_learning(cross_encoder: Path) -> None:
         named_weights(model)["classifier.bias"].fill_(float("nan"))
     fit = FitSettings(steps=5)
     with pytest.raises(TrainingError, match=r"loss of step 1 is nan.*nothing was written"):
-        drain(learn_ranking_adapter(model, marked_rows("reefs", n=40), bottleneck=4,
-                                    settings=fit, card=CARD))  # fmt: skip
+        drain(
+            learn_ranking_adapter(
+                model, marked_rows("reefs", n=40), bottleneck=4, settings=fit, card=CARD
+            )
+        )
     assert not any("ranking_adapter" in name for name, _ in model.named_parameters())
 
 

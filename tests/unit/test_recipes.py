@@ -56,18 +56,24 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         tiny_bi_encoder(here / "teacher", seed=5)
         _reranker(here / "reranker")
     wide = json.loads((here / "teacher" / "modules.json").read_text())
-    wide.append({"idx": 2, "name": "2", "path": "2_Dense",
-                 "type": "sentence_transformers.models.Dense"})  # fmt: skip
+    wide.append(
+        {"idx": 2, "name": "2", "path": "2_Dense", "type": "sentence_transformers.models.Dense"}
+    )
     (here / "teacher" / "modules.json").write_text(json.dumps(wide))
     _dense(here / "teacher" / "2_Dense", 32, 12)
     rows = []
     for i in range(24):
         lang = LANGS[i % 4]
-        rows.append({
-            "id": i // 4, "query": f"{TEXTS[lang].split()[i % 3]} {i // 4} {lang}",
-            "positive": f"{TEXTS[lang]} {i}", "query_lang": lang, "positive_lang": lang,
-            "negatives": [f"{TEXTS['en']} no {i} {k}" for k in range(2)],
-        })  # fmt: skip
+        rows.append(
+            {
+                "id": i // 4,
+                "query": f"{TEXTS[lang].split()[i % 3]} {i // 4} {lang}",
+                "positive": f"{TEXTS[lang]} {i}",
+                "query_lang": lang,
+                "positive_lang": lang,
+                "negatives": [f"{TEXTS['en']} no {i} {k}" for k in range(2)],
+            }
+        )
     write(here / "data.jsonl", rows)
     write(here / "held.jsonl", [{**row, "id": None, "query": f"{row['query']} ?"} for row in rows])
     pairs = [f"en\tfr\t{TEXTS['en']} {i}\t{TEXTS['fr']} {i}" for i in range(16)]
@@ -86,8 +92,12 @@ def _dense(folder: Path, n_in: int, n_out: int) -> None:
     from safetensors.torch import save_file
 
     folder.mkdir()
-    settings = {"in_features": n_in, "out_features": n_out, "bias": False,
-                "activation_function": "torch.nn.modules.linear.Identity"}  # fmt: skip
+    settings = {
+        "in_features": n_in,
+        "out_features": n_out,
+        "bias": False,
+        "activation_function": "torch.nn.modules.linear.Identity",
+    }
     (folder / "config.json").write_text(json.dumps(settings))
     drawn = torch.randn(n_out, n_in, generator=torch.Generator().manual_seed(3))
     save_file({"linear.weight": drawn}, folder / "model.safetensors")
@@ -102,10 +112,17 @@ def _reranker(folder: Path) -> None:
 
 def settings(folder: Path, output: Path, **changes: Any) -> Recipe:
     plain: dict[str, Any] = {
-        "task": "contrastive", "model": str(folder / "bi"), "output": output / "trained",
-        "data": (folder / "data.jsonl",), "steps": 4, "batch_size": 4, "rate": 1e-2,
-        "checkpoint_steps": 2, "precision": "fp32", "device": "cpu",
-    }  # fmt: skip
+        "task": "contrastive",
+        "model": str(folder / "bi"),
+        "output": output / "trained",
+        "data": (folder / "data.jsonl",),
+        "steps": 4,
+        "batch_size": 4,
+        "rate": 1e-2,
+        "checkpoint_steps": 2,
+        "precision": "fp32",
+        "device": "cpu",
+    }
     return Recipe(**(plain | changes))
 
 
@@ -136,7 +153,9 @@ LINE = {"query": "q", "positive": "p"}
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("{", "no JSON"), ("[1]", "a JSON object was expected"), ('{"query": "q"}', "positive"),
+        ("{", "no JSON"),
+        ("[1]", "a JSON object was expected"),
+        ('{"query": "q"}', "positive"),
         (json.dumps(LINE | {"query": " "}), "query must be text, found an empty text"),
         (json.dumps(LINE | {"negatives": "n"}), "negatives must be a list"),
         (json.dumps(LINE | {"negatives": ["n"], "scores": [1]}), "1 scores"),
@@ -146,7 +165,7 @@ LINE = {"query": "q", "positive": "p"}
         (json.dumps(LINE | {"query": "\ud800"}), "surrogate"),
         ("[" * 100_000, "no JSON"),
     ],
-)  # fmt: skip
+)
 def test_line_that_is_no_example_is_named_or_counted(tmp_path: Path, line: str, said: str) -> None:
     path = tmp_path / "data.jsonl"
     path.write_text(f"{json.dumps(LINE)}\n\n{line}\n", encoding="utf-8")
@@ -163,8 +182,10 @@ def test_every_form_of_a_file_is_read_alike(tmp_path: Path) -> None:
     (tmp_path / "a.tsv").write_text(rows, encoding="utf-8-sig")
     with gzip.open(tmp_path / "b.tsv.gz", "wt", encoding="utf-8") as file:
         file.write(rows)
-    lines = [{"query": "q", "positive": ["p"], "negatives": ["n1", "n2"]},
-             {"source": "quoi", "target": "poisson"}]  # fmt: skip
+    lines = [
+        {"query": "q", "positive": ["p"], "negatives": ["n1", "n2"]},
+        {"source": "quoi", "target": "poisson"},
+    ]
     write(tmp_path / "c.jsonl", lines)
     found = []
     for name in ("a.tsv", "b.tsv.gz", "c.jsonl"):
@@ -187,8 +208,13 @@ def test_damaged_and_unknown_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "text.doc").write_text("q\tp")
     (tmp_path / "empty.jsonl").write_text("")
     (tmp_path / "latin.tsv").write_bytes(b"q\tp\xe9\n")
-    said = {"cut.tsv.gz": "cannot be read", "text.doc": "ending .doc", "empty.jsonl": "no example",
-            "latin.tsv": "latin.tsv:1: not UTF-8", "absent.tsv": "no such file"}  # fmt: skip
+    said = {
+        "cut.tsv.gz": "cannot be read",
+        "text.doc": "ending .doc",
+        "empty.jsonl": "no example",
+        "latin.tsv": "latin.tsv:1: not UTF-8",
+        "absent.tsv": "no such file",
+    }
     for name, words in said.items():
         with pytest.raises(CorpusError, match=words):
             list(ExampleReader().read([tmp_path / name]))
@@ -231,8 +257,11 @@ def test_examples_that_are_all_alike_make_no_batch() -> None:
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
 def test_share_of_batches_asks_in_another_language(share: float) -> None:
-    examples = [Example(f"q{i}", f"p{i}", query_lang=lang, positive_lang=lang, text_id=str(i))
-                for i in range(40) for lang in ("en", "fr")]  # fmt: skip
+    examples = [
+        Example(f"q{i}", f"p{i}", query_lang=lang, positive_lang=lang, text_id=str(i))
+        for i in range(40)
+        for lang in ("en", "fr")
+    ]
     plan = plan_batches(examples, batch_size=8, seed=0, steps=100)
     draw = Draw(examples, plan, seed=0, cross_lingual=share)
     crossing = []
@@ -262,17 +291,23 @@ def test_examples_that_lack_negatives_get_other_passages() -> None:
 WAYS: dict[str, dict[str, Any]] = {
     "late interaction, in small parts": {"model": "late", "mini_batch": 2},
     "X-MOD by ColBERT-XM's recipe": {
-        "model": "xmod", "kind": "late interaction", "cross_lingual": 0.5, "switch": True,
+        "model": "xmod",
+        "kind": "late interaction",
+        "cross_lingual": 0.5,
+        "switch": True,
         "switch_share": 0.9,
     },
     "scores of a reranker": {"task": "scores", "teacher": "reranker"},
     "margins into late interaction": {
-        "task": "scores", "teacher": "bi", "loss": "margin", "model": "late",
+        "task": "scores",
+        "teacher": "bi",
+        "loss": "margin",
+        "model": "late",
     },
     "vectors of another width": {"task": "vectors", "teacher": "teacher"},
     "alignment": {"task": "align"},
     "alignment of late interaction": {"task": "align", "model": "late"},
-}  # fmt: skip
+}
 
 
 def of_way(folder: Path, output: Path, way: str, **more: Any) -> Recipe:
@@ -347,8 +382,10 @@ def test_small_parts_of_a_large_batch_give_its_gradients(folder: Path) -> None:
             student = Student.load(folder / name, kind=None, device="cpu", seed=0)
             loss = ranking_loss(student, mini_batch=mini_batch)
             texts = [[f"{TEXTS['en']} {i}" for i in range(4)], [f"{i} reefs" for i in range(4)]]
-            columns = [student.model.preprocess(one, task=task)
-                       for one, task in zip(texts, ("query", "document"), strict=True)]  # fmt: skip
+            columns = [
+                student.model.preprocess(one, task=task)
+                for one, task in zip(texts, ("query", "document"), strict=True)
+            ]
             loss(columns, None).backward()
             gradients.append([p.grad for p in student.model.parameters() if p.grad is not None])
         for one, other in zip(*gradients, strict=True):
@@ -359,13 +396,23 @@ def test_distillation_brings_the_student_nearer_to_its_teacher(
     folder: Path, tmp_path: Path
 ) -> None:
     recipe = settings(
-        folder, tmp_path, task="vectors", teacher=str(folder / "bi"), steps=20, rate=5e-3,
-        data=(folder / "pairs.tsv",), model=str(folder / "xmod"), kind="bi-encoder", loss="cosine",
-    )  # fmt: skip
+        folder,
+        tmp_path,
+        task="vectors",
+        teacher=str(folder / "bi"),
+        steps=20,
+        rate=5e-3,
+        data=(folder / "pairs.tsv",),
+        model=str(folder / "xmod"),
+        kind="bi-encoder",
+        loss="cosine",
+    )
     trained(recipe)
-    losses = [float(row.split("|")[2]) for row in
-              (recipe.output / "README.md").read_text().splitlines()
-              if row.startswith("| ") and row.count("|") == 3 and row[2].isdigit()]  # fmt: skip
+    losses = [
+        float(row.split("|")[2])
+        for row in (recipe.output / "README.md").read_text().splitlines()
+        if row.startswith("| ") and row.count("|") == 3 and row[2].isdigit()
+    ]
     assert losses[-1] < 0.7 * losses[0]
 
 
@@ -374,13 +421,20 @@ def test_distillation_brings_the_student_nearer_to_its_teacher(
 
 def test_best_moment_is_what_remains_and_the_card_says_so(folder: Path, tmp_path: Path) -> None:
     recipe = settings(
-        folder, tmp_path, held_out=(folder / "held.jsonl",), steps=6, rate=0.3,
+        folder,
+        tmp_path,
+        held_out=(folder / "held.jsonl",),
+        steps=6,
+        rate=0.3,
         licence="CC BY 4.0",
-    )  # fmt: skip
+    )
     trained(recipe)
     card = (recipe.output / "README.md").read_text(encoding="utf-8")
-    rows = [row.split(" | ") for row in card.split("## Results")[1].splitlines()
-            if row.startswith("| ") and "MRR" not in row]  # fmt: skip
+    rows = [
+        row.split(" | ")
+        for row in card.split("## Results")[1].splitlines()
+        if row.startswith("| ") and "MRR" not in row
+    ]
     figures = {row[0].strip("| "): float(row[1]) for row in rows}
     assert list(figures) == ["before", "2", "4", "6"]
     best = max(("2", "4", "6"), key=lambda step: figures[step])
@@ -473,8 +527,11 @@ def test_missing_library_is_named_with_its_install_line(
         ({"task": "scores"}, ConfigError, "--teacher"),
         ({"task": "scores", "teacher": "bi", "n_negatives": 0}, ConfigError, "--negatives 1"),
         ({"task": "vectors", "teacher": "late", "data": "pairs.tsv"}, ConfigError, "--from scores"),
-        ({"task": "vectors", "teacher": "bi", "model": "late", "data": "pairs.tsv"}, ConfigError,
-         "--from scores"),
+        (
+            {"task": "vectors", "teacher": "bi", "model": "late", "data": "pairs.tsv"},
+            ConfigError,
+            "--from scores",
+        ),
         ({"data": "absent.jsonl"}, ConfigError, "no such file"),
         ({"device": "cuda:99"}, ConfigError, "cuda:99"),
         ({"steps": 0}, ConfigError, "--steps is 0"),
@@ -482,7 +539,7 @@ def test_missing_library_is_named_with_its_install_line(
         ({"switch_share": 2.0}, ConfigError, "--switch-share"),
         ({"loss": "kl"}, ConfigError, "--loss kl"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_is_refused_with_a_reason(
     folder: Path, tmp_path: Path, changes: dict[str, Any], error: type[XretError], said: str
 ) -> None:

@@ -147,9 +147,13 @@ def test_files_broken_as_a_whole_are_errors(tmp_path: Path) -> None:
     (tmp_path / "no.parquet").write_bytes(b"not parquet")
     (tmp_path / "no.docx").write_bytes(b"?")
     for name, words in {
-        "utf16.jsonl": "UTF-16", "cut.jsonl.gz": "cut or damaged", "no.jsonl.gz": "cut or damaged",
-        "no.parquet": "as parquet", "no.docx": "unknown kind", "missing.jsonl": "no such file",
-    }.items():  # fmt: skip
+        "utf16.jsonl": "UTF-16",
+        "cut.jsonl.gz": "cut or damaged",
+        "no.jsonl.gz": "cut or damaged",
+        "no.parquet": "as parquet",
+        "no.docx": "unknown kind",
+        "missing.jsonl": "no such file",
+    }.items():
         with pytest.raises(CorpusError, match=words):
             read(tmp_path / name)
     (tmp_path / "empty").mkdir()

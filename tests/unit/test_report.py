@@ -159,12 +159,22 @@ def test_drawings_are_named_and_the_ornaments_are_silent(parsed: Page) -> None:
 
 def test_everything_that_was_asked_for_is_on_the_page(parsed: Page) -> None:
     for words in (
-        "compared on the 12 queries of both", "0.300–0.500",
+        "compared on the 12 queries of both",
+        "0.300–0.500",
         "The weakest language pairs of bm25.trec",
-        "Recall by depth", "Languages that xret-static ranks first", "monolingual ceiling",
-        "The worst queries of bm25.trec", "Time of a query", "1.2 MB", "ab" * 32,
-        "xret eval demo", "seed of every random draw", "numpy 2.4.6", "CC BY-NC 4.0", "better on",
-    ):  # fmt: skip
+        "Recall by depth",
+        "Languages that xret-static ranks first",
+        "monolingual ceiling",
+        "The worst queries of bm25.trec",
+        "Time of a query",
+        "1.2 MB",
+        "ab" * 32,
+        "xret eval demo",
+        "seed of every random draw",
+        "numpy 2.4.6",
+        "CC BY-NC 4.0",
+        "better on",
+    ):
         assert words.lower() in parsed.text.lower(), words
 
 
@@ -224,10 +234,16 @@ def test_json_gives_the_same_evaluation_back(evaluation: Evaluation, tmp_path: P
 @pytest.mark.parametrize(
     "content",
     [
-        b"", b"[]", b"{", b'{"version": 2}', b'{"version": 1}', b'{"version": 1, "evaluation": 3}',
-        b'{"version": 1, "evaluation": {"title": "x"}}', b'{"version": 1, "evaluation": []}',
+        b"",
+        b"[]",
+        b"{",
+        b'{"version": 2}',
+        b'{"version": 1}',
+        b'{"version": 1, "evaluation": 3}',
+        b'{"version": 1, "evaluation": {"title": "x"}}',
+        b'{"version": 1, "evaluation": []}',
     ],
-)  # fmt: skip
+)
 def test_another_json_is_refused(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     path.write_bytes(content)

@@ -85,15 +85,50 @@ def test_rows_of_one_language_index_that_language() -> None:
             assert language_code(row.index_corpus.split("/")[-1]) == language_code(row.lang)
     commands = commands_of(rows["hc4-zho-bge-m3"], Path("kept"))
     assert commands == (
-        ("xret", "corpus", "pull", "hc4", "--lang", "zho", "--query-lang", "eng",
-         "--split", "test"),
+        (
+            "xret",
+            "corpus",
+            "pull",
+            "hc4",
+            "--lang",
+            "zho",
+            "--query-lang",
+            "eng",
+            "--split",
+            "test",
+        ),
         ("xret", "model", "pull", "bge-m3"),
-        ("xret", "index", "--corpus", "hc4/zho", "--output", "kept/hc4-zho-bge-m3",
-         "--encoder", "bge-m3"),
-        ("xret", "eval", "hc4", "--lang", "zho", "--query-lang", "eng", "--split", "test",
-         "--index", "kept/hc4-zho-bge-m3", "--measure", "nDCG@20", "--measure", "AP",
-         "--measure", "R@1000", "--json"),
-    )  # fmt: skip
+        (
+            "xret",
+            "index",
+            "--corpus",
+            "hc4/zho",
+            "--output",
+            "kept/hc4-zho-bge-m3",
+            "--encoder",
+            "bge-m3",
+        ),
+        (
+            "xret",
+            "eval",
+            "hc4",
+            "--lang",
+            "zho",
+            "--query-lang",
+            "eng",
+            "--split",
+            "test",
+            "--index",
+            "kept/hc4-zho-bge-m3",
+            "--measure",
+            "nDCG@20",
+            "--measure",
+            "AP",
+            "--measure",
+            "R@1000",
+            "--json",
+        ),
+    )
 
 
 @pytest.mark.parametrize(
@@ -137,9 +172,11 @@ def test_an_answer_without_results_is_said() -> None:
     table = PublishedTable("t", "t", "", 0.01, "", (row,))
     with pytest.raises(RunError, match="no results"):
         reproduce_row(
-            row, table, Path("f"),
+            row,
+            table,
+            Path("f"),
             shell=lambda command: subprocess.CompletedProcess(command, 0, "{}"),
-        )  # fmt: skip
+        )
 
 
 @pytest.mark.parametrize(
@@ -168,7 +205,9 @@ def test_a_table_of_ones_own_is_read(tmp_path: Path) -> None:
     path.write_text(FINE + 'published = [{ measure = "RR@10", value = 1 }]', encoding="utf-8")
     found = find_table(str(path))
     assert (found.name, found.rows[0].published[0].value, found.rows[0].indexed) == (
-        "mine", 1.0, "c",
-    )  # fmt: skip
+        "mine",
+        1.0,
+        "c",
+    )
     with pytest.raises(UnknownCorpusError, match="did you mean miracl"):
         find_table("mircl")

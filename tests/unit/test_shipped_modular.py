@@ -40,9 +40,12 @@ def test_it_is_small_and_speaks_many_languages() -> None:
 @pytest.mark.parametrize("lang", SAID)
 def test_a_question_finds_its_document_in_every_language(encoder: Encoder, lang: str) -> None:
     told = encoder.encode_documents(
-        [Document(f"{kind}-{code}", texts[code], code)
-         for kind, texts in (("said", SAID), ("other", OTHER)) for code in SAID]
-    )  # fmt: skip
+        [
+            Document(f"{kind}-{code}", texts[code], code)
+            for kind, texts in (("said", SAID), ("other", OTHER))
+            for code in SAID
+        ]
+    )
     asked = encoder.encode_queries([Query("1", SAID[lang], lang)])
     scores = np.array([(asked[0] @ document.T).max(axis=1).sum() for document in told])
     assert scores[: len(SAID)].min() > scores[len(SAID) :].max()

@@ -50,8 +50,9 @@ def test_holm_by_hand() -> None:
 @settings(deadline=None)
 def test_holm_is_monotone_between_the_raw_value_and_bonferroni(p_values: list[float]) -> None:
     adjusted = holm(p_values)
-    for (p, adj), (other, other_adj) in itertools.product(zip(p_values, adjusted, strict=True),
-                                                          repeat=2):  # fmt: skip
+    for (p, adj), (other, other_adj) in itertools.product(
+        zip(p_values, adjusted, strict=True), repeat=2
+    ):
         assert p <= adj <= min(1.0, p * len(p_values)) + 1e-12
         assert p >= other or adj <= other_adj
 

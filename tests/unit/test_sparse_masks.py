@@ -368,8 +368,9 @@ def test_a_seed_learns_the_same_mask_twice(cross_encoder: Path) -> None:
 def test_a_ranking_mask_of_xmod_leaves_embeddings_and_language_adapters(tmp_path: Path) -> None:
     model = open_base(tiny_dpr_xm(tmp_path), lang="en")
     fit = FitSettings(steps=10, rate=1e-3)
-    mask = drain(learn_ranking_mask(model, marked_rows("reefs", n=40), keep=50, settings=fit,
-                                    card=CARD))  # fmt: skip
+    mask = drain(
+        learn_ranking_mask(model, marked_rows("reefs", n=40), keep=50, settings=fit, card=CARD)
+    )
     assert len(mask) == 50
     assert not any("adapter" in n or n.startswith("embeddings") for n in mask.changes)
     french = open_base(tmp_path, lang="fr")
@@ -388,8 +389,15 @@ def test_a_language_mask_lowers_the_loss_of_masked_words(tmp_path: Path) -> None
     model = open_base(folder)
     assert set(mask.changes) <= set(named_weights(model.transformers_model))
     with pytest.raises(ModelError, match="xret lang add"):
-        drain(learn_language_mask(tiny_dpr_xm(tmp_path / "x", languages=("en_XX",)), lines,
-                                  keep=5, settings=fit, card=card))  # fmt: skip
+        drain(
+            learn_language_mask(
+                tiny_dpr_xm(tmp_path / "x", languages=("en_XX",)),
+                lines,
+                keep=5,
+                settings=fit,
+                card=card,
+            )
+        )
 
 
 def bert() -> BertModel:
@@ -477,10 +485,13 @@ def test_a_folded_model_computes_what_the_masked_one_does(
         (tmp_path / "base" / path.name).write_bytes(path.read_bytes())
     base = open_base(tmp_path / "base")
     changes = {
-        name: SparseChange(tuple(w.shape), torch.arange(0, w.numel(), 97),
-                           torch.linspace(-0.5, 0.5, len(range(0, w.numel(), 97))))
+        name: SparseChange(
+            tuple(w.shape),
+            torch.arange(0, w.numel(), 97),
+            torch.linspace(-0.5, 0.5, len(range(0, w.numel(), 97))),
+        )
         for name, w in named_weights(base).items()
-    }  # fmt: skip
+    }
     mask = SparseMask(changes, CARD)
     assert fold_masks(tmp_path / "base", mask, tmp_path / "out") > 0
     assert not any((tmp_path / "out" / n).exists() for n in ("onnx", "adapters", ".cache"))

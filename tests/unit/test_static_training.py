@@ -27,20 +27,38 @@ from xret.retriever.training.static.static import train_static
 from xret.retriever.training.static.student import Student
 from xret.types import Document, Query
 
-SUBJECTS = {"the cat": "die katze", "a dog": "ein hund", "my mother": "meine mutter",
-            "the child": "das kind", "a bird": "ein vogel", "the king": "der könig"}  # fmt: skip
-ACTIONS = {"sleeps in the house": "schläft im haus", "runs in the garden": "läuft im garten",
-           "reads a book": "liest ein buch", "drinks cold water": "trinkt kaltes wasser",
-           "sings a song": "singt ein lied", "eats fresh bread": "isst frisches brot"}  # fmt: skip
+SUBJECTS = {
+    "the cat": "die katze",
+    "a dog": "ein hund",
+    "my mother": "meine mutter",
+    "the child": "das kind",
+    "a bird": "ein vogel",
+    "the king": "der könig",
+}
+ACTIONS = {
+    "sleeps in the house": "schläft im haus",
+    "runs in the garden": "läuft im garten",
+    "reads a book": "liest ein buch",
+    "drinks cold water": "trinkt kaltes wasser",
+    "sings a song": "singt ein lied",
+    "eats fresh bread": "isst frisches brot",
+}
 PAIRS = [
     (f"{subject} {action}", f"{subjekt} {handlung}")
     for subject, subjekt in SUBJECTS.items()
     for action, handlung in ACTIONS.items()
 ]
 SETTINGS = StaticTraining(
-    languages=("de",), dim=16, vocabulary_size=300, pooled_steps=60, pooled_batch=24,
-    maxsim_steps=40, maxsim_batch=16, checkpoint_steps=20, threads=1,
-)  # fmt: skip
+    languages=("de",),
+    dim=16,
+    vocabulary_size=300,
+    pooled_steps=60,
+    pooled_batch=24,
+    maxsim_steps=40,
+    maxsim_batch=16,
+    checkpoint_steps=20,
+    threads=1,
+)
 
 
 def write_tsv(path: Path, rows: list[tuple[str, ...]]) -> None:
@@ -176,9 +194,13 @@ def teacher(tmp_path: Path) -> Path:
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     config = transformers.BertConfig(
-        vocab_size=len(vocabulary), hidden_size=32, num_hidden_layers=1, num_attention_heads=2,
-        intermediate_size=64, max_position_embeddings=64,
-    )  # fmt: skip
+        vocab_size=len(vocabulary),
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=64,
+    )
     folder = tmp_path / "teacher"
     transformers.BertModel(config).save_pretrained(folder, safe_serialization=True)
     tokenizer.save(str(folder / "tokenizer.json"))

@@ -47,11 +47,21 @@ def made(
     with quiet_libraries():
         model = SentenceTransformer(str(folder), device="cpu")
     settings = {
-        "output_dir": str(output), "max_steps": STEPS, "per_device_train_batch_size": 2,
-        "learning_rate": 1e-2, "warmup_steps": 1, "save_strategy": "steps", "save_steps": 2,
-        "save_total_limit": 2, "report_to": "none", "disable_tqdm": True, "use_cpu": True,
-        "batch_sampler": in_order, "logging_steps": 1, "optim": "adamw_torch",
-    }  # fmt: skip
+        "output_dir": str(output),
+        "max_steps": STEPS,
+        "per_device_train_batch_size": 2,
+        "learning_rate": 1e-2,
+        "warmup_steps": 1,
+        "save_strategy": "steps",
+        "save_steps": 2,
+        "save_total_limit": 2,
+        "report_to": "none",
+        "disable_tqdm": True,
+        "use_cpu": True,
+        "batch_sampler": in_order,
+        "logging_steps": 1,
+        "optim": "adamw_torch",
+    }
     rows = {name: [f"{name} {i} in the sea" for i in range(2 * STEPS)] for name in ("a", "b")}
     if loss is EmbedDistillLoss:
         torch.manual_seed(0)
@@ -60,9 +70,11 @@ def made(
     else:
         made_loss = loss(model)
     return BiEncoderTrainer(
-        model=model, args=SentenceTransformerTrainingArguments(**(settings | changes)),
-        train_dataset=Dataset.from_dict(rows), loss=made_loss,
-    )  # fmt: skip
+        model=model,
+        args=SentenceTransformerTrainingArguments(**(settings | changes)),
+        train_dataset=Dataset.from_dict(rows),
+        loss=made_loss,
+    )
 
 
 def weights(trainer: Any) -> dict[str, Tensor]:
@@ -102,9 +114,12 @@ def test_training_changes_the_weights_and_drops_out(
 
 @pytest.mark.parametrize("step", range(1, STEPS + 1))
 def test_run_killed_at_any_step_ends_with_the_weights_of_an_unbroken_one(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    step: int,
     unbroken: tuple[dict[str, Tensor], dict[str, Tensor]],
-) -> None:  # fmt: skip
+) -> None:
     learn = module._SafeTrainer.training_step
 
     def until(self: Any, *args: Any, **named: Any) -> Tensor:
@@ -123,9 +138,11 @@ def test_run_killed_at_any_step_ends_with_the_weights_of_an_unbroken_one(
 
 @pytest.mark.parametrize("step", [1, 4])
 def test_closing_a_run_keeps_the_step_in_hand(
-    folder: Path, tmp_path: Path, step: int,
+    folder: Path,
+    tmp_path: Path,
+    step: int,
     unbroken: tuple[dict[str, Tensor], dict[str, Tensor]],
-) -> None:  # fmt: skip
+) -> None:
     run = run_trainer(made(folder, tmp_path))
     while next(run).done < step:
         pass
@@ -152,9 +169,12 @@ def test_what_a_loss_learns_is_resumed_too(folder: Path, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("file", ["weights", "optimizer"])
 def test_full_disk_leaves_the_checkpoint_before_and_the_run_goes_on_when_there_is_room(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    file: str,
     unbroken: tuple[dict[str, Tensor], dict[str, Tensor]],
-) -> None:  # fmt: skip
+) -> None:
     save, calls = module.save_file, []
 
     def full(tensors: Any, path: Path) -> None:
@@ -239,8 +259,11 @@ def test_checkpoints_hold_no_pickle_and_old_ones_go(folder: Path, tmp_path: Path
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-4", "checkpoint-5"]
     files = {path.name for path in (tmp_path / "checkpoint-5").iterdir()}
     assert files == {
-        "weights.safetensors", "optimizer.safetensors", "optimizer.json", "trainer_state.json",
-    }  # fmt: skip
+        "weights.safetensors",
+        "optimizer.safetensors",
+        "optimizer.json",
+        "trainer_state.json",
+    }
     assert load_file(tmp_path / "checkpoint-5" / "weights.safetensors")
 
 

@@ -70,7 +70,10 @@ def test_a_stanford_checkpoint_is_read_as_stanford_reads_it(tmp_path: Path) -> N
     backbone = XLMRobertaModel.from_pretrained(folder).eval()
     tokenizer = AutoTokenizer.from_pretrained(folder)
     marker, mask = tokenizer.unk_token_id, tokenizer.mask_token_id  # no [unused0] in XLM-R
-    skipped = {tokenizer.encode(p, add_special_tokens=False)[0] for p in "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"}  # fmt: skip  # noqa: E501
+    skipped = {
+        tokenizer.encode(p, add_special_tokens=False)[0]
+        for p in "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
+    }
 
     def vectors(ids: list[int], attended: int) -> Tensor:
         batch = torch.tensor([ids])

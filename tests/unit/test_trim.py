@@ -50,8 +50,15 @@ from xret.retriever.trim.trim import ModelTrim
 from xret.retriever.trim.vocabulary import Vocabulary
 from xret.types import Document, Query
 
-LAYOUTS = (tiny_bi_encoder, tiny_static, tiny_late, tiny_pylate, tiny_stanford, tiny_dpr_xm,
-           tiny_colbert_xm)  # fmt: skip
+LAYOUTS = (
+    tiny_bi_encoder,
+    tiny_static,
+    tiny_late,
+    tiny_pylate,
+    tiny_stanford,
+    tiny_dpr_xm,
+    tiny_colbert_xm,
+)
 SERVED = ("sw", "en")
 LINES = [TEXTS[lang] for lang in SERVED]
 
@@ -61,9 +68,13 @@ def lines(texts: Iterable[str], lang: str = "und") -> Callable[[], list[Document
 
 
 def trimmed(
-    model: Path | str, output: Path, *, texts: Sequence[str] | None = LINES,
-    langs: Sequence[str] = SERVED, min_count: int = 1,
-) -> TrimReport:  # fmt: skip
+    model: Path | str,
+    output: Path,
+    *,
+    texts: Sequence[str] | None = LINES,
+    langs: Sequence[str] = SERVED,
+    min_count: int = 1,
+) -> TrimReport:
     source = None if texts is None else lines(texts)
     trim = ModelTrim(str(model), output, langs=langs, texts=source, min_count=min_count)
     for _ in trim.run():
@@ -96,12 +107,18 @@ def test_every_layout_has_the_same_vectors_with_fewer_rows(
     assert report.pieces_after < report.pieces_before
     assert report.bytes_after < report.bytes_before
     assert report.identical == report.lines == 2 and report.largest_difference <= 1e-6
-    on_disk = {p.relative_to(tmp_path / "small").as_posix(): p.stat().st_size
-               for p in (tmp_path / "small").rglob("*") if p.is_file()}  # fmt: skip
+    on_disk = {
+        p.relative_to(tmp_path / "small").as_posix(): p.stat().st_size
+        for p in (tmp_path / "small").rglob("*")
+        if p.is_file()
+    }
     on_disk.pop("README.md")
     assert {file.name: file.after for file in report.files} == on_disk
-    table = next(tensor for name, tensor in load_file(tmp_path / "small/model.safetensors").items()
-                 if name.endswith(("word_embeddings.weight", "embedding.weight")))  # fmt: skip
+    table = next(
+        tensor
+        for name, tensor in load_file(tmp_path / "small/model.safetensors").items()
+        if name.endswith(("word_embeddings.weight", "embedding.weight"))
+    )
     assert len(table) == report.pieces_after
     assert_same_vectors(model, tmp_path / "small", [(lang, TEXTS[lang]) for lang in SERVED])
 
@@ -176,9 +193,12 @@ def test_a_model_of_words_is_trimmed_with_its_emphasis(compact: bool, tmp_path: 
 
 def test_compact_weights_and_those_of_word_pooling_are_cut_row_by_row(tmp_path: Path) -> None:
     order, rows = [0, 5_000, 17, 4_999], 5_001
-    weights = {"embeddings.word_embeddings.weight": torch.randn(rows, 8),
-               "lm_head.bias": torch.randn(rows), "lm_head.decoder.weight": torch.randn(rows, 8),
-               "encoder.layer.0.dense.weight": torch.randn(8, 8)}  # fmt: skip
+    weights = {
+        "embeddings.word_embeddings.weight": torch.randn(rows, 8),
+        "lm_head.bias": torch.randn(rows),
+        "lm_head.decoder.weight": torch.randn(rows, 8),
+        "encoder.layer.0.dense.weight": torch.randn(8, 8),
+    }
     source = tmp_path / "source"
     source.mkdir()
     save_file(compacted(weights), source / "model.safetensors")
@@ -195,19 +215,23 @@ def test_compact_weights_and_those_of_word_pooling_are_cut_row_by_row(tmp_path: 
     for name, tensor in whole.items():
         assert torch.equal(small[name], tensor if "dense" in name else tensor[order]), name
     pooling = tmp_path / "small" / "1_WordPooling"
-    assert torch.equal(load_file(pooling / "model.safetensors")["emphasis"],
-                       emphasis["emphasis"][order])  # fmt: skip
+    assert torch.equal(
+        load_file(pooling / "model.safetensors")["emphasis"], emphasis["emphasis"][order]
+    )
     assert json.loads((pooling / "config.json").read_text())["vocabulary_size"] == 4
 
 
 def test_a_model_in_several_files_stays_one(tmp_path: Path) -> None:
     model = tiny_dpr_xm(tmp_path / "model")
-    weights = {name: tensor.clone() for name, tensor in
-               load_file(model / "model.safetensors").items()}  # fmt: skip
+    weights = {
+        name: tensor.clone() for name, tensor in load_file(model / "model.safetensors").items()
+    }
     (model / "model.safetensors").unlink()
     names = sorted(weights)
-    parts = {"model-00001-of-00002.safetensors": names[::2],
-             "model-00002-of-00002.safetensors": names[1::2]}  # fmt: skip
+    parts = {
+        "model-00001-of-00002.safetensors": names[::2],
+        "model-00002-of-00002.safetensors": names[1::2],
+    }
     for file, inside in parts.items():
         part = {name: weights[name] for name in inside}
         save_file(part, model / file, metadata={"format": "pt"})
@@ -215,8 +239,11 @@ def test_a_model_in_several_files_stays_one(tmp_path: Path) -> None:
     write_json(model / "model.safetensors.index.json", {"metadata": {}, "weight_map": where})
     trimmed(model, tmp_path / "small")
     index = json.loads((tmp_path / "small" / "model.safetensors.index.json").read_text())
-    stored = {name: path.name for path in (tmp_path / "small").glob("*.safetensors")
-              for name in load_file(path)}  # fmt: skip
+    stored = {
+        name: path.name
+        for path in (tmp_path / "small").glob("*.safetensors")
+        for name in load_file(path)
+    }
     assert index["weight_map"] == stored and len(stored) < len(where)
     assert_same_vectors(model, tmp_path / "small", [("sw", TEXTS["sw"])])
 
@@ -238,26 +265,43 @@ def tiny_bert(folder: Path, vocab: Sequence[str]) -> Path:
     )
     tokenizer.save(str(folder / "tokenizer.json"))
     names = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
-    write_json(folder / "tokenizer_config.json",
-               {"tokenizer_class": "BertTokenizer", "model_max_length": 64,
-                **dict(zip(names, special, strict=True)),
-                "added_tokens_decoder": {str(rows[token]): {"content": token, "special": True}
-                                         for token in special}})  # fmt: skip
+    write_json(
+        folder / "tokenizer_config.json",
+        {
+            "tokenizer_class": "BertTokenizer",
+            "model_max_length": 64,
+            **dict(zip(names, special, strict=True)),
+            "added_tokens_decoder": {
+                str(rows[token]): {"content": token, "special": True} for token in special
+            },
+        },
+    )
     (folder / "vocab.txt").write_text("\n".join(vocab) + "\n", encoding="utf-8")
     config = BertConfig(
-        vocab_size=len(vocab), hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
-        intermediate_size=24, max_position_embeddings=64, pad_token_id=rows["[PAD]"],
-    )  # fmt: skip
+        vocab_size=len(vocab),
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=24,
+        max_position_embeddings=64,
+        pad_token_id=rows["[PAD]"],
+    )
     model = BertModel(config, add_pooling_layer=False).eval()
     randomise(model)
     model.save_pretrained(folder)
     types = (("", "Transformer"), ("1_Pooling", "Pooling"))
-    write_json(folder / "modules.json", [
-        {"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{kind}"}
-        for i, (path, kind) in enumerate(types)])  # fmt: skip
+    write_json(
+        folder / "modules.json",
+        [
+            {"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{kind}"}
+            for i, (path, kind) in enumerate(types)
+        ],
+    )
     (folder / "1_Pooling").mkdir()
-    write_json(folder / "1_Pooling" / "config.json",
-               {"word_embedding_dimension": 16, "pooling_mode_mean_tokens": True})  # fmt: skip
+    write_json(
+        folder / "1_Pooling" / "config.json",
+        {"word_embedding_dimension": 16, "pooling_mode_mean_tokens": True},
+    )
     return folder
 
 
@@ -291,8 +335,10 @@ def test_wordpiece_keeps_special_tokens_in_their_places(tmp_path: Path) -> None:
 def test_what_the_settings_name_is_kept(tmp_path: Path) -> None:
     model = tiny_bert(tmp_path / "model", bert_pieces())
     write_json(model / "artifact.metadata", {"query_token_id": "[unused7]"})
-    write_json(model / "config_sentence_transformers.json",
-               {"prompts": {"query": "warm kor"}, "skiplist_words": ["##ing"]})  # fmt: skip
+    write_json(
+        model / "config_sentence_transformers.json",
+        {"prompts": {"query": "warm kor"}, "skiplist_words": ["##ing"]},
+    )
     trimmed(model, tmp_path / "small", texts=["samaki"])
     vocab = json.loads((tmp_path / "small" / "tokenizer.json").read_text())["model"]["vocab"]
     assert {"[unused7]", "warm", "kor", "##ing"} <= vocab.keys()
@@ -334,8 +380,11 @@ def test_unigram_keeps_the_score_by_which_unknown_characters_are_scored() -> Non
     dropped = whole.order(set(range(6)) - {4})
     spelled = [[whole.pieces[row] for row in ids] for ids in whole.cut(["a☃b"])]
     broken = whole.smaller(dropped)
-    assert spelled == [["a", "☃b"]] != [[broken.pieces[r] for r in ids]
-                                        for ids in broken.cut(["a☃b", "☃☃b"])]  # fmt: skip
+    assert (
+        spelled
+        == [["a", "☃b"]]
+        != [[broken.pieces[r] for r in ids] for ids in broken.cut(["a☃b", "☃☃b"])]
+    )
 
 
 def byte_level_bpe(texts: Sequence[str]) -> Tokenizer:
@@ -345,9 +394,14 @@ def byte_level_bpe(texts: Sequence[str]) -> Tokenizer:
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     tokenizer.train_from_iterator(
         list(texts) * 3,
-        trainers.BpeTrainer(vocab_size=700, special_tokens=["<pad>", "</s>"], min_frequency=2,
-                            initial_alphabet=alphabet, show_progress=False),
-    )  # fmt: skip
+        trainers.BpeTrainer(
+            vocab_size=700,
+            special_tokens=["<pad>", "</s>"],
+            min_frequency=2,
+            initial_alphabet=alphabet,
+            show_progress=False,
+        ),
+    )
     return tokenizer
 
 
@@ -438,9 +492,13 @@ def add_lora(model: Path, lang: str, base: str, seed: int) -> None:
     write_json(folder / "adapter_config.json", {"peft_type": "LORA", "r": 2, "lora_alpha": 8})
     draw = torch.Generator().manual_seed(seed)
     layer = "base_model.model.encoder.layer.0.attention.self.query"
-    save_file({f"{layer}.lora_A.weight": torch.randn(2, 32, generator=draw),
-               f"{layer}.lora_B.weight": torch.randn(32, 2, generator=draw)},
-              folder / "adapter_model.safetensors")  # fmt: skip
+    save_file(
+        {
+            f"{layer}.lora_A.weight": torch.randn(2, 32, generator=draw),
+            f"{layer}.lora_B.weight": torch.randn(32, 2, generator=draw),
+        },
+        folder / "adapter_model.safetensors",
+    )
     write_json(folder / "xret.json", {"base": base})
 
 
@@ -476,8 +534,9 @@ def test_static_transforms_are_bound_to_the_trimmed_model(tmp_path: Path) -> Non
 def test_prompts_that_only_the_registry_names_go_with_the_copy(tmp_path: Path) -> None:
     name = "multilingual-e5-small"
     folder = tiny_bi_encoder(model_folder(name))
-    write_json(folder / "pin.json",
-               {"name": name, "repo": ENCODERS[name].repo, "revision": "0" * 40})  # fmt: skip
+    write_json(
+        folder / "pin.json", {"name": name, "repo": ENCODERS[name].repo, "revision": "0" * 40}
+    )
     report = trimmed(name, tmp_path / "small")
     assert "pin.json" in report.left_out
     assert_same_vectors(name, tmp_path / "small", [(lang, TEXTS[lang]) for lang in SERVED])
@@ -533,11 +592,13 @@ def test_wrong_words_are_refused_before_anything_is_read(
         ([TEXTS["sw"], *[TEXTS["de"]] * 30], r"German \(30\)"),  # one line is no language
         (["", "  "], "empty"),
         ([TEXTS["zh"]] * 3, "none of sw, en: the first lines seem to be in Chinese"),
-        (["Les poissons partent et les récifs de corail se réchauffent beaucoup trop vite"] * 3,
-         r"French \(3\)"),
+        (
+            ["Les poissons partent et les récifs de corail se réchauffent beaucoup trop vite"] * 3,
+            r"French \(3\)",
+        ),
         (["12 + 30 = 42"], "no language"),
     ],
-)  # fmt: skip
+)
 def test_texts_that_cannot_be_the_right_ones_are_refused(
     texts: list[str], said: str, tmp_path: Path
 ) -> None:

@@ -18,20 +18,27 @@ from xret.retriever.searcher import Searcher
 from xret.types import Document, Hit, Query
 
 TEXTS = {
-    "en": ["The river floods the valley", "Rivers and lakes", "A mountain and its valley",
-           "Cats sleep all day", "The longest river of Africa is the Nile"],
+    "en": [
+        "The river floods the valley",
+        "Rivers and lakes",
+        "A mountain and its valley",
+        "Cats sleep all day",
+        "The longest river of Africa is the Nile",
+    ],
     "fr": ["La rivière inonde la vallée", "Oslo a une rivière", "Les chats dorment"],
     "zh": ["尼罗河是非洲最长的河流", "猫整天睡觉"],
-}  # fmt: skip
+}
 DOCUMENTS = [
     Document(f"{lang}{i}", text, lang)
     for lang, texts in TEXTS.items()
     for i, text in enumerate(texts)
 ]
 QUERIES = [
-    Query("1", "longest rivers", "en"), Query("2", "Quelle rivière ?", "fr"),
-    Query("3", "非洲的河", "zh"), Query("4", "zebra", "en"),
-]  # fmt: skip
+    Query("1", "longest rivers", "en"),
+    Query("2", "Quelle rivière ?", "fr"),
+    Query("3", "非洲的河", "zh"),
+    Query("4", "zebra", "en"),
+]
 
 
 @pytest.fixture(params=["vectors and words", "words alone"])
@@ -65,8 +72,9 @@ def test_words_find_by_stem_and_in_the_language_of_the_query(
 
 
 def test_any_history_scores_as_an_index_built_at_once(tmp_path: Path, encoder: object) -> None:
-    old = [Document(d.doc_id, f"an old text {i} about rivers", "en") for i, d in
-           enumerate(DOCUMENTS)]  # fmt: skip
+    old = [
+        Document(d.doc_id, f"an old text {i} about rivers", "en") for i, d in enumerate(DOCUMENTS)
+    ]
     build(DOCUMENTS, tmp_path / "once", encoder)
     expected = ranked(tmp_path / "once", encoder, mode="lexical")
 

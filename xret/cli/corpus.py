@@ -72,12 +72,16 @@ def info(name: NameArgument, as_json: AsJson = False) -> None:
         ("documents", f"{_count(known)} in {len(known.doc_langs)} languages"),
         ("languages", " ".join(known.doc_langs)),
         ("query languages", " ".join(known.query_langs) or "those of the documents"),
-        *[(key.replace("_", " "), _text(value)) for key, value in _details(known).items()
-          if key not in ("title", "document_languages", "query_languages", "documents_by_language")
-          and value],
+        *[
+            (key.replace("_", " "), _text(value))
+            for key, value in _details(known).items()
+            if key
+            not in ("title", "document_languages", "query_languages", "documents_by_language")
+            and value
+        ],
         ("licence", known.licence),
         ("source", known.source),
-    ]  # fmt: skip
+    ]
     print_table(("", known.name), rows)
 
 
@@ -104,9 +108,21 @@ def pull(
     files: list[FetchedFile] = []
     show_progress(_progress(found.fetch(), files))
     if as_json:
-        print_json({"corpus": name, "bytes": sum(each.bytes for each in files), "files": [
-            {"path": str(each.path), "source": each.source, "bytes": each.bytes,
-             "checksum": each.checksum} for each in files]})  # fmt: skip
+        print_json(
+            {
+                "corpus": name,
+                "bytes": sum(each.bytes for each in files),
+                "files": [
+                    {
+                        "path": str(each.path),
+                        "source": each.source,
+                        "bytes": each.bytes,
+                        "checksum": each.checksum,
+                    }
+                    for each in files
+                ],
+            }
+        )
         return
     print_table(
         ("file", "bytes", "checksum"),

@@ -15,10 +15,27 @@ from xret.cli.output import print_json, print_table
 
 __all__ = ["doctor"]
 
-PACKAGES = ("numpy", "torch", "transformers", "sentence-transformers", "onnxruntime",
-            "onnxruntime-gpu", "faiss-cpu", "faiss-gpu")  # fmt: skip
-FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "asimddp",
-            "i8mm", "sve")  # fmt: skip
+PACKAGES = (
+    "numpy",
+    "torch",
+    "transformers",
+    "sentence-transformers",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "faiss-cpu",
+    "faiss-gpu",
+)
+FEATURES = (
+    "avx2",
+    "avx512f",
+    "avx512_vnni",
+    "avx512_bf16",
+    "amx_int8",
+    "amx_bf16",
+    "asimddp",
+    "i8mm",
+    "sve",
+)
 DEVELOPERS = "dev"
 """The extra that no user lacks."""
 

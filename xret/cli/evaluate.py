@@ -105,10 +105,15 @@ def evaluate(
     queries, judgements = _collection(source, topics, qrels, query_lang)
     with ExitStack() as closing:
         evaluations = _evaluate(
-            names, source, queries, judgements,
-            measures=measures, keep_run=output is not None, report=report is not None,
+            names,
+            source,
+            queries,
+            judgements,
+            measures=measures,
+            keep_run=output is not None,
+            report=report is not None,
             closing=closing,
-        )  # fmt: skip
+        )
         _check_baseline(baseline, evaluations)
         if output:
             _write_run(output, evaluations[0])
@@ -118,9 +123,16 @@ def evaluate(
             if source is not None and source.name is None:
                 files += _corpus_files(Path(str(corpus)))
             finished = _finish(
-                evaluations, source, queries, corpus or "runs", files,
-                baseline=baseline, seed=seed, began=began, latency=report is not None,
-            )  # fmt: skip
+                evaluations,
+                source,
+                queries,
+                corpus or "runs",
+                files,
+                baseline=baseline,
+                seed=seed,
+                began=began,
+                latency=report is not None,
+            )
         print_results(evaluations, finished, as_json=as_json)
     if report is not None and finished is not None:
         _write_report(finished, report)
@@ -293,16 +305,23 @@ def _finish(
     }
     called = title if source is not None and source.name else Path(title).name or title
     return finished_evaluation(
-        called, evaluations,
+        called,
+        evaluations,
         corpus=corpus_facts(
-            title, source=source, queries=queries, qrels=first.qrels,
+            title,
+            source=source,
+            queries=queries,
+            qrels=first.qrels,
             # A run shows only the documents that it ranks; an index knows the collection.
-            languages=first.rankings.languages if isinstance(first.rankings, IndexRankings)
-            else {}, files=files,
+            languages=first.rankings.languages if isinstance(first.rankings, IndexRankings) else {},
+            files=files,
         ),
-        baseline=baseline, seed=seed, began=began, latencies=latencies,
+        baseline=baseline,
+        seed=seed,
+        began=began,
+        latencies=latencies,
         notes=source.notes() if source else (),
-    )  # fmt: skip
+    )
 
 
 def _write_report(evaluation: Evaluation, folder: Path) -> None:

@@ -86,12 +86,18 @@ def index(
     from xret.retriever.encoder import EncoderOptions
 
     summary = build_index(
-        corpus, output, encoder=encoder, lang=lang, duplicates=duplicates, on_error=on_error,
-        preset=preset, lexical=lexical,
+        corpus,
+        output,
+        encoder=encoder,
+        lang=lang,
+        duplicates=duplicates,
+        on_error=on_error,
+        preset=preset,
+        lexical=lexical,
         options=EncoderOptions(
             lang_policy=lang_policy, precision=precision, single_vector=single_vector
         ),
-    )  # fmt: skip
+    )
     if as_json:
         print_json(summary)
     else:
@@ -133,9 +139,13 @@ def build_index(
     if first is None:
         raise CorpusError(f"{corpus} holds no document that can be indexed{rejects.why()}")
     build = IndexBuild(
-        chain([first], documents), folder, load_encoder(encoder_name(encoder), options=options),
-        duplicates=duplicates, preset=preset, lexical=lexical,
-    )  # fmt: skip
+        chain([first], documents),
+        folder,
+        load_encoder(encoder_name(encoder), options=options),
+        duplicates=duplicates,
+        preset=preset,
+        lexical=lexical,
+    )
     with _stoppable(build):
         show_progress(build.run(total=source.count_records()))
     rejects.write(folder)

@@ -31,8 +31,14 @@ OutputOption = Annotated[
 ]
 
 HEADINGS = (
-    "language", "kind", "parameters", "bytes", "rows", "trained by", "origin",
-)  # fmt: skip
+    "language",
+    "kind",
+    "parameters",
+    "bytes",
+    "rows",
+    "trained by",
+    "origin",
+)
 _TRAINED_BY = ("trained_by", "tool", "command")
 
 
@@ -75,10 +81,16 @@ def export_language(
     adapter = export_adapter(model_location(model), code)
     adapter.save(output)
     _print_result(
-        {"language": code, "file": str(output), "bytes": output.stat().st_size,
-         "parameters": adapter.parameters, "rows": len(adapter.pieces), "base": adapter.base},
+        {
+            "language": code,
+            "file": str(output),
+            "bytes": output.stat().st_size,
+            "parameters": adapter.parameters,
+            "rows": len(adapter.pieces),
+            "base": adapter.base,
+        },
         as_json=as_json,
-    )  # fmt: skip
+    )
 
 
 @app.command("import")
@@ -149,11 +161,16 @@ def _described(adapter: InstalledAdapter) -> dict[str, Any]:
     from xret.retriever.languages.codes import language_name
 
     return {
-        "lang": adapter.lang, "name": language_name(adapter.lang), "kind": "X-MOD adapters",
-        "parameters": adapter.parameters, "bytes": adapter.n_bytes, "rows": adapter.pieces,
+        "lang": adapter.lang,
+        "name": language_name(adapter.lang),
+        "kind": "X-MOD adapters",
+        "parameters": adapter.parameters,
+        "bytes": adapter.n_bytes,
+        "rows": adapter.pieces,
         "trained_by": _trained_by(adapter.card),
-        "origin": "added" if adapter.added else "the model's own", "card": adapter.card,
-    }  # fmt: skip
+        "origin": "added" if adapter.added else "the model's own",
+        "card": adapter.card,
+    }
 
 
 def _trained_by(card: Mapping[str, Any]) -> str:
@@ -163,10 +180,12 @@ def _trained_by(card: Mapping[str, Any]) -> str:
 def _row(described: Mapping[str, Any]) -> Sequence[str]:
     numbers = [described.get(name) for name in ("parameters", "bytes", "rows")]
     return (
-        f"{described['lang']} ({described['name']})", described["kind"],
+        f"{described['lang']} ({described['name']})",
+        described["kind"],
         *("" if number is None else f"{number:,}" for number in numbers),
-        described.get("trained_by", ""), described.get("origin", ""),
-    )  # fmt: skip
+        described.get("trained_by", ""),
+        described.get("origin", ""),
+    )
 
 
 def _print_changed(lang: str, folder: Path, *, as_json: bool) -> None:
@@ -187,8 +206,11 @@ def _print_result(result: Mapping[str, Any], *, as_json: bool) -> None:
         print_json(dict(result))
         return
     shown = {
-        name: " ".join(value) if isinstance(value, list) else
-        f"{value:,}" if isinstance(value, int) else str(value)
+        name: " ".join(value)
+        if isinstance(value, list)
+        else f"{value:,}"
+        if isinstance(value, int)
+        else str(value)
         for name, value in result.items()
-    }  # fmt: skip
+    }
     print_table(("", "value"), list(shown.items()))

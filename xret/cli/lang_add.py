@@ -77,12 +77,18 @@ def add(
     made: list[AddedLanguage] = []
     show_progress(
         add_language(
-            folder, code, lines=lines, pairs=pairs, made=made,
-            destination=Destination(output, adapter_file), relative=relative, force=force,
+            folder,
+            code,
+            lines=lines,
+            pairs=pairs,
+            made=made,
+            destination=Destination(output, adapter_file),
+            relative=relative,
+            force=force,
             settings=CourseSettings(steps=steps, seed=seed),
             source={"trained_by": "xret lang add", "data": data, "licence": licence},
         )
-    )  # fmt: skip
+    )
     added = made[0]
     if as_json:
         print_json(added.described())
@@ -97,11 +103,17 @@ def _print_report(report: AdditionReport) -> None:
     print_table(
         HEADINGS,
         [
-            (row.name, _interval(row.none), _interval(row.relative), _interval(row.own),
-             _interval(row.gain, sign="+"), f"{row.n:,}")
+            (
+                row.name,
+                _interval(row.none),
+                _interval(row.relative),
+                _interval(row.own),
+                _interval(row.gain, sign="+"),
+                f"{row.n:,}",
+            )
             for row in report.measures
         ],
-    )  # fmt: skip
+    )
     message(
         f"{report.lang} started as {report.relative} ({report.reason}); {report.steps:,} steps, "
         f"the state after {report.best_step:,} kept, {report.minutes:.1f} minutes"

@@ -21,9 +21,17 @@ if TYPE_CHECKING:
 __all__ = ["check"]
 
 HEADINGS = (
-    "language", "verdict", "to English", "from English", "MEXA", "pieces", "parity", "unknown",
-    "pairs", "why",
-)  # fmt: skip
+    "language",
+    "verdict",
+    "to English",
+    "from English",
+    "MEXA",
+    "pieces",
+    "parity",
+    "unknown",
+    "pairs",
+    "why",
+)
 
 
 def check(
@@ -52,9 +60,11 @@ def check(
 
     named = _codes(langs or [])
     drawn = draw_sentences(
-        _pairs(named, parallel, corpus), n=sentences, seed=seed,
+        _pairs(named, parallel, corpus),
+        n=sentences,
+        seed=seed,
         on_few=None if named else lambda said: message(f"left out: {said}"),
-    )  # fmt: skip
+    )
     name = encoder_name(encoder)
     loaded = load_encoder(name)
     tokenizer = encoder_tokenizer(name, loaded)
@@ -140,10 +150,13 @@ def _row(fitness: LanguageFitness) -> tuple[str, ...]:
     return (
         name + ("" if fitness.trained else ", not in the encoder's list"),
         fitness.verdict,
-        _share(alignment.to_english), _share(alignment.from_english), _share(alignment.mexa),
-        *cut, str(fitness.pairs),
+        _share(alignment.to_english),
+        _share(alignment.from_english),
+        _share(alignment.mexa),
+        *cut,
+        str(fitness.pairs),
         "; ".join([*fitness.reasons, *filter(None, [fitness.adapter])]),
-    )  # fmt: skip
+    )
 
 
 def _share(interval: Interval) -> str:

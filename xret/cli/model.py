@@ -44,12 +44,17 @@ def list_models(as_json: AsJson = False) -> None:
         ("name", "kind", "languages", "licence", "revision", "here", "note"),
         [
             (
-                name, known.kind, _count(languages_of(known)), _licence(known),
-                _revision(name, known) or UNPINNED, _here(name, known), known.note,
+                name,
+                known.kind,
+                _count(languages_of(known)),
+                _licence(known),
+                _revision(name, known) or UNPINNED,
+                _here(name, known),
+                known.note,
             )
             for name, known in ENCODERS.items()
         ],
-    )  # fmt: skip
+    )
 
 
 @app.command("pull")
@@ -75,9 +80,13 @@ def pull_model(
         return
     print_table(
         ("", "value"),
-        [("model", pin.name), ("repository", pin.repo), ("revision", pin.revision),
-         ("folder", str(model_folder(name)))],
-    )  # fmt: skip
+        [
+            ("model", pin.name),
+            ("repository", pin.repo),
+            ("revision", pin.revision),
+            ("folder", str(model_folder(name))),
+        ],
+    )
 
 
 @app.command("check")
@@ -89,8 +98,14 @@ def check_model(model: FolderArgument, as_json: AsJson = False) -> None:
     encoder = load_encoder(model)
     checked = list(check_encoder(encoder))
     if as_json:
-        print_json({"model": model, "fingerprint": encoder.spec.fingerprint,
-                    "dim": encoder.spec.dim, "languages": checked})  # fmt: skip
+        print_json(
+            {
+                "model": model,
+                "fingerprint": encoder.spec.fingerprint,
+                "dim": encoder.spec.dim,
+                "languages": checked,
+            }
+        )
     else:
         print_table(
             ("language", "vectors", "ms", "adapter"),
@@ -119,10 +134,15 @@ def export_model(
     )
 
     rows = [
-        (report.card.adapter or "", f"{report.n_bytes:,}", f"{report.card.max_error:.1e}",
-         f"{report.card.cosine:.4f}", str(report.folder))
+        (
+            report.card.adapter or "",
+            f"{report.n_bytes:,}",
+            f"{report.card.max_error:.1e}",
+            f"{report.card.cosine:.4f}",
+            str(report.folder),
+        )
         for report in export_encoder(folder, adapters=adapters, int8=int8)
-    ]  # fmt: skip
+    ]
     print_table(("language", "bytes", "largest error", "cosine", "folder"), rows)
 
 

@@ -31,7 +31,8 @@ def trim_model(
     text: Annotated[
         list[str] | None,
         typer.Option(
-            "--text", metavar="FILE",
+            "--text",
+            metavar="FILE",
             help="Texts whose pieces are kept: plain lines, .jsonl with text and title, .tsv, "
             ".parquet, .gz and .zst of these, or the name of a corpus; repeatable. Without, all "
             "pieces in the scripts of the languages are kept.",
@@ -41,7 +42,7 @@ def trim_model(
         int, typer.Option("--min-count", min=1, help="Keep pieces that occur so often.")
     ] = 1,
     as_json: AsJson = False,
-) -> None:  # fmt: skip
+) -> None:
     """Copy a model with only the vocabulary and the adapters of the languages served."""
     from xret.errors import ConfigError
     from xret.retriever.languages.codes import language_code
@@ -135,11 +136,14 @@ def _described(report: TrimReport) -> dict[str, Any]:
     if report.held_out is not None:
         held_out = {**asdict(report.held_out), "share": report.held_out.share}
     return {
-        **asdict(report), "files": files, "held_out": held_out,
-        "bytes_before": report.bytes_before, "bytes_after": report.bytes_after,
+        **asdict(report),
+        "files": files,
+        "held_out": held_out,
+        "bytes_before": report.bytes_before,
+        "bytes_after": report.bytes_after,
         "bytes_saved": report.bytes_before - report.bytes_after,
         "languages_dropped": report.languages_dropped,
-    }  # fmt: skip
+    }
 
 
 def _rows(report: TrimReport) -> list[tuple[str, ...]]:
@@ -147,14 +151,19 @@ def _rows(report: TrimReport) -> list[tuple[str, ...]]:
     if report.languages_before is not None and report.languages_after is not None:
         counts = len(report.languages_before), len(report.languages_after)
         rows.append((report.module or "languages", *counts))
-    rows += [(file.name, file.before, file.after) for file in report.files
-             if file.before != file.after]  # fmt: skip
+    rows += [
+        (file.name, file.before, file.after) for file in report.files if file.before != file.after
+    ]
     rows.append(("all files, bytes", report.bytes_before, report.bytes_after))
     return [
-        (name, f"{before:,}", f"{after:,}", f"{before - after:,} ({1 - after / before:.1%})"
-         if before else f"{before - after:,}")
+        (
+            name,
+            f"{before:,}",
+            f"{after:,}",
+            f"{before - after:,} ({1 - after / before:.1%})" if before else f"{before - after:,}",
+        )
         for name, before, after in rows
-    ]  # fmt: skip
+    ]
 
 
 def _say(report: TrimReport, min_count: int) -> None:

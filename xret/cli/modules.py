@@ -80,10 +80,17 @@ def learn(
             f"learning a module needs {error.name}; install it with: pip install 'xret[train]'"
         ) from error
     learning = ModuleLearning(
-        kind=kind, model=model_location(model), data=data, text=text, lang=lang, keep=kept,
-        bottleneck=bottleneck, l1=l1, rate=rate,
+        kind=kind,
+        model=model_location(model),
+        data=data,
+        text=text,
+        lang=lang,
+        keep=kept,
+        bottleneck=bottleneck,
+        l1=l1,
+        rate=rate,
         fit=FitSettings(steps=steps, batch_size=batch_size, seed=seed),
-    )  # fmt: skip
+    )
     show_progress(learn_module(learning, output))
     _show(output, as_json=as_json)
 
@@ -164,11 +171,16 @@ def _rows(card: ModuleCard) -> list[tuple[str, str]]:
 
     sizes = {"mask": "weights changed", "ranking": "bottleneck"}
     rows: list[tuple[str, Any]] = [
-        ("kind", NAMES[card.kind]), ("language", card.lang), ("task", card.task),
-        (sizes[card.kind], f"{card.size:,}"), ("base", card.base), ("data", card.data),
-        ("steps", f"{card.steps:,}"), ("seed", card.seed),
+        ("kind", NAMES[card.kind]),
+        ("language", card.lang),
+        ("task", card.task),
+        (sizes[card.kind], f"{card.size:,}"),
+        ("base", card.base),
+        ("data", card.data),
+        ("steps", f"{card.steps:,}"),
+        ("seed", card.seed),
         *((name.replace("_", " "), f"{value:.4f}") for name, value in card.results.items()),
-    ]  # fmt: skip
+    ]
     if card.weight != 1:
         rows.append(("weight", f"{card.weight:g}"))
     for part in card.parts:

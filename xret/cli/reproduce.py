@@ -82,10 +82,14 @@ def _list(found: PublishedTable, rows: Sequence[Row], folder: Path, *, as_json: 
 
     if as_json:
         listed = [
-            {"name": row.name, "note": row.note, "published": row.published,
-             "commands": commands_of(row, folder)}
+            {
+                "name": row.name,
+                "note": row.note,
+                "published": row.published,
+                "commands": commands_of(row, folder),
+            }
             for row in rows
-        ]  # fmt: skip
+        ]
         print_json({**_described(found), "rows": listed})
         return
     for line in (found.title, found.citation, f"match: within {_tolerance(found)}", found.note):
@@ -105,9 +109,15 @@ def _print_results(found: PublishedTable, results: Sequence[RowResult]) -> None:
         for number in result.numbers:
             difference = "" if number.difference is None else f"{number.difference:+.4f}"
             rows.append(
-                (result.name, number.measure, _number(number.published),
-                 _number(number.measured), difference, number.outcome)
-            )  # fmt: skip
+                (
+                    result.name,
+                    number.measure,
+                    _number(number.published),
+                    _number(number.measured),
+                    difference,
+                    number.outcome,
+                )
+            )
     print_table(HEADINGS, rows)
     places = {f"{n.place}, {n.url}": None for r in results for n in r.numbers if n.place}
     for place in places:

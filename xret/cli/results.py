@@ -29,17 +29,19 @@ def print_results(
         if len(reports) == 1:
             print_json({**reports[0], "warnings": warnings})
         else:
-            print_json({
-                "systems": [
-                    {"system": one.rankings.name, **report}
-                    for one, report in zip(evaluations, reports, strict=True)
-                ],
-                "comparisons": comparisons,
-                "correction": finished.correction if finished else "",
-                "interval": finished.interval if finished else "",
-                "seed": finished.environment.seed if finished else 0,
-                "warnings": warnings,
-            })  # fmt: skip
+            print_json(
+                {
+                    "systems": [
+                        {"system": one.rankings.name, **report}
+                        for one, report in zip(evaluations, reports, strict=True)
+                    ],
+                    "comparisons": comparisons,
+                    "correction": finished.correction if finished else "",
+                    "interval": finished.interval if finished else "",
+                    "seed": finished.environment.seed if finished else 0,
+                    "warnings": warnings,
+                }
+            )
     else:
         _print_table(evaluations, results)
         for evaluation, report in zip(evaluations, reports, strict=True):

@@ -57,17 +57,29 @@ def search(
     named = None if encoder is None else encoder_name(encoder)
     searcher = Searcher.open(index, encoder=named, options=options)
     answer = searcher.answer(
-        query, lang=lang, k=k, doc_langs=doc_lang, filter=filter, identify=False,
-        params=SearchParams(exact=exact), mode=mode,
-    )  # fmt: skip
+        query,
+        lang=lang,
+        k=k,
+        doc_langs=doc_lang,
+        filter=filter,
+        identify=False,
+        params=SearchParams(exact=exact),
+        mode=mode,
+    )
     if as_json:
         print_json(answer)
         return
     rows = [
-        (str(hit.rank), f"{hit.score:.4f}", _lang(hit.lang, hit.lang_source), hit.id, hit.title,
-         hit.snippets[0].text)
+        (
+            str(hit.rank),
+            f"{hit.score:.4f}",
+            _lang(hit.lang, hit.lang_source),
+            hit.id,
+            hit.title,
+            hit.snippets[0].text,
+        )
         for hit in answer.hits
-    ]  # fmt: skip
+    ]
     print_table(("rank", "score", "lang", "id", "title", "text"), rows)
     through = [answer.query.adapter, *(hit.adapter for hit in answer.hits)]
     for line in dict.fromkeys([*(adapter for adapter in through if adapter), *answer.warnings]):

@@ -54,17 +54,23 @@ Kind = Annotated[
 Data = Annotated[
     list[Path],
     typer.Option(
-        "--data", metavar="FILE...", help="JSON lines {query, positive, negatives, query_lang, "
-        "positive_lang, ...} or TSV query, positive, negatives; .gz too.", **_READ,
+        "--data",
+        metavar="FILE...",
+        help="JSON lines {query, positive, negatives, query_lang, "
+        "positive_lang, ...} or TSV query, positive, negatives; .gz too.",
+        **_READ,
     ),
-]  # fmt: skip
+]
 HeldOut = Annotated[
     list[Path] | None,
     typer.Option(
-        "--held-out", metavar="FILE...", help="Development set, in the form of --data: MRR@10 "
-        "and Success@1 before and after; the best checkpoint is kept.", **_READ,
+        "--held-out",
+        metavar="FILE...",
+        help="Development set, in the form of --data: MRR@10 "
+        "and Success@1 before and after; the best checkpoint is kept.",
+        **_READ,
     ),
-]  # fmt: skip
+]
 Steps = Annotated[int | None, typer.Option("--steps", help="Batches; else --epochs.")]
 Epochs = Annotated[int, typer.Option("--epochs", help="Passes over the data.")]
 BatchSize = Annotated[int, typer.Option("--batch-size", help="Examples of a step.")]
@@ -96,17 +102,21 @@ Resume = Annotated[
 CrossLingual = Annotated[
     float,
     typer.Option(
-        "--cross-lingual", metavar="SHARE", help="Batches whose queries are in another language "
+        "--cross-lingual",
+        metavar="SHARE",
+        help="Batches whose queries are in another language "
         "than their passages, from lines of one id.",
     ),
-]  # fmt: skip
+]
 Switch = Annotated[
     list[Path] | None,
     typer.Option(
-        "--switch", metavar="FILE...", help="Lexicons, TSV lang, english, translation: words of "
-        "English queries are replaced.", **_READ,
+        "--switch",
+        metavar="FILE...",
+        help="Lexicons, TSV lang, english, translation: words of English queries are replaced.",
+        **_READ,
     ),
-]  # fmt: skip
+]
 SwitchShare = Annotated[
     float, typer.Option("--switch-share", metavar="SHARE", help="English queries so changed.")
 ]
@@ -141,59 +151,145 @@ Loss = Annotated[
 
 @app.command("contrastive", cls=FilesCommand)
 def train_contrastive(
-    model: Model, data: Data, output: Output, kind: Kind = None, negatives: Negatives = None,
-    steps: Steps = None, epochs: Epochs = 1, batch_size: BatchSize = 32,
-    mini_batch: MiniBatch = None, rate: Rate = None, warm_up: WarmUp = 0.1, seed: Seed = 0,
-    max_tokens: MaxTokens = 256, precision: Precision = "auto", device: Device = None,
-    threads: Threads = None, checkpoint_steps: CheckpointSteps = 500, resume: Resume = True,
-    cross_lingual: CrossLingual = 0.0, switch: Switch = None, switch_share: SwitchShare = 0.3,
-    held_out: HeldOut = None, train_adapters: TrainAdapters = False, on_error: OnError = "stop",
-    licence: Licence = None, as_json: AsJson = False,
-) -> None:  # fmt: skip
+    model: Model,
+    data: Data,
+    output: Output,
+    kind: Kind = None,
+    negatives: Negatives = None,
+    steps: Steps = None,
+    epochs: Epochs = 1,
+    batch_size: BatchSize = 32,
+    mini_batch: MiniBatch = None,
+    rate: Rate = None,
+    warm_up: WarmUp = 0.1,
+    seed: Seed = 0,
+    max_tokens: MaxTokens = 256,
+    precision: Precision = "auto",
+    device: Device = None,
+    threads: Threads = None,
+    checkpoint_steps: CheckpointSteps = 500,
+    resume: Resume = True,
+    cross_lingual: CrossLingual = 0.0,
+    switch: Switch = None,
+    switch_share: SwitchShare = 0.3,
+    held_out: HeldOut = None,
+    train_adapters: TrainAdapters = False,
+    on_error: OnError = "stop",
+    licence: Licence = None,
+    as_json: AsJson = False,
+) -> None:
     """Train on queries and their passages, with negatives from the batch and hard ones."""
     _train(
-        "contrastive", output, resume, as_json, model=model, data=data, kind=kind,
-        n_negatives=negatives, steps=steps, epochs=epochs, batch_size=batch_size,
-        mini_batch=mini_batch, rate=rate, warm_up=warm_up, seed=seed, max_tokens=max_tokens,
-        precision=precision, device=device, threads=threads, checkpoint_steps=checkpoint_steps,
-        cross_lingual=cross_lingual, switch=switch, switch_share=switch_share, held_out=held_out,
-        train_adapters=train_adapters, on_error=on_error, licence=licence,
-    )  # fmt: skip
+        "contrastive",
+        output,
+        resume,
+        as_json,
+        model=model,
+        data=data,
+        kind=kind,
+        n_negatives=negatives,
+        steps=steps,
+        epochs=epochs,
+        batch_size=batch_size,
+        mini_batch=mini_batch,
+        rate=rate,
+        warm_up=warm_up,
+        seed=seed,
+        max_tokens=max_tokens,
+        precision=precision,
+        device=device,
+        threads=threads,
+        checkpoint_steps=checkpoint_steps,
+        cross_lingual=cross_lingual,
+        switch=switch,
+        switch_share=switch_share,
+        held_out=held_out,
+        train_adapters=train_adapters,
+        on_error=on_error,
+        licence=licence,
+    )
 
 
 @app.command("distil", cls=FilesCommand)
 def train_distil(
-    model: Model, data: Data, output: Output,
+    model: Model,
+    data: Data,
+    output: Output,
     source: Annotated[
         Literal["scores", "vectors"],
-        typer.Option("--from", help="What is learnt of the teacher; for vectors, --data is "
-                     "parallel text of which it reads the first."),
+        typer.Option(
+            "--from",
+            help="What is learnt of the teacher; for vectors, --data is "
+            "parallel text of which it reads the first.",
+        ),
     ],
     teacher: Annotated[
         str | None,
-        typer.Option("--teacher", help="An encoder or cross-encoder; not needed where --data has "
-                     "scores."),
+        typer.Option(
+            "--teacher", help="An encoder or cross-encoder; not needed where --data has scores."
+        ),
     ] = None,
-    loss: Loss = None, kind: Kind = None, negatives: Negatives = None,
-    steps: Steps = None, epochs: Epochs = 1, batch_size: BatchSize = 32,
-    mini_batch: MiniBatch = None, rate: Rate = None, warm_up: WarmUp = 0.1, seed: Seed = 0,
-    max_tokens: MaxTokens = 256, precision: Precision = "auto", device: Device = None,
-    threads: Threads = None, checkpoint_steps: CheckpointSteps = 500, resume: Resume = True,
-    cross_lingual: CrossLingual = 0.0, switch: Switch = None, switch_share: SwitchShare = 0.3,
-    held_out: HeldOut = None, train_adapters: TrainAdapters = False,
-    source_lang: SourceLang = None, target_lang: TargetLang = None, on_error: OnError = "stop",
-    licence: Licence = None, as_json: AsJson = False,
-) -> None:  # fmt: skip
+    loss: Loss = None,
+    kind: Kind = None,
+    negatives: Negatives = None,
+    steps: Steps = None,
+    epochs: Epochs = 1,
+    batch_size: BatchSize = 32,
+    mini_batch: MiniBatch = None,
+    rate: Rate = None,
+    warm_up: WarmUp = 0.1,
+    seed: Seed = 0,
+    max_tokens: MaxTokens = 256,
+    precision: Precision = "auto",
+    device: Device = None,
+    threads: Threads = None,
+    checkpoint_steps: CheckpointSteps = 500,
+    resume: Resume = True,
+    cross_lingual: CrossLingual = 0.0,
+    switch: Switch = None,
+    switch_share: SwitchShare = 0.3,
+    held_out: HeldOut = None,
+    train_adapters: TrainAdapters = False,
+    source_lang: SourceLang = None,
+    target_lang: TargetLang = None,
+    on_error: OnError = "stop",
+    licence: Licence = None,
+    as_json: AsJson = False,
+) -> None:
     """Train a student on a teacher's scores of passages, or on its vectors of texts."""
     _train(
-        source, output, resume, as_json, model=model, data=data, kind=kind, teacher=teacher,
-        loss=loss, n_negatives=negatives, steps=steps, epochs=epochs, batch_size=batch_size,
-        mini_batch=mini_batch, rate=rate, warm_up=warm_up, seed=seed, max_tokens=max_tokens,
-        precision=precision, device=device, threads=threads, checkpoint_steps=checkpoint_steps,
-        cross_lingual=cross_lingual, switch=switch, switch_share=switch_share, held_out=held_out,
-        train_adapters=train_adapters, source_lang=source_lang, target_lang=target_lang,
-        on_error=on_error, licence=licence,
-    )  # fmt: skip
+        source,
+        output,
+        resume,
+        as_json,
+        model=model,
+        data=data,
+        kind=kind,
+        teacher=teacher,
+        loss=loss,
+        n_negatives=negatives,
+        steps=steps,
+        epochs=epochs,
+        batch_size=batch_size,
+        mini_batch=mini_batch,
+        rate=rate,
+        warm_up=warm_up,
+        seed=seed,
+        max_tokens=max_tokens,
+        precision=precision,
+        device=device,
+        threads=threads,
+        checkpoint_steps=checkpoint_steps,
+        cross_lingual=cross_lingual,
+        switch=switch,
+        switch_share=switch_share,
+        held_out=held_out,
+        train_adapters=train_adapters,
+        source_lang=source_lang,
+        target_lang=target_lang,
+        on_error=on_error,
+        licence=licence,
+    )
 
 
 @app.command("align", cls=FilesCommand)
@@ -202,29 +298,68 @@ def train_align(
     parallel: Annotated[
         list[Path],
         typer.Option(
-            "--parallel", metavar="FILE...", help="JSON lines {source, target, source_lang, "
-            "target_lang} or TSV lang, lang, text, text; .gz too.", **_READ,
+            "--parallel",
+            metavar="FILE...",
+            help="JSON lines {source, target, source_lang, "
+            "target_lang} or TSV lang, lang, text, text; .gz too.",
+            **_READ,
         ),
     ],
-    output: Output, kind: Kind = None,
-    steps: Steps = None, epochs: Epochs = 1, batch_size: BatchSize = 32,
-    mini_batch: MiniBatch = None, rate: Rate = None, warm_up: WarmUp = 0.1, seed: Seed = 0,
-    max_tokens: MaxTokens = 256, precision: Precision = "auto", device: Device = None,
-    threads: Threads = None, checkpoint_steps: CheckpointSteps = 500, resume: Resume = True,
-    switch: Switch = None, switch_share: SwitchShare = 0.3, held_out: HeldOut = None,
-    train_adapters: TrainAdapters = False, source_lang: SourceLang = None,
-    target_lang: TargetLang = None, on_error: OnError = "stop", licence: Licence = None,
+    output: Output,
+    kind: Kind = None,
+    steps: Steps = None,
+    epochs: Epochs = 1,
+    batch_size: BatchSize = 32,
+    mini_batch: MiniBatch = None,
+    rate: Rate = None,
+    warm_up: WarmUp = 0.1,
+    seed: Seed = 0,
+    max_tokens: MaxTokens = 256,
+    precision: Precision = "auto",
+    device: Device = None,
+    threads: Threads = None,
+    checkpoint_steps: CheckpointSteps = 500,
+    resume: Resume = True,
+    switch: Switch = None,
+    switch_share: SwitchShare = 0.3,
+    held_out: HeldOut = None,
+    train_adapters: TrainAdapters = False,
+    source_lang: SourceLang = None,
+    target_lang: TargetLang = None,
+    on_error: OnError = "stop",
+    licence: Licence = None,
     as_json: AsJson = False,
-) -> None:  # fmt: skip
+) -> None:
     """Train on parallel text: each side finds its translation, in both directions."""
     _train(
-        "align", output, resume, as_json, model=model, data=parallel, kind=kind, steps=steps,
-        epochs=epochs, batch_size=batch_size, mini_batch=mini_batch, rate=rate, warm_up=warm_up,
-        seed=seed, max_tokens=max_tokens, precision=precision, device=device, threads=threads,
-        checkpoint_steps=checkpoint_steps, switch=switch, switch_share=switch_share,
-        held_out=held_out, train_adapters=train_adapters, source_lang=source_lang,
-        target_lang=target_lang, on_error=on_error, licence=licence,
-    )  # fmt: skip
+        "align",
+        output,
+        resume,
+        as_json,
+        model=model,
+        data=parallel,
+        kind=kind,
+        steps=steps,
+        epochs=epochs,
+        batch_size=batch_size,
+        mini_batch=mini_batch,
+        rate=rate,
+        warm_up=warm_up,
+        seed=seed,
+        max_tokens=max_tokens,
+        precision=precision,
+        device=device,
+        threads=threads,
+        checkpoint_steps=checkpoint_steps,
+        switch=switch,
+        switch_share=switch_share,
+        held_out=held_out,
+        train_adapters=train_adapters,
+        source_lang=source_lang,
+        target_lang=target_lang,
+        on_error=on_error,
+        licence=licence,
+    )
 
 
 @app.command("mine")
@@ -254,8 +389,10 @@ def mine(
         float,
         typer.Option("--margin", help="A negative scores below the answer's by this share."),
     ] = 0.05,
-    device: Device = None, on_error: OnError = "stop", as_json: AsJson = False,
-) -> None:  # fmt: skip
+    device: Device = None,
+    on_error: OnError = "stop",
+    as_json: AsJson = False,
+) -> None:
     """Find hard negatives: what an index ranks high and does not answer the query."""
     from xret.errors import ConfigError
     from xret.retriever.encoder import EncoderOptions
@@ -266,8 +403,10 @@ def mine(
     if (corpus is None) == (index is None):
         raise ConfigError("name what is searched: --corpus, or --index for one that is built")
     if index is not None and model is not None:
-        raise ConfigError("an index is searched with the encoder that built it: --model goes with "
-                          "--corpus, not with --index")  # fmt: skip
+        raise ConfigError(
+            "an index is searched with the encoder that built it: --model goes with "
+            "--corpus, not with --index"
+        )
     rule = MiningRule(depth, negatives, margin)
     reader = ExampleReader(on_error=on_error)
     show_progress(reader.read([queries]))
@@ -302,12 +441,13 @@ def _print_mined(summary: Any, as_json: bool) -> None:
         print_json(summary)
         return
     rows = [
-        ("queries", summary.queries), ("negatives", summary.negatives),
+        ("queries", summary.queries),
+        ("negatives", summary.negatives),
         ("known answers passed over", summary.answers),
         ("left out as too close to the answer", summary.too_close),
         ("queries with fewer than asked for", summary.short),
         ("queries with none", summary.without),
-    ]  # fmt: skip
+    ]
     print_table(("", "n"), [(name, f"{n:,}") for name, n in rows])
 
 

@@ -135,9 +135,13 @@ def cut_blocks(
         if segment.documents is not None:
             counts = torch.from_numpy(np.diff(passages[first : last + 1])).to(device)
         yield Block(
-            segment, int(rows[first]), int(rows[last]), first_document + first,
-            torch.from_numpy(np.diff(offsets)).to(device), counts,
-        )  # fmt: skip
+            segment,
+            int(rows[first]),
+            int(rows[last]),
+            first_document + first,
+            torch.from_numpy(np.diff(offsets)).to(device),
+            counts,
+        )
         first = last
 
 

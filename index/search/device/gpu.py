@@ -67,9 +67,12 @@ class DeviceScan:
 
     @classmethod
     def open(
-        cls, segments: Sequence[ScanSegment], *, device: str | None = None,
+        cls,
+        segments: Sequence[ScanSegment],
+        *,
+        device: str | None = None,
         resident_bytes: int | None = None,
-    ) -> DeviceScan:  # fmt: skip
+    ) -> DeviceScan:
         """Copy the codes to the device, as many as fit.
 
         device: None or "cpu", "cuda", "cuda:1". resident_bytes: how much its memory may

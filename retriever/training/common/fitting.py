@@ -62,13 +62,23 @@ class SoundLosses:
 def training_arguments(cls: Callable[..., Any], settings: FitSettings, **more: Any) -> Any:
     """Arguments of transformers' or sentence-transformers' trainers, without their reports."""
     return cls(
-        output_dir=tempfile.gettempdir(), max_steps=settings.steps,
-        per_device_train_batch_size=settings.batch_size, learning_rate=settings.rate,
-        weight_decay=settings.decay, warmup_steps=max(1, settings.steps // 10),
-        seed=settings.seed, data_seed=settings.seed, use_cpu=not torch.cuda.is_available(),
-        save_strategy="no", logging_strategy="no", eval_strategy="no", report_to=[],
-        disable_tqdm=True, dataloader_pin_memory=torch.cuda.is_available(), **more,
-    )  # fmt: skip
+        output_dir=tempfile.gettempdir(),
+        max_steps=settings.steps,
+        per_device_train_batch_size=settings.batch_size,
+        learning_rate=settings.rate,
+        weight_decay=settings.decay,
+        warmup_steps=max(1, settings.steps // 10),
+        seed=settings.seed,
+        data_seed=settings.seed,
+        use_cpu=not torch.cuda.is_available(),
+        save_strategy="no",
+        logging_strategy="no",
+        eval_strategy="no",
+        report_to=[],
+        disable_tqdm=True,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        **more,
+    )
 
 
 def fit(trainer: Any, stage: str) -> Iterator[Progress]:

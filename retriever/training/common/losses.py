@@ -47,9 +47,15 @@ def mix(
 
 
 def maxsim_scores(
-    queries: torch.Tensor, shares: torch.Tensor, owner: torch.Tensor, documents: torch.Tensor,
-    offsets: torch.Tensor, *, n_queries: int, longest: int,
-) -> torch.Tensor:  # fmt: skip
+    queries: torch.Tensor,
+    shares: torch.Tensor,
+    owner: torch.Tensor,
+    documents: torch.Tensor,
+    offsets: torch.Tensor,
+    *,
+    n_queries: int,
+    longest: int,
+) -> torch.Tensor:
     """(n, m) scores of every query with every document, of which `longest` vectors are read.
 
     queries: (q, d), the vectors of n queries; shares, owner: (q,); documents: (t, d);

@@ -45,9 +45,7 @@ SOURCE_WEIGHTS: dict[str, float] = dict.fromkeys(_GENERAL.split(), 4.0) | {
 
 _SENTENCE_LIMIT = 700
 _ENTRY_LIMIT = 120
-_MARKUP = re.compile(
-    r"<[^>]{0,200}>|https?://\S+|`|\*\*|\{\{[^}]*\}\}|%\d?\$?[sd]|\[\^\d+\]"
-)  # fmt: skip
+_MARKUP = re.compile(r"<[^>]{0,200}>|https?://\S+|`|\*\*|\{\{[^}]*\}\}|%\d?\$?[sd]|\[\^\d+\]")
 
 
 def source_weight(source: str) -> float:

@@ -31,13 +31,20 @@ from xret.index.storage.files import sync_folder
 from xret.types import Progress
 
 __all__ = [
-    "BiEncoderTrainer", "LanguageCollator", "LateInteractionTrainer", "designed_error", "in_order",
-    "last_checkpoint", "run_trainer",
-]  # fmt: skip
+    "BiEncoderTrainer",
+    "LanguageCollator",
+    "LateInteractionTrainer",
+    "designed_error",
+    "in_order",
+    "last_checkpoint",
+    "run_trainer",
+]
 
 _WEIGHTS, _OPTIMIZER, _OPTIMIZER_PLAIN = (
-    "weights.safetensors", "optimizer.safetensors", "optimizer.json",
-)  # fmt: skip
+    "weights.safetensors",
+    "optimizer.safetensors",
+    "optimizer.json",
+)
 _STATE = "trainer_state.json"
 _PART = "part"
 _LANG = "_lang"

@@ -72,11 +72,18 @@ class AddedLanguage:
 
 
 def add_language(
-    folder: Path, lang: str, *, lines: Sequence[str], made: list[AddedLanguage],
-    pairs: Sequence[Pair] | None = None, destination: Destination | None = None,
-    relative: str | None = None, settings: CourseSettings | None = None, force: bool = False,
+    folder: Path,
+    lang: str,
+    *,
+    lines: Sequence[str],
+    made: list[AddedLanguage],
+    pairs: Sequence[Pair] | None = None,
+    destination: Destination | None = None,
+    relative: str | None = None,
+    settings: CourseSettings | None = None,
+    force: bool = False,
     source: Mapping[str, str] | None = None,
-) -> Iterator[Progress]:  # fmt: skip
+) -> Iterator[Progress]:
     """Add a language to the model in a folder; at the end one `AddedLanguage` joins `made`.
 
     lines: text in the language; pairs: (text, English). relative: the language whose adapter

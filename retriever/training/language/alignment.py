@@ -98,9 +98,14 @@ class Alignment:
             shares = shares / sizes.repeat_interleave(sizes)
         longest = int(documents.offsets.diff().max())
         scores = maxsim_scores(
-            queries.vectors, shares, queries.owner, documents.vectors, documents.offsets,
-            n_queries=len(queries), longest=longest,
-        )  # fmt: skip
+            queries.vectors,
+            shares,
+            queries.owner,
+            documents.vectors,
+            documents.offsets,
+            n_queries=len(queries),
+            longest=longest,
+        )
         whole = own.whole @ english.whole.T
         single = ranking(whole * _SINGLE_SCALE, same)
         near = (1 - whole.diagonal()).mean()

@@ -58,9 +58,11 @@ class CourseSettings:
         """`_ROUNDS` times over the pairs, or over the lines where there are none."""
         if self.steps is not None:
             return self.steps
-        size = (len(text.pairs), self.batch_size) if text.pairs else (
-            len(text.lines), self.masked_batch
-        )  # fmt: skip
+        size = (
+            (len(text.pairs), self.batch_size)
+            if text.pairs
+            else (len(text.lines), self.masked_batch)
+        )
         return min(max(_ROUNDS * size[0] // size[1], _FEWEST_STEPS), _MOST_STEPS)
 
 
@@ -73,9 +75,16 @@ class Addition:
 
 
 def learn_language(
-    folder: Path, text: LanguageText, *, relative: str, reason: str, work: Path,
-    made: list[Addition], settings: CourseSettings, source: Mapping[str, str],
-) -> Iterator[Progress]:  # fmt: skip
+    folder: Path,
+    text: LanguageText,
+    *,
+    relative: str,
+    reason: str,
+    work: Path,
+    made: list[Addition],
+    settings: CourseSettings,
+    source: Mapping[str, str],
+) -> Iterator[Progress]:
     """Train an adapter for the language of a text; at the end one `Addition` joins `made`.
 
     folder: a model with X-MOD adapters, only read. relative: whose adapter it starts as.
@@ -104,10 +113,17 @@ def learn_language(
     yield Progress("report", 0, 1, "languages")
     minutes = (time.monotonic() - began) / 60
     report = _report(
-        text, compared(course.values(held, retrieval)), script=script, learning=learning,
-        settings=settings, relative=relative, reason=reason, steps=steps, minutes=minutes,
+        text,
+        compared(course.values(held, retrieval)),
+        script=script,
+        learning=learning,
+        settings=settings,
+        relative=relative,
+        reason=reason,
+        steps=steps,
+        minutes=minutes,
         notes=course.notes,
-    )  # fmt: skip
+    )
     card = {**source, **report.described()}
     made.append(Addition(_adapter(model, base, card, script), report))
     yield Progress("report", 1, 1, "languages")
@@ -117,9 +133,14 @@ class _Course:
     """Losses and scores of a model over a text."""
 
     def __init__(
-        self, model: AdaptedModel, text: LanguageText, folder: Path, *,
-        settings: CourseSettings, steps: int,
-    ) -> None:  # fmt: skip
+        self,
+        model: AdaptedModel,
+        text: LanguageText,
+        folder: Path,
+        *,
+        settings: CourseSettings,
+        steps: int,
+    ) -> None:
         self._model, self._text, self._settings, self._steps = model, text, settings, steps
         self._lines = self._masked(text.lines)
         self._candidates = Candidates(model, self._lines)
@@ -150,8 +171,9 @@ class _Course:
             settings=LearningSettings(steps=self._steps, seed=self._settings.seed),
             masked=self._masked_loss,
             aligned=self._alignment.loss if self._alignment else None,
-            score=self._score, work=work,
-        )  # fmt: skip
+            score=self._score,
+            work=work,
+        )
 
     def values(
         self, held: DevelopmentSet | None, before: dict[str, dict[str, FloatArray]]
@@ -191,9 +213,13 @@ class _Course:
 
     def _masked_values(self, lines: MaskedLines, adapter: str) -> tuple[FloatArray, float]:
         return masked_losses(
-            self._model, self._head, lines, self._candidates, adapter=adapter,
+            self._model,
+            self._head,
+            lines,
+            self._candidates,
+            adapter=adapter,
             seed=self._settings.seed,
-        )  # fmt: skip
+        )
 
     def _masked(self, lines: Sequence[str]) -> MaskedLines:
         model = self._model
@@ -209,20 +235,41 @@ class _Course:
 
 
 def _report(
-    text: LanguageText, measures: tuple[Measure, ...], *, script: Script, learning: Learning,
-    settings: CourseSettings, relative: str, reason: str, steps: int, minutes: float,
+    text: LanguageText,
+    measures: tuple[Measure, ...],
+    *,
+    script: Script,
+    learning: Learning,
+    settings: CourseSettings,
+    relative: str,
+    reason: str,
+    steps: int,
+    minutes: float,
     notes: Sequence[str],
-) -> AdditionReport:  # fmt: skip
+) -> AdditionReport:
     better, verdict = judged(measures)
     return AdditionReport(
-        lang=text.lang, relative=relative, reason=reason, measures=measures, better=better,
-        verdict=verdict, steps=steps, best_step=learning.best_step, curve=tuple(learning.curve),
-        seed=settings.seed, minutes=minutes, lines=len(text.lines), words=text.words,
-        pairs=len(text.pairs), held_out_lines=len(text.held_lines),
-        held_out_pairs=len(text.held_pairs), pieces_per_word=script.pieces_per_word,
-        unknown_share=script.unknown_share, new_pieces=len(script.pieces),
+        lang=text.lang,
+        relative=relative,
+        reason=reason,
+        measures=measures,
+        better=better,
+        verdict=verdict,
+        steps=steps,
+        best_step=learning.best_step,
+        curve=tuple(learning.curve),
+        seed=settings.seed,
+        minutes=minutes,
+        lines=len(text.lines),
+        words=text.words,
+        pairs=len(text.pairs),
+        held_out_lines=len(text.held_lines),
+        held_out_pairs=len(text.held_pairs),
+        pieces_per_word=script.pieces_per_word,
+        unknown_share=script.unknown_share,
+        new_pieces=len(script.pieces),
         notes=(*text.notes, *script.notes, *notes),
-    )  # fmt: skip
+    )
 
 
 def _work_folder(
@@ -231,9 +278,11 @@ def _work_folder(
     """The folder with what is finished of this very run; another run's is emptied."""
     content = repr((text.lang, text.lines, text.pairs, text.choosing_pairs, text.choosing_lines))
     described = asdict(settings) | {
-        "base": base, "relative": relative, "steps": steps,
+        "base": base,
+        "relative": relative,
+        "steps": steps,
         "text": xxhash.xxh3_128(content.encode("utf-8", "surrogatepass")).hexdigest(),
-    }  # fmt: skip
+    }
     run = json.dumps(described, sort_keys=True)
     marker = path / "run.json"
     same = marker.is_file() and marker.read_text(encoding="utf-8") == run
@@ -258,6 +307,10 @@ def _adapter(
         rows[EMPHASIS] = script.emphasis
     tensors = {name: parameter.detach().clone() for name, parameter in model.parameters().items()}
     return LanguageAdapter(
-        lang=model.lang, base=base, tensors=tensors, card=card,
-        pieces=script.pieces, rows=rows,
-    )  # fmt: skip
+        lang=model.lang,
+        base=base,
+        tensors=tensors,
+        card=card,
+        pieces=script.pieces,
+        rows=rows,
+    )

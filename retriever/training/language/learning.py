@@ -47,18 +47,25 @@ class Learning:
     """
 
     def __init__(
-        self, parameters: Mapping[str, nn.Parameter], *, settings: LearningSettings,
-        masked: Callable[[int], Tensor], aligned: Callable[[int], Tensor] | None,
-        score: Callable[[], float], work: WorkFolder,
-    ) -> None:  # fmt: skip
+        self,
+        parameters: Mapping[str, nn.Parameter],
+        *,
+        settings: LearningSettings,
+        masked: Callable[[int], Tensor],
+        aligned: Callable[[int], Tensor] | None,
+        score: Callable[[], float],
+        work: WorkFolder,
+    ) -> None:
         self._parameters = parameters
         self._settings = settings
         self._masked, self._aligned, self._score = masked, aligned, score
         self._work = work
         self._optimizer = torch.optim.AdamW(
             [{"params": [p], "scale": self._scale(name)} for name, p in parameters.items()],
-            lr=settings.rate, betas=(0.9, 0.98), weight_decay=0.0,
-        )  # fmt: skip
+            lr=settings.rate,
+            betas=(0.9, 0.98),
+            weight_decay=0.0,
+        )
         self._best: dict[str, Tensor] = {}
         self.best_score, self.best_step = -math.inf, 0
         self.curve: list[tuple[int, float]] = []

@@ -158,9 +158,12 @@ class Candidates:
 
 
 def masked_loss(
-    model: AdaptedModel, head: MaskedHead, batch: MaskedBatch, candidates: Candidates,
+    model: AdaptedModel,
+    head: MaskedHead,
+    batch: MaskedBatch,
+    candidates: Candidates,
     rng: np.random.Generator,
-) -> Tensor:  # fmt: skip
+) -> Tensor:
     """Mean loss of the batch's hidden pieces through the new adapter, for training."""
     ids, places = candidates.drawn(batch.hidden, rng)
     states = model.hidden(batch.ids, batch.mask, model.lang).flatten(0, 1)[batch.at]
@@ -172,9 +175,14 @@ def masked_loss(
 
 @torch.no_grad()
 def masked_losses(
-    model: AdaptedModel, head: MaskedHead, lines: MaskedLines, candidates: Candidates, *,
-    adapter: str, seed: int,
-) -> tuple[FloatArray, float]:  # fmt: skip
+    model: AdaptedModel,
+    head: MaskedHead,
+    lines: MaskedLines,
+    candidates: Candidates,
+    *,
+    adapter: str,
+    seed: int,
+) -> tuple[FloatArray, float]:
     """((m,) losses in nats of hidden pieces, the same for every adapter; the best sharpness).
 
     No adapter is at a loss for a sharpness that was learnt for another: each has its best.

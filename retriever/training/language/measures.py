@@ -23,7 +23,7 @@ __all__ = [
     "interval",
     "maxsim",
     "mean_retrieval",
-]  # fmt: skip
+]
 
 TO_ENGLISH, FROM_ENGLISH, MRR = (
     "Success@1 to English",

@@ -65,9 +65,12 @@ def merged_pieces(
 
 
 def _count(
-    symbols: Sequence[str], n: int, number: int, pairs: dict[_Pair, int],
+    symbols: Sequence[str],
+    n: int,
+    number: int,
+    pairs: dict[_Pair, int],
     where: dict[_Pair, set[int]],
-) -> None:  # fmt: skip
+) -> None:
     for pair in pairwise(symbols):
         pairs[pair] += n
         where[pair].add(number)

@@ -174,9 +174,12 @@ def _romanised_rows(model: AdaptedModel, pieces: Sequence[str]) -> tuple[Tensor,
 
 
 def _aligned_rows(
-    model: AdaptedModel, pairs: Sequence[Pair], pieces: tuple[str, ...], rows: Tensor,
+    model: AdaptedModel,
+    pairs: Sequence[Pair],
+    pieces: tuple[str, ...],
+    rows: Tensor,
     emphasis: Tensor,
-) -> tuple[Tensor, Tensor]:  # fmt: skip
+) -> tuple[Tensor, Tensor]:
     """Those of pieces that occur in the pairs: what they align with, by its emphasis."""
     grown = model.grown_tokens(pieces)
     first = model.n_rows

@@ -65,9 +65,14 @@ class LanguageText:
 
     @classmethod
     def prepared(
-        cls, lang: str, lines: Sequence[str], *, pairs: Sequence[Pair] | None, seed: int,
+        cls,
+        lang: str,
+        lines: Sequence[str],
+        *,
+        pairs: Sequence[Pair] | None,
+        seed: int,
         check_language: bool = True,
-    ) -> LanguageText:  # fmt: skip
+    ) -> LanguageText:
         """Checked and parted; what is kept from training is drawn in blocks of neighbours.
 
         Raises TrainingError for too little of it, CorpusError for text that is in another
@@ -102,9 +107,16 @@ class LanguageText:
             for alone, translations in zip(parts, (chosen, held, rest), strict=True)
         )
         return cls(
-            lang, training, tuple(rest), chosen_lines, tuple(chosen), held_lines, tuple(held),
-            words, tuple(notes),
-        )  # fmt: skip
+            lang,
+            training,
+            tuple(rest),
+            chosen_lines,
+            tuple(chosen),
+            held_lines,
+            tuple(held),
+            words,
+            tuple(notes),
+        )
 
 
 def read_lines(path: Path) -> list[str]:

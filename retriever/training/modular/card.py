@@ -66,9 +66,14 @@ def modular_card(
         "- Weights: word vectors int8 with a scale a row, the rest float16",
         f"- Hardware: {notes.get('machine', 'not recorded')}, {settings.threads} threads;"
         " energy not measured",
-        *([f"- Loss of the first and last 50 steps: {float(losses[0]['loss']):.2f},"
-          f" {float(losses[-1]['loss']):.2f}"]
-          if losses else []),
+        *(
+            [
+                f"- Loss of the first and last 50 steps: {float(losses[0]['loss']):.2f},"
+                f" {float(losses[-1]['loss']):.2f}"
+            ]
+            if losses
+            else []
+        ),
         "",
         "## Training text",
         "",
@@ -76,14 +81,18 @@ def modular_card(
         "|---|--:|---|",
         *(
             f"| {name} | {count:,} | {LICENCES.get(name, 'not recorded')} |"
-            for name, count in notes.get("sources", {}).items() if count
+            for name, count in notes.get("sources", {}).items()
+            if count
         ),
         "",
         "Rows left out because they share a sentence or eight words in a row with an evaluation"
-        " set: " + (
+        " set: "
+        + (
             ", ".join(f"{name} {count:,}" for name, count in notes["overlapping"].items())
-            if notes.get("overlapping") else "none"
-        ) + ".",
+            if notes.get("overlapping")
+            else "none"
+        )
+        + ".",
         "",
         "## Time",
         "",
@@ -91,8 +100,9 @@ def modular_card(
         "|---|--:|",
         *(
             f"| {name.removesuffix('_s')} | {value:,.0f} |"
-            for name, value in notes.items() if name.endswith("_s") and isinstance(value, float)
+            for name, value in notes.items()
+            if name.endswith("_s") and isinstance(value, float)
         ),
         "",
-    ]  # fmt: skip
+    ]
     return "\n".join(lines)

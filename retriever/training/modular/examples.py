@@ -67,9 +67,13 @@ class ExampleDrawer:
     """Draws batches from parallel text."""
 
     def __init__(
-        self, text: ParallelText, *, seed: int, batch_size: int,
+        self,
+        text: ParallelText,
+        *,
+        seed: int,
+        batch_size: int,
         shares: ExampleShares = ExampleShares(),
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._text = text
         self._rows = text.rows()
         self._seed = seed
@@ -123,9 +127,14 @@ class ExampleDrawer:
         if query_lang != "en":
             plain = text.english[english][:_QUERY_CHARACTERS]
         return Example(
-            query, passage[:_PASSAGE_CHARACTERS], query_lang, passage_lang, english, plain,
+            query,
+            passage[:_PASSAGE_CHARACTERS],
+            query_lang,
+            passage_lang,
+            english,
+            plain,
             in_english[:_PASSAGE_CHARACTERS],
-        )  # fmt: skip
+        )
 
     def _entries(self, rng: np.random.Generator) -> list[Example]:
         """Words and titles with their translations, half of them asked from English."""

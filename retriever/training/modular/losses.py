@@ -29,10 +29,16 @@ class OnePassLoss(nn.Module):
     """
 
     def __init__(
-        self, model: nn.Module, *, scale: float = 30.0, single_scale: float = 20.0,
-        single_weight: float = 0.3, teacher: nn.Module | None = None, teacher_weight: float = 1.0,
+        self,
+        model: nn.Module,
+        *,
+        scale: float = 30.0,
+        single_scale: float = 20.0,
+        single_weight: float = 0.3,
+        teacher: nn.Module | None = None,
+        teacher_weight: float = 1.0,
         anchor_weight: float = 5.0,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         self.model = model
         self.scale = scale
@@ -69,9 +75,11 @@ class OnePassLoss(nn.Module):
             )
             parts["anchor"] = self.anchor_weight * moved
             parts["teacher"] = self.teacher_weight * functional.kl_div(
-                scores.log_softmax(1), (wanted * self.scale).log_softmax(1),
-                reduction="batchmean", log_target=True,
-            )  # fmt: skip
+                scores.log_softmax(1),
+                (wanted * self.scale).log_softmax(1),
+                reduction="batchmean",
+                log_target=True,
+            )
         return parts
 
 
@@ -101,8 +109,9 @@ def _encode(model: nn.Module, features: dict[str, Any], task: str) -> _Words:
         width = max(1, int(lengths[group].max()))
         part = {
             name: value[group] if value.dim() == 1 else value[group, :width]
-            for name, value in features.items() if isinstance(value, Tensor)
-        }  # fmt: skip
+            for name, value in features.items()
+            if isinstance(value, Tensor)
+        }
         made = model(part, task=task)
         mask = made["attention_mask"].bool()
         words.append(made["token_embeddings"][mask])
@@ -137,6 +146,11 @@ def _scores(queries: _Words, documents: _Words) -> Tensor:
     owner = torch.repeat_interleave(torch.arange(len(sizes), device=sizes.device), sizes)
     even = torch.ones(len(owner), device=owner.device)  # words have their shares in their lengths
     return maxsim_scores(
-        queries.words, even, owner, documents.words, documents.offsets,
-        n_queries=len(sizes), longest=int(documents.offsets.diff().max()),
-    )  # fmt: skip
+        queries.words,
+        even,
+        owner,
+        documents.words,
+        documents.offsets,
+        n_queries=len(sizes),
+        longest=int(documents.offsets.diff().max()),
+    )

@@ -124,12 +124,14 @@ def _prepare(
         for batch in drawer.batches(range(settings.steps)):
             for example in batch:
                 yield {
-                    "query": example.query, "document": example.document, "label": example.label,
+                    "query": example.query,
+                    "document": example.document,
+                    "label": example.label,
                     "query_lang": code[example.query_lang],
                     "document_lang": code[example.document_lang],
                     "english_query": example.english_query,
                     "english_document": example.english_document,
-                }  # fmt: skip
+                }
 
     yield Progress("examples", 0, settings.steps * settings.batch_size, "examples")
     part = work.path / f"{_EXAMPLES}.part"
@@ -142,8 +144,15 @@ def _prepare(
     pairs = Counter((row["query_lang"], row["document_lang"]) for row in columns)
     shares = {"to_english": 0, "from_english": 0, "within": 0, "across": 0}
     for (asked, told), n in pairs.items():
-        kind = ("within" if asked == told else "to_english" if told == 0
-                else "from_english" if asked == 0 else "across")  # fmt: skip
+        kind = (
+            "within"
+            if asked == told
+            else "to_english"
+            if told == 0
+            else "from_english"
+            if asked == 0
+            else "across"
+        )
         shares[kind] += n
     work.note("examples", shares)
     work.add_seconds("examples_s", time.perf_counter() - start)
@@ -172,24 +181,41 @@ def _trainer(
     words.requires_grad = settings.words_rate > 0
     bf16 = (not on_cpu or is_fast_in_bf16()) if settings.bf16 is None else settings.bf16
     arguments = MultiVectorEncoderTrainingArguments(
-        output_dir=str(work.path), max_steps=settings.steps,
-        per_device_train_batch_size=settings.batch_size, learning_rate=settings.rate,
+        output_dir=str(work.path),
+        max_steps=settings.steps,
+        per_device_train_batch_size=settings.batch_size,
+        learning_rate=settings.rate,
         learning_rate_mapping={_WORDS: settings.words_rate} if words.requires_grad else {},
-        lr_scheduler_type="linear", warmup_steps=settings.warm_up, weight_decay=0.0,
-        adam_beta2=0.98, bf16=bf16, use_cpu=on_cpu,
-        seed=settings.seed, save_strategy="steps", save_steps=settings.checkpoint_steps,
-        save_total_limit=2, logging_steps=50, report_to="none", disable_tqdm=True,
-        batch_sampler=in_order, dataloader_drop_last=True,
+        lr_scheduler_type="linear",
+        warmup_steps=settings.warm_up,
+        weight_decay=0.0,
+        adam_beta2=0.98,
+        bf16=bf16,
+        use_cpu=on_cpu,
+        seed=settings.seed,
+        save_strategy="steps",
+        save_steps=settings.checkpoint_steps,
+        save_total_limit=2,
+        logging_steps=50,
+        report_to="none",
+        disable_tqdm=True,
+        batch_sampler=in_order,
+        dataloader_drop_last=True,
         max_length={"query": settings.query_tokens, "document": settings.document_tokens},
-    )  # fmt: skip
+    )
     trainer = LateInteractionTrainer(
-        model=model, args=arguments, train_dataset=Dataset.load_from_disk(work.path / _EXAMPLES),
+        model=model,
+        args=arguments,
+        train_dataset=Dataset.load_from_disk(work.path / _EXAMPLES),
         loss=OnePassLoss(
-            model, scale=settings.scale, single_weight=settings.single_weight,
+            model,
+            scale=settings.scale,
+            single_weight=settings.single_weight,
             teacher=_teacher(work) if settings.teacher_weight else None,
-            teacher_weight=settings.teacher_weight, anchor_weight=settings.anchor_weight,
+            teacher_weight=settings.teacher_weight,
+            anchor_weight=settings.anchor_weight,
         ),
-    )  # fmt: skip
+    )
     collator: Any = LanguageCollator(trainer.data_collator)
     trainer.data_collator = collator
     return trainer

@@ -91,18 +91,22 @@ def write_start(
     model.save_pretrained(backbone)
     fast: Any = PreTrainedTokenizerFast
     fast(
-        tokenizer_object=tokenizer, pad_token=PADDING, unk_token=UNKNOWN, mask_token=MASK,
+        tokenizer_object=tokenizer,
+        pad_token=PADDING,
+        unk_token=UNKNOWN,
+        mask_token=MASK,
         model_max_length=shape.max_tokens,
-    ).save_pretrained(backbone)  # fmt: skip
+    ).save_pretrained(backbone)
     transformer: Any = Transformer(str(backbone), max_seq_length=shape.max_tokens)
     pooling = WordPooling(len(origins), config.dim, config.query_power)
     pooling.emphasis.data.copy_(torch.from_numpy(emphasis))
     pooling.gain.data[_WEIGHT_DIM:] = 0
     pooling.context.data[_WEIGHT_DIM] = np.sqrt(config.dim)
     pooling.text_shares.data.copy_(
-        torch.tensor([config.query_text / config.query_token,
-                      config.document_text / config.document_token])
-    )  # fmt: skip
+        torch.tensor(
+            [config.query_text / config.query_token, config.document_text / config.document_token]
+        )
+    )
     MultiVectorEncoder(modules=[transformer, pooling, MultiVectorMask()]).save(
         str(output / "model"), create_model_card=False
     )
@@ -112,14 +116,25 @@ def _config(
     shape: ModularShape, vocabulary_size: int, dim: int, languages: tuple[str, ...]
 ) -> XmodConfig:
     return XmodConfig(
-        vocab_size=vocabulary_size, hidden_size=dim, num_hidden_layers=shape.layers,
-        num_attention_heads=shape.heads, intermediate_size=shape.feed_forward,
-        max_position_embeddings=shape.max_tokens + 2, type_vocab_size=1,
-        adapter_reduction_factor=shape.reduction, languages=list(languages), pad_token_id=0,
-        bos_token_id=None, eos_token_id=None, pre_norm=True, ln_before_adapter=False,
-        adapter_reuse_layer_norm=True, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
+        vocab_size=vocabulary_size,
+        hidden_size=dim,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        intermediate_size=shape.feed_forward,
+        max_position_embeddings=shape.max_tokens + 2,
+        type_vocab_size=1,
+        adapter_reduction_factor=shape.reduction,
+        languages=list(languages),
+        pad_token_id=0,
+        bos_token_id=None,
+        eos_token_id=None,
+        pre_norm=True,
+        ln_before_adapter=False,
+        adapter_reuse_layer_norm=True,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
         layer_norm_eps=1e-6,
-    )  # fmt: skip
+    )
 
 
 def _set_still(model: XmodModel) -> None:

@@ -38,13 +38,22 @@ def portable_tokenizer(static: Tokenizer) -> tuple[Tokenizer, list[int]]:
         pieces[piece if inside else RUN_PREFIX + piece] = len(rows)
         rows.append(row)
     described: dict[str, Any] = {
-        "version": "1.0", "truncation": None, "padding": None, "added_tokens": [],
-        "normalizer": None, "pre_tokenizer": None, "post_processor": None, "decoder": None,
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [],
+        "normalizer": None,
+        "pre_tokenizer": None,
+        "post_processor": None,
+        "decoder": None,
         "model": {
-            "type": "WordPiece", "unk_token": UNKNOWN, "vocab": pieces,
-            "continuing_subword_prefix": CONTINUATION, "max_input_chars_per_word": 64,
+            "type": "WordPiece",
+            "unk_token": UNKNOWN,
+            "vocab": pieces,
+            "continuing_subword_prefix": CONTINUATION,
+            "max_input_chars_per_word": 64,
         },
-    }  # fmt: skip
+    }
     made = Tokenizer.from_str(json.dumps(described))
     made.normalizer = normalizers.Sequence(_normalizers())
     made.pre_tokenizer = pre_tokenizers.Sequence(

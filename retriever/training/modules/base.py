@@ -20,8 +20,11 @@ from xret.retriever.modules.named_weights import transformer_of
 from xret.retriever.xmod.xmod import adapter_name, adapter_spelling, freeze_for_retrieval
 
 __all__ = [
-    "base_fingerprint", "freeze_languages", "is_cross_encoder", "open_base",
-]  # fmt: skip
+    "base_fingerprint",
+    "freeze_languages",
+    "is_cross_encoder",
+    "open_base",
+]
 
 
 def base_fingerprint(folder: Path) -> str:
@@ -84,9 +87,11 @@ def _cross_encoder(folder: Path, spelling: str | None) -> CrossEncoder:
     try:
         with quiet_libraries():
             model: CrossEncoder = CrossEncoder(
-                str(folder), device="cpu", local_files_only=True,
+                str(folder),
+                device="cpu",
+                local_files_only=True,
                 model_kwargs={"use_safetensors": True},
-            )  # fmt: skip
+            )
     except Exception as error:  # the libraries raise whatever the files make them trip over
         raise ModelError(f"{folder} cannot be loaded: {error}") from error
     if model.num_labels != 1:

@@ -85,10 +85,14 @@ def _learnt(learning: ModuleLearning) -> Generator[Progress, None, RankingAdapte
     of_text = learning.text is not None
     rows: Any = read_texts(source) if of_text else read_ranking_rows(source)
     card = ModuleCard(
-        learning.kind, base_fingerprint(learning.model), lang=lang if of_text else None,
+        learning.kind,
+        base_fingerprint(learning.model),
+        lang=lang if of_text else None,
         task=None if of_text else RANKING_TASK,
-        data=_described(source, len(rows), lang), steps=settings.steps, seed=settings.seed,
-    )  # fmt: skip
+        data=_described(source, len(rows), lang),
+        steps=settings.steps,
+        seed=settings.seed,
+    )
     many: dict[str, Any] = {"settings": settings, "card": card}
     masked: dict[str, Any] = {"keep": learning.keep, "l1": learning.l1}
     if of_text:

@@ -83,9 +83,14 @@ def read_texts(path: Path) -> list[str]:
 
 
 def learn_language_mask(
-    folder: Path, lines: Sequence[str], *, keep: int | float, settings: FitSettings,
-    card: ModuleCard, l1: float = 0.0,
-) -> Generator[Progress, None, SparseMask]:  # fmt: skip
+    folder: Path,
+    lines: Sequence[str],
+    *,
+    keep: int | float,
+    settings: FitSettings,
+    card: ModuleCard,
+    l1: float = 0.0,
+) -> Generator[Progress, None, SparseMask]:
     """The mask of a language from its texts; weights of the transformer only.
 
     The card gets the loss of masked words in lines held out, before and after.
@@ -174,9 +179,12 @@ def _tokenizer(folder: Path) -> Any:
 def _tokenised(tokenizer: Any, lines: Sequence[str]) -> list[dict[str, Any]]:
     longest = min(MAX_TOKENS, tokenizer.model_max_length)
     encoded = tokenizer(
-        list(lines), truncation=True, max_length=longest, return_special_tokens_mask=True,
+        list(lines),
+        truncation=True,
+        max_length=longest,
+        return_special_tokens_mask=True,
         return_token_type_ids=False,
-    )  # fmt: skip
+    )
     names = ("input_ids", "attention_mask", "special_tokens_mask")
     return [
         dict(zip(names, row, strict=True)) for row in zip(*(encoded[n] for n in names), strict=True)

@@ -62,9 +62,13 @@ class _LateInteractionTrainer(SoundLosses, MultiVectorEncoderTrainer):
 
 
 def learn_ranking_adapter(
-    model: Any, rows: Sequence[RankingRow], *, bottleneck: int, settings: FitSettings,
+    model: Any,
+    rows: Sequence[RankingRow],
+    *,
+    bottleneck: int,
+    settings: FitSettings,
     card: ModuleCard,
-) -> Generator[Progress, None, RankingAdapter]:  # fmt: skip
+) -> Generator[Progress, None, RankingAdapter]:
     """An adapter behind every layer; with a cross-encoder its head learns too.
 
     model: of sentence-transformers. Base and language adapters stay as they are, bit for bit.
@@ -93,9 +97,14 @@ def learn_ranking_adapter(
 
 
 def learn_ranking_mask(
-    model: Any, rows: Sequence[RankingRow], *, keep: int | float, settings: FitSettings,
-    card: ModuleCard, l1: float = 0.0,
-) -> Generator[Progress, None, SparseMask]:  # fmt: skip
+    model: Any,
+    rows: Sequence[RankingRow],
+    *,
+    keep: int | float,
+    settings: FitSettings,
+    card: ModuleCard,
+    l1: float = 0.0,
+) -> Generator[Progress, None, SparseMask]:
     """A mask of the weights that ranking moves most; see `learn_sparse_mask`.
 
     In X-MOD embeddings and language adapters are left out. Raises TrainingError.
@@ -106,9 +115,12 @@ def learn_ranking_mask(
     try:
         freeze_languages(model)
         mask = yield from learn_sparse_mask(
-            model, lambda whole, stage: _fit(whole, trained, settings, stage),
-            keep=keep, card=card, l1=l1,
-        )  # fmt: skip
+            model,
+            lambda whole, stage: _fit(whole, trained, settings, stage),
+            keep=keep,
+            card=card,
+            l1=l1,
+        )
     finally:
         _put_back(named_weights(model), {}, learn)
     mask.apply(model)
@@ -164,23 +176,26 @@ def _trainer(model: Any, rows: Sequence[RankingRow], settings: FitSettings) -> A
     if isinstance(model, CrossEncoder):
         pairs = [(q, d, float(d == p)) for q, p, n in flat for d in (p, n)]
         return _CrossEncoderTrainer(
-            model=model, args=training_arguments(CrossEncoderTrainingArguments, settings),
+            model=model,
+            args=training_arguments(CrossEncoderTrainingArguments, settings),
             train_dataset=_dataset(("query", "document", "label"), pairs),
             loss=BinaryCrossEntropyLoss(model),
-        )  # fmt: skip
+        )
     dataset = _dataset(("query", "positive", "negative"), flat)
     more = {"batch_sampler": BatchSamplers.NO_DUPLICATES, "prompts": _prompts(model)}
     if isinstance(model, MultiVectorEncoder):
         return _LateInteractionTrainer(
-            model=model, train_dataset=dataset,
+            model=model,
+            train_dataset=dataset,
             args=training_arguments(MultiVectorEncoderTrainingArguments, settings, **more),
             loss=MultiVectorMultipleNegativesRankingLoss(model),
-        )  # fmt: skip
+        )
     return _BiEncoderTrainer(
-        model=model, train_dataset=dataset,
+        model=model,
+        train_dataset=dataset,
         args=training_arguments(SentenceTransformerTrainingArguments, settings, **more),
         loss=MultipleNegativesRankingLoss(model),
-    )  # fmt: skip
+    )
 
 
 def _dataset(columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> Dataset:

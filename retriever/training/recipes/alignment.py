@@ -25,9 +25,10 @@ def alignment_objective(student: Student, *, mini_batch: int | None) -> Objectiv
     if not student.late:
         return Objective(loss, candidates, candidate_tasks(0))
     return Objective(
-        BothDirections(loss), _both_roles,
+        BothDirections(loss),
+        _both_roles,
         {"query": "query", "positive": "document", "other": "query", "original": "document"},
-    )  # fmt: skip
+    )
 
 
 class BothDirections(nn.Module):
@@ -50,5 +51,9 @@ class BothDirections(nn.Module):
 
 
 def _both_roles(drawn: Drawn) -> dict[str, TextInLanguage]:
-    return {"query": drawn.query, "positive": drawn.positive,
-            "other": drawn.positive, "original": drawn.query}  # fmt: skip
+    return {
+        "query": drawn.query,
+        "positive": drawn.positive,
+        "other": drawn.positive,
+        "original": drawn.query,
+    }

@@ -44,14 +44,17 @@ def ranking_loss(student: Student, *, mini_batch: int | None, both_ways: bool = 
     loss: nn.Module
     if student.late:
         late = (
-            CachedMultiVectorMultipleNegativesRankingLoss if cached
+            CachedMultiVectorMultipleNegativesRankingLoss
+            if cached
             else MultiVectorMultipleNegativesRankingLoss
-        )  # fmt: skip
+        )
         loss = late(student.model, **cached)
     else:
-        ways: dict[str, Any] = {
-            "directions": ("query_to_doc", "doc_to_query"), "partition_mode": "per_direction"
-        } if both_ways else {}  # fmt: skip
+        ways: dict[str, Any] = (
+            {"directions": ("query_to_doc", "doc_to_query"), "partition_mode": "per_direction"}
+            if both_ways
+            else {}
+        )
         one = CachedMultipleNegativesRankingLoss if cached else MultipleNegativesRankingLoss
         loss = one(student.model, **cached, **ways)
     return loss

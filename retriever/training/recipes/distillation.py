@@ -30,9 +30,13 @@ from xret.retriever.training.recipes.student import Student
 from xret.types import FloatArray
 
 __all__ = [
-    "COSINE_SCALE", "ScoreLoss", "VectorLoss", "scaled_cosine", "scores_objective",
+    "COSINE_SCALE",
+    "ScoreLoss",
+    "VectorLoss",
+    "scaled_cosine",
+    "scores_objective",
     "vectors_objective",
-]  # fmt: skip
+]
 
 ScoreLoss = Literal["kl", "margin"]
 VectorLoss = Literal["mse", "cosine"]
@@ -42,9 +46,13 @@ COSINE_SCALE = 20.0
 
 
 def scores_objective(
-    student: Student, scores: Sequence[FloatArray], *, n_negatives: int, loss: ScoreLoss,
+    student: Student,
+    scores: Sequence[FloatArray],
+    *,
+    n_negatives: int,
+    loss: ScoreLoss,
     mini_batch: int | None,
-) -> Objective:  # fmt: skip
+) -> Objective:
     """The student's scores of a query's passages as the teacher's.
 
     scores: of each example, the positive's and then each negative's.
@@ -81,9 +89,11 @@ def vectors_objective(student: Student, vectors: FloatArray, *, loss: VectorLoss
     projection = None if width == student.texts.dim else width
     learnt = EmbedDistillLoss(student.model, distance_metric=loss, projection_dim=projection)
     return Objective(
-        learnt, candidates, candidate_tasks(0),
+        learnt,
+        candidates,
+        candidate_tasks(0),
         lambda drawn: torch.from_numpy(vectors[drawn.row].copy()),
-    )  # fmt: skip
+    )
 
 
 def scaled_cosine(queries: Tensor, documents: Tensor) -> Tensor:

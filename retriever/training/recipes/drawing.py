@@ -57,9 +57,16 @@ class Draw:
     """
 
     def __init__(
-        self, examples: Sequence[Example], plan: BatchPlan, *, seed: int, n_negatives: int = 0,
-        cross_lingual: float = 0.0, switch: Lexicon | None = None, switch_share: float = 0.0,
-    ) -> None:  # fmt: skip
+        self,
+        examples: Sequence[Example],
+        plan: BatchPlan,
+        *,
+        seed: int,
+        n_negatives: int = 0,
+        cross_lingual: float = 0.0,
+        switch: Lexicon | None = None,
+        switch_share: float = 0.0,
+    ) -> None:
         self.examples = examples
         self.plan = plan
         self._seed = seed
@@ -117,9 +124,14 @@ class DrawingCollator:
     """
 
     def __init__(
-        self, texts: Any, draw: Draw, columns: Callable[[Drawn], Mapping[str, TextInLanguage]], *,
-        adapter: Callable[[str], int] | None = None, label: Callable[[Drawn], Any] | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        texts: Any,
+        draw: Draw,
+        columns: Callable[[Drawn], Mapping[str, TextInLanguage]],
+        *,
+        adapter: Callable[[str], int] | None = None,
+        label: Callable[[Drawn], Any] | None = None,
+    ) -> None:
         self._texts = LanguageCollator(texts)
         self.valid_label_columns: list[str] = texts.valid_label_columns
         self._draw = draw
@@ -146,13 +158,17 @@ def with_languages(examples: Sequence[Example]) -> list[Example]:
     """The examples with the languages that their files do not name, as identified."""
     return [
         Example(
-            one.query, one.positive, one.negatives,
+            one.query,
+            one.positive,
+            one.negatives,
             _identified(one.query_lang, one.query),
             _identified(one.positive_lang, one.positive),
-            tuple(map(_identified, one.negative_langs, one.negatives)), one.scores, one.text_id,
+            tuple(map(_identified, one.negative_langs, one.negatives)),
+            one.scores,
+            one.text_id,
         )
         for one in examples
-    ]  # fmt: skip
+    ]
 
 
 def with_negatives(examples: Sequence[Example], n: int, *, seed: int) -> list[Example]:
@@ -177,8 +193,16 @@ def _filled(examples: Sequence[Example], row: int, n: int, seed: int) -> Example
         if len(texts) < n and not same and found.positive not in (one.positive, *texts):
             texts.append(found.positive)
             langs.append(found.positive_lang)
-    return Example(one.query, one.positive, tuple(texts), one.query_lang, one.positive_lang,
-                   tuple(langs), (), one.text_id)  # fmt: skip
+    return Example(
+        one.query,
+        one.positive,
+        tuple(texts),
+        one.query_lang,
+        one.positive_lang,
+        tuple(langs),
+        (),
+        one.text_id,
+    )
 
 
 def _identified(lang: str, text: str) -> str:
@@ -192,8 +216,12 @@ def _other_versions(examples: Sequence[Example]) -> dict[int, list[int]]:
         if one.text_id:
             versions[one.text_id].append(row)
     found = {
-        row: [other for other in versions[one.text_id]
-              if examples[other].query_lang != one.positive_lang]
-        for row, one in enumerate(examples) if one.text_id
-    }  # fmt: skip
+        row: [
+            other
+            for other in versions[one.text_id]
+            if examples[other].query_lang != one.positive_lang
+        ]
+        for row, one in enumerate(examples)
+        if one.text_id
+    }
     return {row: others for row, others in found.items() if others}

@@ -14,8 +14,14 @@ __all__ = ["energy_meter", "hardware", "versions"]
 _RAPL = Path("/sys/class/powercap")
 _PACKAGES = "intel-rapl:?"
 _LIBRARIES = (
-    "xret", "torch", "transformers", "sentence-transformers", "datasets", "accelerate", "numpy",
-)  # fmt: skip
+    "xret",
+    "torch",
+    "transformers",
+    "sentence-transformers",
+    "datasets",
+    "accelerate",
+    "numpy",
+)
 
 
 def hardware(device: str) -> str:

@@ -51,50 +51,79 @@ class Meter(TrainerCallback):
 
 
 def make_trainer(
-    recipe: Recipe, student: Student, draw: Draw, objective: Objective, *, folder: Path,
-    device: str, callbacks: Sequence[TrainerCallback],
-) -> LateInteractionTrainer | BiEncoderTrainer:  # fmt: skip
+    recipe: Recipe,
+    student: Student,
+    draw: Draw,
+    objective: Objective,
+    *,
+    folder: Path,
+    device: str,
+    callbacks: Sequence[TrainerCallback],
+) -> LateInteractionTrainer | BiEncoderTrainer:
     """A trainer over the plan of a draw; its checkpoints go into the folder."""
     from datasets import Dataset
 
     trainer_class: Any = LateInteractionTrainer if student.late else BiEncoderTrainer
     prompts = student.prompts(objective.tasks)
     texts = trainer_class.data_collator_class(
-        preprocess_fn=student.model.preprocess, router_mapping=dict(objective.tasks),
-        prompts=prompts, max_length=_lengths(student, recipe.max_tokens),
-    )  # fmt: skip
+        preprocess_fn=student.model.preprocess,
+        router_mapping=dict(objective.tasks),
+        prompts=prompts,
+        max_length=_lengths(student, recipe.max_tokens),
+    )
     collator = DrawingCollator(
-        texts, draw, objective.columns, label=objective.label,
+        texts,
+        draw,
+        objective.columns,
+        label=objective.label,
         adapter=student.adapter if student.router is not None else None,
-    )  # fmt: skip
+    )
     plan = draw.plan
     trainer: LateInteractionTrainer | BiEncoderTrainer = trainer_class(
-        model=student.model, args=_arguments(recipe, student, draw, folder, device),
+        model=student.model,
+        args=_arguments(recipe, student, draw, folder, device),
         train_dataset=Dataset.from_dict({"place": range(len(plan.rows))}),
-        loss=objective.loss, data_collator=collator, callbacks=list(callbacks),
-    )  # fmt: skip
+        loss=objective.loss,
+        data_collator=collator,
+        callbacks=list(callbacks),
+    )
     return trainer
 
 
 def _arguments(recipe: Recipe, student: Student, draw: Draw, folder: Path, device: str) -> Any:
     kind: Any = (
-        MultiVectorEncoderTrainingArguments if student.late
+        MultiVectorEncoderTrainingArguments
+        if student.late
         else SentenceTransformerTrainingArguments
-    )  # fmt: skip
+    )
     steps = len(draw.plan)
     precision = choose_precision(Precision(recipe.precision), device)
     arguments = kind(
-        output_dir=str(folder), max_steps=steps, per_device_train_batch_size=recipe.batch_size,
+        output_dir=str(folder),
+        max_steps=steps,
+        per_device_train_batch_size=recipe.batch_size,
         learning_rate=recipe.rate_for("late interaction" if student.late else "bi-encoder"),
-        warmup_steps=int(recipe.warm_up * steps), lr_scheduler_type="linear", weight_decay=0.01,
-        optim="adamw_torch", seed=recipe.seed, data_seed=recipe.seed,
-        bf16=precision is Precision.BF16, use_cpu=device == "cpu",
-        save_strategy="steps", save_steps=recipe.checkpoint_steps,
-        save_total_limit=_KEPT_CHECKPOINTS, logging_steps=max(1, steps // _LOSSES),
-        logging_nan_inf_filter=False, report_to="none", push_to_hub=False, disable_tqdm=True,
-        dataloader_num_workers=0, dataloader_pin_memory=False, eval_strategy="no",
+        warmup_steps=int(recipe.warm_up * steps),
+        lr_scheduler_type="linear",
+        weight_decay=0.01,
+        optim="adamw_torch",
+        seed=recipe.seed,
+        data_seed=recipe.seed,
+        bf16=precision is Precision.BF16,
+        use_cpu=device == "cpu",
+        save_strategy="steps",
+        save_steps=recipe.checkpoint_steps,
+        save_total_limit=_KEPT_CHECKPOINTS,
+        logging_steps=max(1, steps // _LOSSES),
+        logging_nan_inf_filter=False,
+        report_to="none",
+        push_to_hub=False,
+        disable_tqdm=True,
+        dataloader_num_workers=0,
+        dataloader_pin_memory=False,
+        eval_strategy="no",
         batch_sampler=lambda *_, **__: PlannedBatches(draw.plan),
-    )  # fmt: skip
+    )
     arguments._n_gpu = min(arguments.n_gpu, 1)  # a batch is a batch: never spread over GPUs
     return arguments
 

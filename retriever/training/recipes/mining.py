@@ -161,11 +161,13 @@ def _score(query: FloatArray, answer: FloatArray) -> float:
 
 def _line(example: Example, negatives: Sequence[tuple[str, str]]) -> dict[str, Any]:
     line: dict[str, Any] = {
-        "query": example.query, "positive": example.positive,
+        "query": example.query,
+        "positive": example.positive,
         "negatives": [text for text, _ in negatives],
-        "query_lang": example.query_lang, "positive_lang": example.positive_lang,
+        "query_lang": example.query_lang,
+        "positive_lang": example.positive_lang,
         "negative_langs": [lang for _, lang in negatives],
-    }  # fmt: skip
+    }
     if example.text_id:
         line["id"] = example.text_id
     return line

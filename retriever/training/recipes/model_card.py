@@ -58,14 +58,33 @@ class RunFacts:
 
 def recipe_card(recipe: Recipe, facts: RunFacts) -> str:
     """The card as Markdown."""
-    return "\n".join([
-        f"# {recipe.output.name}", "",
-        f"A {facts.kind} model of {facts.dim} dimensions, made by `xret train` by "
-        f"{_TASKS[recipe.task]}.", "",
-        *_start(recipe, facts), "", "## Training text", "", *_text(recipe, facts), "",
-        "## Run", "", *_run(recipe, facts), "", "## Loss", "", *_losses(facts), "",
-        "## Results", "", *_results(recipe, facts), "",
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            f"# {recipe.output.name}",
+            "",
+            f"A {facts.kind} model of {facts.dim} dimensions, made by `xret train` by "
+            f"{_TASKS[recipe.task]}.",
+            "",
+            *_start(recipe, facts),
+            "",
+            "## Training text",
+            "",
+            *_text(recipe, facts),
+            "",
+            "## Run",
+            "",
+            *_run(recipe, facts),
+            "",
+            "## Loss",
+            "",
+            *_losses(facts),
+            "",
+            "## Results",
+            "",
+            *_results(recipe, facts),
+            "",
+        ]
+    )
 
 
 def _start(recipe: Recipe, facts: RunFacts) -> list[str]:
@@ -80,10 +99,17 @@ def _start(recipe: Recipe, facts: RunFacts) -> list[str]:
 
 def _text(recipe: Recipe, facts: RunFacts) -> list[str]:
     """Every file that was read: data, development set, lexicons."""
-    rows = [f"| {file.name} | {file.lines:,} | {file.skipped:,} | {file.checksum} |"
-            for file in facts.files]  # fmt: skip
-    lines = ["| file | lines | left out as unreadable | xxh3-128 |", "|---|--:|--:|---|", *rows, "",
-             f"{facts.n_examples:,} training examples."]  # fmt: skip
+    rows = [
+        f"| {file.name} | {file.lines:,} | {file.skipped:,} | {file.checksum} |"
+        for file in facts.files
+    ]
+    lines = [
+        "| file | lines | left out as unreadable | xxh3-128 |",
+        "|---|--:|--:|---|",
+        *rows,
+        "",
+        f"{facts.n_examples:,} training examples.",
+    ]
     if facts.languages:
         lines.append(f"Languages, as named or identified: {', '.join(facts.languages)}.")
     if recipe.switch:
@@ -98,9 +124,11 @@ def _text(recipe: Recipe, facts: RunFacts) -> list[str]:
 def _run(recipe: Recipe, facts: RunFacts) -> list[str]:
     shared = f"{facts.seconds.get('training_s', 0.0):,.1f} s"
     mini = f", {recipe.mini_batch:,} at once" if recipe.mini_batch else ""
-    energy = "not measured" if facts.energy_j is None else (
-        f"{facts.energy_j:,.0f} J by the processors' counters (whole machine, no GPU)"
-    )  # fmt: skip
+    energy = (
+        "not measured"
+        if facts.energy_j is None
+        else (f"{facts.energy_j:,.0f} J by the processors' counters (whole machine, no GPU)")
+    )
     return [
         f"- {facts.steps:,} steps of at most {recipe.batch_size:,} examples{mini}; "
         f"{facts.examples_seen:,} examples seen",
@@ -135,10 +163,12 @@ def _results(recipe: Recipe, facts: RunFacts) -> list[str]:
     return [
         f"On {', '.join(_shown(str(path)) for path in recipe.held_out)}: all its passages ranked "
         f"for each of its queries, scored exactly. Queries of it that are also among the training "
-        f"text: {facts.overlapping:,}. Kept: {kept}.", "",
-        f"| step | {' | '.join(names)} |", f"|---|{'--:|' * len(names)}",
+        f"text: {facts.overlapping:,}. Kept: {kept}.",
+        "",
+        f"| step | {' | '.join(names)} |",
+        f"|---|{'--:|' * len(names)}",
         *(f"| {step} | {' | '.join(f'{found[n]:.4f}' for n in names)} |" for step, found in rows),
-    ]  # fmt: skip
+    ]
 
 
 def _shown(place: str) -> str:

@@ -49,9 +49,14 @@ class PlannedBatches(DefaultBatchSampler):
 
 
 def plan_batches(
-    examples: Sequence[Example], *, batch_size: int, seed: int, steps: int | None = None,
-    epochs: int = 1, distinct: bool = True,
-) -> BatchPlan:  # fmt: skip
+    examples: Sequence[Example],
+    *,
+    batch_size: int,
+    seed: int,
+    steps: int | None = None,
+    epochs: int = 1,
+    distinct: bool = True,
+) -> BatchPlan:
     """Batches of all passes over the examples, or of the first `steps`.
 
     distinct: no text stands twice in a batch, nor two versions of one, since a text is the
@@ -86,10 +91,17 @@ def _epochs(
     examples: Sequence[Example], batch_size: int, seed: int, distinct: bool
 ) -> Iterator[Iterator[list[int]]]:
     """The batches of one pass after another, without end."""
-    sampler = NoDuplicatesBatchSampler(
-        _Keys(map(_keys, examples)), batch_size=batch_size, drop_last=False,
-        generator=torch.Generator(), seed=seed,
-    ) if distinct else None  # fmt: skip
+    sampler = (
+        NoDuplicatesBatchSampler(
+            _Keys(map(_keys, examples)),
+            batch_size=batch_size,
+            drop_last=False,
+            generator=torch.Generator(),
+            seed=seed,
+        )
+        if distinct
+        else None
+    )
     epoch = 0
     while True:
         if sampler is not None:

@@ -77,9 +77,12 @@ def run_recipe(recipe: Recipe, *, resume: bool = True) -> Generator[Progress, No
     with open_work(recipe.output, run, resume=resume) as work, quiet_libraries():
         texts = yield from _read(recipe)
         student = Student.load(
-            folder, kind=kind, device=device, seed=recipe.seed,
+            folder,
+            kind=kind,
+            device=device,
+            seed=recipe.seed,
             train_adapters=recipe.train_adapters,
-        )  # fmt: skip
+        )
         training = yield from _prepare(recipe, texts, student, work)
         if training.held_out is not None and _BEFORE not in work.notes():
             yield Progress("development set", 0, None, "queries")
@@ -144,9 +147,11 @@ def _device(recipe: Recipe) -> str:
 
 def _read(recipe: Recipe) -> Generator[Progress, None, _Texts]:
     reader = ExampleReader(
-        parallel=recipe.parallel, source_lang=recipe.source_lang, target_lang=recipe.target_lang,
+        parallel=recipe.parallel,
+        source_lang=recipe.source_lang,
+        target_lang=recipe.target_lang,
         on_error=recipe.on_error,
-    )  # fmt: skip
+    )
     yield from reader.read(recipe.data)
     held_out = dataclasses.replace(reader, examples=[], files=[])
     if recipe.held_out:
@@ -172,13 +177,22 @@ def _prepare(
     examples, n_negatives = _with_negatives(recipe, examples)
     objective = yield from _objective(recipe, examples, student, work, n_negatives)
     plan = plan_batches(
-        examples, batch_size=recipe.batch_size, seed=recipe.seed, steps=recipe.steps,
-        epochs=recipe.epochs, distinct=recipe.task in ("contrastive", "align"),
-    )  # fmt: skip
+        examples,
+        batch_size=recipe.batch_size,
+        seed=recipe.seed,
+        steps=recipe.steps,
+        epochs=recipe.epochs,
+        distinct=recipe.task in ("contrastive", "align"),
+    )
     draw = Draw(
-        examples, plan, seed=recipe.seed, n_negatives=n_negatives, switch=texts.lexicon,
-        cross_lingual=recipe.cross_lingual, switch_share=recipe.switch_share,
-    )  # fmt: skip
+        examples,
+        plan,
+        seed=recipe.seed,
+        n_negatives=n_negatives,
+        switch=texts.lexicon,
+        cross_lingual=recipe.cross_lingual,
+        switch_share=recipe.switch_share,
+    )
     asked = {one.query for one in examples}
     overlapping = sum(one.query in asked for one in held_out)
     development = DevelopmentSet.of(held_out) if held_out else None
@@ -209,9 +223,12 @@ def _with_negatives(recipe: Recipe, examples: list[Example]) -> tuple[list[Examp
 
 
 def _objective(
-    recipe: Recipe, examples: Sequence[Example], student: Student, work: WorkFolder,
+    recipe: Recipe,
+    examples: Sequence[Example],
+    student: Student,
+    work: WorkFolder,
     n_negatives: int,
-) -> Generator[Progress, None, Objective]:  # fmt: skip
+) -> Generator[Progress, None, Objective]:
     if recipe.task == "contrastive":
         return contrastive_objective(student, n_negatives=n_negatives, mini_batch=recipe.mini_batch)
     if recipe.task == "align":
@@ -229,9 +246,12 @@ def _objective(
     else:
         scores = yield from taught_scores(examples, work, recipe.teacher, device=recipe.device)
     return scores_objective(
-        student, scores, n_negatives=n_negatives, mini_batch=recipe.mini_batch,
+        student,
+        scores,
+        n_negatives=n_negatives,
+        mini_batch=recipe.mini_batch,
         loss="margin" if recipe.loss == "margin" else "kl",
-    )  # fmt: skip
+    )
 
 
 def _fit(
@@ -246,9 +266,14 @@ def _fit(
     if training.held_out is not None:
         callbacks.append(BestMoment(student, training.held_out, work))
     trainer = make_trainer(
-        recipe, student, training.draw, training.objective, folder=work.path / STEPS,
-        device=device, callbacks=callbacks,
-    )  # fmt: skip
+        recipe,
+        student,
+        training.draw,
+        training.objective,
+        folder=work.path / STEPS,
+        device=device,
+        callbacks=callbacks,
+    )
     yield from run_trainer(trainer)
     losses = [(row["step"], row["loss"]) for row in trainer.state.log_history if "loss" in row]
     work.note("losses", losses)
@@ -267,17 +292,28 @@ def _facts(
         frozen = "embeddings" if recipe.train_adapters else "embeddings and language adapters"
     bf16 = choose_precision(Precision(recipe.precision), device) is Precision.BF16
     return RunFacts(
-        kind="late-interaction" if student.late else "bi-encoder", dim=student.texts.dim,
+        kind="late-interaction" if student.late else "bi-encoder",
+        dim=student.texts.dim,
         base_fingerprint=fingerprint(model_location(recipe.model), {}),
-        n_trainable=student.n_trainable, n_examples=len(training.examples),
-        steps=len(training.plan), examples_seen=len(training.plan.rows),
-        loss=type(training.objective.loss).__name__, rates=notes[_RATES],
+        n_trainable=student.n_trainable,
+        n_examples=len(training.examples),
+        steps=len(training.plan),
+        examples_seen=len(training.plan.rows),
+        loss=type(training.objective.loss).__name__,
+        rates=notes[_RATES],
         precision="bf16 arithmetic over fp32 weights" if bf16 else "fp32",
-        device=device, hardware=hardware(device), files=training.files, losses=notes["losses"],
+        device=device,
+        hardware=hardware(device),
+        files=training.files,
+        losses=notes["losses"],
         seconds={name: value for name, value in notes.items() if name.endswith("_s")},
-        versions=versions(), frozen=frozen and f"{frozen} frozen", energy_j=notes.get("energy_j"),
-        before=notes.get(_BEFORE, {}), development=development_curve(work),
-        best_step=best[0] if best else None, languages=sorted(languages),
+        versions=versions(),
+        frozen=frozen and f"{frozen} frozen",
+        energy_j=notes.get("energy_j"),
+        before=notes.get(_BEFORE, {}),
+        development=development_curve(work),
+        best_step=best[0] if best else None,
+        languages=sorted(languages),
         overlapping=training.overlapping,
         base_licence=registered.licence if registered is not None else "",
-    )  # fmt: skip
+    )

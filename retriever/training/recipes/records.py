@@ -86,8 +86,9 @@ class ExampleReader:
         be read, and where no file holds any example; LanguageError for a language that the
         user named and that is none.
         """
-        langs = [_code(lang) if lang else UNDETERMINED
-                 for lang in (self.source_lang, self.target_lang)]  # fmt: skip
+        langs = [
+            _code(lang) if lang else UNDETERMINED for lang in (self.source_lang, self.target_lang)
+        ]
         for path in paths:
             yield from self._read(path, *langs)
         if not self.examples:
@@ -197,10 +198,18 @@ def _examples(fields: Mapping[str, Any], source_lang: str, target_lang: str) -> 
     if len(positives) > 1 and not text_id:
         text_id = f"\n{query}"
     return [
-        Example(query, positive, negatives, query_lang, positive_lang,
-                langs or (positive_lang,) * len(negatives), scores, text_id)
+        Example(
+            query,
+            positive,
+            negatives,
+            query_lang,
+            positive_lang,
+            langs or (positive_lang,) * len(negatives),
+            scores,
+            text_id,
+        )
         for positive in positives
-    ]  # fmt: skip
+    ]
 
 
 def _either(fields: Mapping[str, Any], names: Sequence[str]) -> Any:

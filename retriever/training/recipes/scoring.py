@@ -73,11 +73,16 @@ class _Encoder:
         queries = self._encoder.encode_queries(
             [Query("", one.query, one.query_lang) for one in examples]
         )
-        documents = self._encoder.encode_documents([
-            Document("", text, lang) for one in examples
-            for text, lang in ((one.positive, one.positive_lang),
-                               *zip(one.negatives, one.negative_langs, strict=True))
-        ])  # fmt: skip
+        documents = self._encoder.encode_documents(
+            [
+                Document("", text, lang)
+                for one in examples
+                for text, lang in (
+                    (one.positive, one.positive_lang),
+                    *zip(one.negatives, one.negative_langs, strict=True),
+                )
+            ]
+        )
         one_each = len(documents.values) == len(documents) and len(queries.values) == len(queries)
         scale = COSINE_SCALE if one_each else 1.0
         ends = np.cumsum([0, *(1 + len(one.negatives) for one in examples)])
@@ -99,9 +104,11 @@ class _CrossEncoder:
         check_loadable(folder)
         try:
             self._model: Any = CrossEncoder(
-                str(folder), device=device, local_files_only=True,
+                str(folder),
+                device=device,
+                local_files_only=True,
                 model_kwargs={"use_safetensors": True},
-            )  # fmt: skip
+            )
         except Exception as error:  # the libraries raise whatever the files make them trip over
             raise ModelError(f"{folder} cannot be loaded: {error}") from error
         if self._model.num_labels != 1:

@@ -50,9 +50,14 @@ class Student:
 
     @classmethod
     def load(
-        cls, folder: Path, *, kind: StudentKind | None, device: str, seed: int,
+        cls,
+        folder: Path,
+        *,
+        kind: StudentKind | None,
+        device: str,
+        seed: int,
         train_adapters: bool = False,
-    ) -> Student:  # fmt: skip
+    ) -> Student:
         """Open a model folder, or build a model around the bare transformer in it.
 
         kind: needed for a bare transformer, checked for others. What is made anew (a
@@ -91,9 +96,12 @@ class Student:
         """The model as it is now, to encode with."""
         spec = EncoderSpec(self.name, "", self.texts.dim, (), self.router is not None)
         return TransformerEncoder(
-            spec, EncoderOptions(), documents=lambda: self.texts,
-            queries=lambda _adapters, _mixed: self.texts, router=self.router,
-        )  # fmt: skip
+            spec,
+            EncoderOptions(),
+            documents=lambda: self.texts,
+            queries=lambda _adapters, _mixed: self.texts,
+            router=self.router,
+        )
 
     def save(self, folder: Path) -> None:
         """Write the model as sentence-transformers does, without a card."""
@@ -145,28 +153,39 @@ def _built(folder: Path, kind: StudentKind, options: EncoderOptions, seed: int) 
     try:
         transformer: Any = Transformer(
             str(folder),
-            model_kwargs={"use_safetensors": True, "dtype": torch.float32,
-                          "local_files_only": True},
-            config_kwargs={"local_files_only": True}, processor_kwargs={"local_files_only": True},
-        )  # fmt: skip
+            model_kwargs={
+                "use_safetensors": True,
+                "dtype": torch.float32,
+                "local_files_only": True,
+            },
+            config_kwargs={"local_files_only": True},
+            processor_kwargs={"local_files_only": True},
+        )
     except Exception as error:  # the libraries raise whatever the files make them trip over
         raise ModelError(f"{folder} cannot be loaded: {error}") from error
     width = int(transformer.get_embedding_dimension())
     made: SentenceTransformer | MultiVectorEncoder
     if kind == "bi-encoder":
         made = SentenceTransformer(
-            modules=[transformer, Pooling(width, "mean"), Normalize()], device=options.device,
+            modules=[transformer, Pooling(width, "mean"), Normalize()],
+            device=options.device,
             similarity_fn_name="cosine",
-        )  # fmt: skip
+        )
     else:
         tokens: dict[str, Any] = {"module_input_name": "token_embeddings"}
         torch.manual_seed(seed)
-        projection = Dense(width, LATE_DIM, bias=False, activation_function=None,
-                           module_output_name="token_embeddings", **tokens)  # fmt: skip
+        projection = Dense(
+            width,
+            LATE_DIM,
+            bias=False,
+            activation_function=None,
+            module_output_name="token_embeddings",
+            **tokens,
+        )
         made = MultiVectorEncoder(
             modules=[transformer, projection, MultiVectorMask(), Normalize(**tokens)],
             device=options.device,
-        )  # fmt: skip
+        )
     check_sound(folder, made)
     backbone = made.transformers_model
     adapters = prepare_xmod(backbone) if isinstance(backbone, XmodModel) else None

@@ -103,9 +103,13 @@ class PairSampler:
         return pools, chances
 
     def _draw(
-        self, rng: np.random.Generator, pools: tuple[list[_Pool], ChanceArray], size: int, *,
+        self,
+        rng: np.random.Generator,
+        pools: tuple[list[_Pool], ChanceArray],
+        size: int,
+        *,
         mixed: bool,
-    ) -> IntArray:  # fmt: skip
+    ) -> IntArray:
         languages, chances = pools
         if not mixed:
             return languages[rng.choice(len(languages), p=chances)].draw(rng, size)

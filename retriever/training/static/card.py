@@ -93,7 +93,7 @@ def model_card(settings: StaticTraining, notes: Mapping[str, object]) -> str:
             if isinstance(value, float)
         ),
         "",
-    ]  # fmt: skip
+    ]
     return "\n".join(lines)
 
 
@@ -102,8 +102,9 @@ def _sources(counts: object) -> list[str]:
         return []
     return [
         f"| {name} | {count:,} | {LICENCES.get(name, 'not recorded')} |"
-        for name, count in counts.items() if count
-    ]  # fmt: skip
+        for name, count in counts.items()
+        if count
+    ]
 
 
 def _rows(counts: object) -> list[str]:

@@ -27,9 +27,13 @@ LARGEST_COUNT = 200
 
 
 def write_model(
-    folder: Path, rows: FloatArray, emphasis: FloatArray, counts: IntArray, tokenizer: Path,
+    folder: Path,
+    rows: FloatArray,
+    emphasis: FloatArray,
+    counts: IntArray,
+    tokenizer: Path,
     config: StaticConfig,
-) -> None:  # fmt: skip
+) -> None:
     """Rotate, quantise and write the three files, each whole or not at all.
 
     rows: (v, d) float32, d as in the configuration; emphasis: (v,), each piece's in queries;

@@ -10,10 +10,39 @@ from pathlib import Path
 __all__ = ["LANGUAGES", "StaticTraining"]
 
 LANGUAGES = (
-    "fr", "de", "es", "it", "pt", "nl", "pl", "cs", "ro", "hu", "sv", "fi", "el", "ru", "uk", "tr",
-    "ar", "he", "fa", "ur", "hi", "bn", "ta", "te", "th", "vi", "id", "zh", "ja", "ko", "sw",
+    "fr",
+    "de",
+    "es",
+    "it",
+    "pt",
+    "nl",
+    "pl",
+    "cs",
+    "ro",
+    "hu",
+    "sv",
+    "fi",
+    "el",
+    "ru",
+    "uk",
+    "tr",
+    "ar",
+    "he",
+    "fa",
+    "ur",
+    "hi",
+    "bn",
+    "ta",
+    "te",
+    "th",
+    "vi",
+    "id",
+    "zh",
+    "ja",
+    "ko",
+    "sw",
     "zh-hant",
-)  # fmt: skip
+)
 """Codes as the training files write them; English is the other side of every pair."""
 
 

@@ -74,9 +74,13 @@ def train_static(
     student = Student(rows, text, settings)
     yield from _train(student, work, settings)
     write_model(
-        output, student.rows.values.numpy(), final_emphasis(student), counts,
-        work.path / _TOKENIZER, _configuration(size, settings),
-    )  # fmt: skip
+        output,
+        student.rows.values.numpy(),
+        final_emphasis(student),
+        counts,
+        work.path / _TOKENIZER,
+        _configuration(size, settings),
+    )
     card = model_card(settings, work.notes())
     (output / "README.md").write_text(card, encoding="utf-8")
     yield Progress("written", 1, 1, "model")
@@ -102,11 +106,16 @@ def _training_text(work: WorkFolder, pieces: WordPieces, settings: StaticTrainin
 def _configuration(vocabulary_size: int, settings: StaticTraining) -> StaticConfig:
     codes = (code.replace("hant", "Hant") for code in settings.languages)
     return StaticConfig(
-        name="xret-static", dim=settings.dim, vocabulary_size=vocabulary_size,
-        languages=("en", *codes), query_token=QUERY_MIX["token"], query_text=QUERY_MIX["text"],
-        document_token=DOCUMENT_MIX["token"], document_text=DOCUMENT_MIX["text"],
+        name="xret-static",
+        dim=settings.dim,
+        vocabulary_size=vocabulary_size,
+        languages=("en", *codes),
+        query_token=QUERY_MIX["token"],
+        query_text=QUERY_MIX["text"],
+        document_token=DOCUMENT_MIX["token"],
+        document_text=DOCUMENT_MIX["text"],
         query_power=settings.query_power,
-    )  # fmt: skip
+    )
 
 
 def _prepare(data: Path, work: WorkFolder, settings: StaticTraining) -> Iterator[Progress]:

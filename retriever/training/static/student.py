@@ -95,8 +95,9 @@ class Student:
             prefix = f"{name}."
             slots = {
                 key.removeprefix(prefix): value
-                for key, value in tensors.items() if key.startswith(prefix)
-            }  # fmt: skip
+                for key, value in tensors.items()
+                if key.startswith(prefix)
+            }
             if slots:
                 whole = optimizer.state_dict()
                 optimizer.load_state_dict({**whole, "state": {0: slots}})

@@ -101,9 +101,11 @@ def _sample(text: ParallelText, settings: StaticTraining) -> Iterator[str]:
 
 
 def _draw(
-    rng: np.random.Generator, pool: np.ndarray[tuple[int], np.dtype[np.int64]],
-    weights: FloatArray, size: int,
-) -> list[int]:  # fmt: skip
+    rng: np.random.Generator,
+    pool: np.ndarray[tuple[int], np.dtype[np.int64]],
+    weights: FloatArray,
+    size: int,
+) -> list[int]:
     if not len(pool):
         return []
     chance = weights / weights.sum()
