@@ -14,7 +14,7 @@ from pathlib import Path
 
 __all__ = ["DEFAULT_ENCODER", "ENCODERS", "RegisteredEncoder", "languages_of"]
 
-PRETRAINED = Path(__file__).parent / "pretrained"
+PRETRAINED = Path(__file__).parents[1] / "pretrained"
 DEFAULT_ENCODER = "xret-static"
 
 # As the models' cards list them; X-MOD's are those of its configuration.

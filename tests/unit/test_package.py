@@ -1,9 +1,12 @@
 """The shape of the house: packages, import direction, start-up, security rules."""
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Mapping, Set
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -12,15 +15,44 @@ import xret
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("xret", "retriever", "index", "server", "eval")
-ALLOWED = {
-    "types": set[str](),
-    "errors": set[str](),
-    "config": {"types", "errors"},
-    "index": {"types", "errors", "config"},
-    "retriever": {"types", "errors", "config", "index"},
-    "eval": {"types", "errors", "config", "index", "retriever"},
-    "server": {"types", "errors", "config", "index", "retriever"},
-}
+FLOORS = (
+    "types",
+    "errors",
+    "config",
+    "index/scoring",
+    "index/storage",
+    "index/coding",
+    "index/words",
+    "index/writing",
+    "index/search",
+    "retriever/languages",
+    "retriever/models",
+    "retriever: encoder passages fusion answer",
+    "retriever/lexical",
+    "retriever/xmod",
+    "retriever/modules",
+    "retriever/encoders",
+    "retriever/opening",
+    "retriever/corpora",
+    "retriever: indexing writer build searcher",
+    "retriever/trim",
+    "retriever/export",
+    "retriever/training/common",
+    "retriever/training/static",
+    "retriever/training/modular",
+    "retriever/training/language",
+    "retriever/training/recipes",
+    "retriever/training/modules",
+    "eval",
+    "eval/reproduction",
+    "eval/report",
+    "server",
+    "cli",
+)
+"""Every room stands above those named before it, and imports from them only."""
+
+SIDE_BY_SIDE = (("eval", "server"),)
+"""Rooms of which neither imports the other, whatever their order above."""
 
 
 def sources() -> list[Path]:
@@ -29,21 +61,53 @@ def sources() -> list[Path]:
     return sorted(path for path in files if not linked & set(path.parents))
 
 
-def room_of(path: Path) -> str:
-    relative = path.relative_to(ROOT)
-    return (
-        relative.parts[1].removesuffix(".py") if relative.parts[0] == "xret" else relative.parts[0]
-    )
+def module_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    named = parts if parts[0] == "xret" else ("xret", *parts)
+    return ".".join(named).removesuffix(".__init__")
+
+
+MODULES = {module_of(path): path for path in sources()}
+
+
+def room_of(module: str) -> str | None:
+    """The floor that a module stands on, the narrowest; None for packages that hold rooms."""
+    parts = module.split(".")[1:]
+    found: dict[int, str] = {}
+    for floor in FLOORS:
+        folder, _, members = floor.partition(": ")
+        room = folder.split("/")
+        if members:
+            if parts[:-1] == room and parts[-1] in members.split():
+                return floor
+        elif parts[: len(room)] == room:
+            found[len(room)] = floor
+    return found[max(found)] if found else None
 
 
 def imported_modules(path: Path) -> set[str]:
+    """Every module that a file imports, at its top, in a function, or for types alone."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             found.add(node.module)
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
     return found
+
+
+def imports_within(path: Path) -> set[str]:
+    """The modules of xret that a file imports, beyond `xret` itself."""
+    found = imported_modules(path)
+    packages = {name.rpartition(".")[0] for name in found & MODULES.keys()}
+    named = {name for name in found if name in MODULES and name not in packages}
+    return named - {"xret"}
+
+
+def check_no_circle(arrows: Mapping[str, Set[str]]) -> None:
+    """Raises graphlib.CycleError, which names the circle."""
+    TopologicalSorter(arrows).prepare()
 
 
 def test_every_folder_with_an_init_is_packaged() -> None:
@@ -52,17 +116,47 @@ def test_every_folder_with_an_init_is_packaged() -> None:
     folders = {str(p.parent.relative_to(ROOT)) for p in sources() if p.name == "__init__.py"}
     assert set(packaged.values()) == folders
     assert set(packaged) == set(settings["tool"]["setuptools"]["packages"])
+    modules = {name: f"xret.{folder.replace('/', '.')}" for name, folder in packaged.items()}
+    assert all(name in (of_folder, "xret", "xret.cli") for name, of_folder in modules.items())
+
+
+def test_every_module_stands_in_a_room() -> None:
+    homeless = [name for name, path in MODULES.items() if room_of(name) is None]
+    packages = {name for name in homeless if MODULES[name].name == "__init__.py"}
+    assert set(homeless) == packages
+    assert {room_of(name) for name in MODULES} - {None} == set(FLOORS)
 
 
 @pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_imports_go_one_way(path: Path) -> None:
-    allowed = ALLOWED.get(room_of(path))
-    if allowed is None:
+def test_a_room_imports_only_from_floors_below(path: Path) -> None:
+    room = room_of(module_of(path))
+    if room is None:
+        assert module_of(path) == "xret" or not imports_within(path)
         return
-    rooms = {
-        module.split(".")[1] for module in imported_modules(path) if module.startswith("xret.")
-    }
-    assert rooms <= allowed | {room_of(path)}
+    allowed = FLOORS[: FLOORS.index(room) + 1]
+    for module in imports_within(path):
+        other = room_of(module)
+        assert other is None or other in allowed, f"{room} imports {module} of {other}"
+        for side, beside in SIDE_BY_SIDE:
+            apart = {room.split("/")[0], (other or "").split("/")[0]} != {side, beside}
+            assert apart, f"{room} imports {module}"
+
+
+def test_no_rooms_and_no_files_lean_on_each_other_in_a_circle() -> None:
+    arrows = {name: imports_within(path) for name, path in MODULES.items()}
+    rooms: dict[str, set[str]] = {floor: set() for floor in FLOORS}
+    for name, others in arrows.items():
+        if room := room_of(name):
+            rooms[room] |= {other for other in map(room_of, others) if other} - {room}
+    check_no_circle(rooms)
+    check_no_circle(arrows)
+
+
+def test_ruff_alone_decides_the_shape_of_code() -> None:
+    switched_off = re.compile("fmt:" + r"\s*(skip|off)")
+    for folder in (*PARTS, "tests", "benchmarks"):
+        for path in (ROOT / folder).rglob("*.py"):
+            assert not switched_off.search(path.read_text(encoding="utf-8")), path
 
 
 @pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
