@@ -1,8 +1,10 @@
 # The verbs of the project; each is one command that can be typed without make.
 PYTHON ?= python3
 BIN := .venv/bin
+# What `make test` runs: T=tests/unit/lexical, T='tests/cli -k search', everything without it.
+T ?=
 
-.PHONY: install demo test lint types check wheel clean
+.PHONY: install demo test fmt lint types docs check wheel clean
 
 install: ## a virtual environment with the package and the developers' tools
 	$(PYTHON) -m venv .venv
@@ -12,17 +14,25 @@ demo: ## index the demo corpus and ask it something
 	$(BIN)/xret index --corpus demo
 	$(BIN)/xret search demo "how do vaccines train the immune system"
 
-test: ## the whole suite
-	$(BIN)/pytest
+test: ## the whole suite, or T=path
+	$(BIN)/pytest $(T)
 
-lint: ## style and formatting
+fmt: ## put code into its shape, and mend what lint can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lint: ## style, formatting, spelling
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
 
 types: ## static types
 	$(BIN)/mypy
 
-check: lint types test ## all of the above
+docs: ## docs/cli.md, from the commands
+	$(BIN)/python docs/write_cli_reference.py
+
+check: lint types test ## lint, types and tests
 
 wheel: ## the wheel, in dist/
 	$(BIN)/python -m build --wheel

@@ -68,7 +68,7 @@ def train_modular(
     rate: Annotated[
         float, typer.Option("--rate", min=1e-8, max=1.0, help="Adam's, at its highest.")
     ] = 2e-4,
-    threads: Annotated[int, typer.Option("--threads", min=1)] = 2,
+    threads: Annotated[int, typer.Option("--threads", min=1, help="Processor threads.")] = 2,
     device: Annotated[
         str | None, typer.Option("--device", help="cpu or cuda; cpu where none is given.")
     ] = None,
