@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 from adapters.base import Engine
 
-from xret.index.search.params import SearchParams
 from xret.index.search.reader import IndexReader
 from xret.index.writing.writer import IndexWriter
-from xret.types import Document, Embeddings, EncoderSpec
+from xret.types import Document, Embeddings, EncoderSpec, SearchParams
 
 __all__ = ["Balanced", "Compact", "Exact"]
 

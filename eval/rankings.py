@@ -74,7 +74,9 @@ class IndexRankings:
         self, queries: Sequence[Query], *, doc_lang: str | None = None
     ) -> dict[str, Sequence[Hit]]:
         langs = None if doc_lang is None else [doc_lang]
-        found = self.searcher.rank(queries, DEPTH, langs=langs, mode=self.mode) if queries else []
+        found = (
+            self.searcher.rank(queries, DEPTH, doc_langs=langs, mode=self.mode) if queries else []
+        )
         return {query.query_id: ranked(hits) for query, hits in zip(queries, found, strict=True)}
 
     def languages_of(self, doc_ids: Iterable[str]) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -16,7 +16,7 @@ from xret.index.writing.writer import IndexWriter
 from xret.retriever.encoder import Encoder
 from xret.retriever.indexing import DocumentIndexer, check_document
 from xret.retriever.lexical.analysis import analysis_version
-from xret.types import Document, Progress
+from xret.types import Document, Progress, Work
 
 __all__ = ["BuildSummary", "Duplicates", "IndexBuild"]
 
@@ -86,8 +86,8 @@ class IndexBuild:
         """Ask the run to commit and end after the batch in hand."""
         self.stopped = True
 
-    def run(self, *, total: int | None = None) -> Iterator[Progress]:
-        """Build; one Progress a batch, counted in documents read.
+    def run(self, *, total: int | None = None) -> Work[BuildSummary]:
+        """Build; one Progress a batch, counted in documents read. Sent True, it stops.
 
         Raises DuplicateIdError on an id met again with other content (unless told to skip
         or replace); what was committed before stays.
@@ -108,10 +108,12 @@ class IndexBuild:
                     self._add_deferred(writer)
                 done += len(batch)
                 self.summary.seconds = time.perf_counter() - start
-                yield Progress("index", done, total, "documents")
+                if (yield Progress("index", done, total, "documents", stoppable=True)):
+                    self.stop()
             self._add_deferred(writer)
         self.summary.seconds = time.perf_counter() - start
         self.summary.truncated = self._encoder.truncated - cut_before
+        return self.summary
 
     def _unseen(self, writer: IndexWriter, batch: list[Document], before: int) -> list[Document]:
         """The documents of a batch that must be encoded now, in order."""

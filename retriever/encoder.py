@@ -105,6 +105,18 @@ class EncoderOptions:
         if not 1 <= self.pool_factor < 1000:
             raise ConfigError(f"pool_factor is {self.pool_factor}; 1 keeps every token, 2 half")
 
+    @classmethod
+    def of(cls, options: EncoderOptions | None, named: Mapping[str, Any]) -> EncoderOptions:
+        """The options with those that are named in their place.
+
+        Raises ConfigError for a name that is none of them.
+        """
+        known = [field.name for field in dataclasses.fields(cls)]
+        for name in named:
+            if name not in known:
+                raise ConfigError(f"no option is called {name!r}; use {', '.join(known)}")
+        return dataclasses.replace(options or cls(), **named)
+
     def recorded(self) -> dict[str, Any]:
         """Those that shape vectors and are not the defaults, as JSON values."""
         shaping = (

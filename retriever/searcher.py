@@ -13,7 +13,6 @@ from typing import Any
 from xret.config import find_index
 from xret.errors import LanguageError, QueryError
 from xret.index.search.filters import Condition, Filter, Logic, parse_filter
-from xret.index.search.params import SearchParams
 from xret.index.search.reader import Found, IndexReader
 from xret.index.storage.encoder_record import check_encoder, recorded_adapters
 from xret.index.storage.stored import StoredRoute
@@ -23,9 +22,10 @@ from xret.retriever.indexing import OPTIONS_SETTING
 from xret.retriever.languages.codes import language_code, language_name
 from xret.retriever.languages.identification import identify_language, load_identifier
 from xret.retriever.lexical.words import check_mode, query_words
+from xret.retriever.models.location import encoder_name
 from xret.retriever.opening.encoder import load_encoder
 from xret.retriever.writer import DocumentWriter
-from xret.types import UNDETERMINED, Document, Hit, Mode, Query
+from xret.types import UNDETERMINED, Document, Hit, Mode, Query, SearchParams, SearchRequest
 
 __all__ = [
     "QueryInfo",
@@ -53,22 +53,31 @@ class Searcher:
 
     @classmethod
     def open(
-        cls, index: str | Path, *, encoder: str | None = None, options: EncoderOptions | None = None
+        cls,
+        index: str | Path,
+        *,
+        encoder: str | None = None,
+        options: EncoderOptions | None = None,
+        **named: Any,
     ) -> Searcher:
         """Open an index by name or path, with its own encoder or the one named.
 
-        options: how to run the encoder; what shapes vectors is taken from the index, except
-        for a language policy that is named. Where its device is a GPU, documents are scored
+        options, or the fields of EncoderOptions by name (`code_switching=True`): how to run
+        the encoder; what shapes vectors is taken from the index, except for a language policy
+        that is named. Where its device is a GPU, documents are scored
         there too. Raises IndexNotFoundError, DamagedIndexError,
         UnknownModelError, ModelError, and EncoderMismatchError where the encoder's content
         is not what built the index.
         """
         folder = find_index(index)
+        if named:
+            options = EncoderOptions.of(options, named)
         reader = IndexReader.open(folder, device=_scan_device(options))
         try:
             settings = reader.settings
             wanted = _options(settings, options)
-            loaded = load_encoder(encoder or settings["encoder"], options=wanted)
+            name = settings["encoder"] if encoder is None else encoder_name(encoder)
+            loaded = load_encoder(name, options=wanted)
             check_encoder(settings, loaded.spec, folder)
             if loaded.spec.language_adapters:
                 load_identifier()
@@ -88,52 +97,52 @@ class Searcher:
 
     def search(
         self,
-        text: str,
-        *,
-        lang: str | None = None,
-        k: int = 10,
-        doc_langs: Sequence[str] | None = None,
-        filter: str | Mapping[str, Any] | None = None,
-        params: SearchParams | None = None,
-        mode: Mode | None = None,
-    ) -> list[SearchHit]:
-        """The k best documents, best first; `answer` has the timings as well."""
-        return self.answer(
-            text, lang=lang, k=k, doc_langs=doc_langs, filter=filter, params=params, mode=mode
-        ).hits
-
-    def answer(
-        self,
-        text: str,
+        text: str | SearchRequest,
         *,
         lang: str | None = None,
         k: int = 10,
         offset: int = 0,
         doc_langs: Sequence[str] | None = None,
         filter: str | Mapping[str, Any] | None = None,
-        params: SearchParams | None = None,
         mode: Mode | None = None,
-        identify: bool = True,
-    ) -> SearchAnswer:
+        exact: bool = False,
+        params: SearchParams | None = None,
+    ) -> list[SearchHit]:
+        """The k best documents, best first; `answer` has the timings as well.
+
+        exact: score every document, whatever the preset. The rest is as in SearchRequest, and
+        one of those can be given in the place of all.
+        """
+        if isinstance(text, SearchRequest):
+            return self.answer(text).hits
+        how = params or SearchParams(exact=exact)
+        return self.answer(SearchRequest(text, lang, k, offset, doc_langs, filter, mode, how)).hits
+
+    def answer(self, request: str | SearchRequest, **named: Any) -> SearchAnswer:
         """Search and say how it went.
 
-        lang: the query's language, identified when None (unless `identify` is off and neither
-        the encoder nor the mode needs it). mode: see `types.Mode`; None is dense, or lexical
-        where the index has no vectors. doc_langs: only documents in these languages.
-        filter: only documents that fulfil it, in either form of `index.search.filters`. offset:
-        how many of the best to leave out. Raises QueryError and LanguageError.
+        request: or the question, with the other fields of a SearchRequest by their names.
+        Raises QueryError and LanguageError.
         """
+        if isinstance(request, str):
+            named["params"] = named.get("params") or SearchParams()
+            request = SearchRequest(request, **named)
         start = time.perf_counter()
-        _check_k(k, offset)
-        wanted = _wanted(doc_langs, filter)
-        chosen = self._mode(mode)
+        _check_k(request.k, request.offset)
+        wanted = _wanted(request.doc_langs, request.filter)
+        chosen = self._mode(request.mode)
         needed = self.encoder.spec.language_adapters or chosen != "dense"
-        query = self._query(text, lang, identify or needed)
-        words = query_words([query], chosen)
+        query = self._query(request.text, request.lang, request.identify or needed)
+        words = None if chosen == "dense" else query_words([query], chosen)
         embeddings = None if chosen == "lexical" else self.encoder.encode_queries([query])
         encoded = time.perf_counter()
         found = self.reader.find(
-            embeddings, k, params=params, filter=wanted, offset=offset, words=words
+            embeddings,
+            request.k,
+            params=request.params,
+            filter=wanted,
+            offset=request.offset,
+            words=words,
         )
         fetched = time.perf_counter()
         searched = fetched - found.fetch_s
@@ -145,7 +154,7 @@ class Searcher:
             query=QueryInfo(query.text, query.lang, query.lang_source, self._through(query.lang)),
             took_ms=_ms(start, fetched),
             timings=Timings(_ms(start, encoded), _ms(encoded, searched), _ms(searched, fetched)),
-            hits=self._hits(found, offset),
+            hits=self._hits(found, request.offset),
             warnings=[*self._warnings(query), *self._other_routes(found)],
         )
 
@@ -154,14 +163,14 @@ class Searcher:
         queries: Sequence[Query],
         k: int,
         *,
-        langs: Sequence[str] | None = None,
+        doc_langs: Sequence[str] | None = None,
         params: SearchParams | None = None,
         mode: Mode | None = None,
     ) -> list[list[Hit]]:
-        """Bare rankings of many queries at once, for evaluation."""
+        """Bare rankings of many queries at once, for evaluation; see `SearchRequest`."""
         for query in queries:
             _check_text(query.text)
-        wanted = _wanted(langs, None)
+        wanted = _wanted(doc_langs, None)
         chosen = self._mode(mode)
         embeddings = None if chosen == "lexical" else self.encoder.encode_queries(queries)
         words = query_words(queries, chosen)
@@ -229,10 +238,14 @@ class Searcher:
 
 
 def open(
-    index: str | Path, *, encoder: str | None = None, options: EncoderOptions | None = None
+    index: str | Path,
+    *,
+    encoder: str | None = None,
+    options: EncoderOptions | None = None,
+    **named: Any,
 ) -> Searcher:
     """Open an index by name or path; see `Searcher.open`."""
-    return Searcher.open(index, encoder=encoder, options=options)
+    return Searcher.open(index, encoder=encoder, options=options, **named)
 
 
 def _wanted(langs: Sequence[str] | None, given: str | Mapping[str, Any] | None) -> Filter | None:

@@ -5,12 +5,15 @@ Field names are those of ir_datasets and ir_measures: `doc_id`, `query_id`, `sco
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from functools import wraps
+from typing import Any, Literal, ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
+from xret.errors import QueryError
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
@@ -28,7 +31,15 @@ __all__ = [
     "Progress",
     "Query",
     "Run",
+    "SearchParams",
+    "SearchRequest",
+    "Work",
+    "finish",
+    "finished",
 ]
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 UNDETERMINED = "und"
 """The BCP 47 code of a language that is not known."""
@@ -65,6 +76,45 @@ class Query:
     text: str
     lang: str = UNDETERMINED
     lang_source: LangSource = "given"
+
+
+@dataclass(frozen=True, slots=True)
+class SearchParams:
+    """exact: score every passage, whatever the preset. n_candidates: documents that are
+    scored in full where an index does not scan all; None lets the index choose. threads:
+    None takes those of the process."""
+
+    exact: bool = False
+    n_candidates: int | None = None
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("n_candidates", "threads"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise QueryError(f"{name} is {value}; use 1 or more, or leave it away")
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """One search as it was asked for: made once, by a route or a command, and never changed.
+
+    text: the question. lang: its language, None to have it identified (unless `identify` is
+    off and neither the encoder nor the mode needs it). k: hits, after the `offset` best.
+    doc_langs: only documents in these languages. filter: only documents that fulfil it, as a
+    line of text or in Haystack's nested form. mode: None is dense, or lexical where the index
+    has no vectors. params: how the index is searched.
+    """
+
+    text: str
+    lang: str | None = None
+    k: int = 10
+    offset: int = 0
+    doc_langs: Sequence[str] | None = None
+    filter: str | Mapping[str, Any] | None = None
+    mode: Mode | None = None
+    params: SearchParams = SearchParams()
+    identify: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +179,40 @@ class EncoderSpec:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a piece of long work has come; `total` is None while it is unknown."""
+    """How far a piece of long work has come; `total` is None while it is unknown.
+
+    note: what people are told at this step. part: a piece of the result that is ready.
+    stoppable: whether the work, sent True now, keeps what was done and stops.
+    """
 
     stage: str
     done: int
     total: int | None
     unit: str
+    note: str = ""
+    part: Any = None
+    stoppable: bool = False
+
+
+Work = Generator[Progress, bool | None, T]
+"""Long work: a generator of Progress that returns its result."""
+
+
+def finish(steps: Work[T]) -> T:
+    """The result of long work, run to its end without showing how far it is."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+
+def finished(work: Callable[P, Work[T]]) -> Callable[P, T]:
+    """The same work as a function that returns its result; what a notebook calls."""
+
+    @wraps(work)
+    def run(*words: P.args, **named: P.kwargs) -> T:
+        return finish(work(*words, **named))
+
+    return run

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 from xret.index.search.filters import Condition, Filter, Logic
 from xret.index.search.lexical_ranking import HYBRID_DEPTH, Words, best_by_terms
-from xret.index.search.params import SearchParams
 from xret.index.search.ranking import Best, Masks, best_documents
 from xret.index.storage.segment import Segment
 from xret.index.words.bm25 import Bm25
-from xret.types import Embeddings
+from xret.types import Embeddings, SearchParams
 
 if TYPE_CHECKING:
     from xret.index.coding.codec import ResidualCodec

@@ -25,10 +25,9 @@ from xret.index.scoring.maxsim import fine_scores, score_passages
 from xret.index.scoring.query_codes import QueryCodes, query_codes
 from xret.index.search.candidates import candidate_documents, default_candidates
 from xret.index.search.dense.single_vectors import dense_documents
-from xret.index.search.params import SearchParams
 from xret.index.storage.segment import Segment, padded
 from xret.index.storage.stored import place
-from xret.types import Embeddings, FloatArray, IntArray
+from xret.types import Embeddings, FloatArray, IntArray, SearchParams
 
 if TYPE_CHECKING:
     from xret.index.coding.codec import ResidualCodec

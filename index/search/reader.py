@@ -26,14 +26,13 @@ from xret.index.search.lexical_ranking import (
 )
 from xret.index.search.masks import FilterMasks
 from xret.index.search.opening import OpenFiles
-from xret.index.search.params import SearchParams
 from xret.index.search.ranking import Best, Masks
 from xret.index.storage.catalog import Catalog
 from xret.index.storage.files import folder_bytes
 from xret.index.storage.segment import Span
 from xret.index.storage.stored import IndexInfo, StoredRoute
 from xret.index.words.bm25 import Bm25
-from xret.types import Document, Embeddings, Hit
+from xret.types import Document, Embeddings, Hit, SearchParams
 
 if TYPE_CHECKING:
     from xret.index.search.scanned import DeviceIndex

@@ -24,7 +24,7 @@ from xret.index.storage.folder import lock_index, sweep
 from xret.index.storage.segment import Coded, Segment, padded, read_segment, write_segment
 from xret.index.storage.stored import SegmentRecord, codec_folder, deleted_mask, place
 from xret.index.writing import writer
-from xret.types import IntArray, Progress
+from xret.types import IntArray, Progress, Work
 
 if TYPE_CHECKING:
     from xret.index.coding.codec import ResidualCodec
@@ -64,7 +64,7 @@ class Compaction:
         self.folder = folder
         self.summary = CompactionSummary()
 
-    def run(self) -> Iterator[Progress]:
+    def run(self) -> Work[CompactionSummary]:
         """Compact; one Progress a commit, counted in documents.
 
         Raises IndexNotFoundError, IndexLockedError while another process writes, OSError
@@ -82,6 +82,7 @@ class Compaction:
                 lock.release()
         finally:
             catalog.close()
+        return self.summary
 
     def _run(self, catalog: Catalog) -> Iterator[Progress]:
         self._retrain(catalog)

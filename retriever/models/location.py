@@ -9,7 +9,7 @@ from xret.errors import UnknownModelError
 from xret.retriever.models.folder_change import finish_change
 from xret.retriever.models.registry import ENCODERS
 
-__all__ = ["model_location"]
+__all__ = ["encoder_name", "model_location"]
 
 
 def model_location(name: str, *, revision: str | None = None) -> Path:
@@ -35,6 +35,11 @@ def model_location(name: str, *, revision: str | None = None) -> Path:
     from xret.retriever.models.hub import find_model
 
     return find_model(name, revision=revision)
+
+
+def encoder_name(given: str) -> str:
+    """What an index records of an encoder: a folder by its whole path, a name as it is."""
+    return str(Path(given).resolve()) if given not in ENCODERS and Path(given).is_dir() else given
 
 
 def _is_hub_id(name: str) -> bool:

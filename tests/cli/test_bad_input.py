@@ -14,8 +14,8 @@ from command_line import Xret, write_corpus
 from conftest import build
 from encoders import HashingEncoder
 
-from xret.cli.index import _Rejects
 from xret.retriever.corpora.records import BadRecord
+from xret.retriever.rejects import Rejects
 from xret.types import Document
 
 
@@ -252,7 +252,7 @@ def test_a_list_of_rejects_is_replaced_by_the_next_and_kept_by_a_clean_run(
 
 def test_rejects_are_not_held_in_memory(tmp_path: Path) -> None:
     tracemalloc.start()
-    rejects = _Rejects(stop=False)
+    rejects = Rejects(stop=False)
     for number in range(50_000):
         rejects.add(BadRecord(f"c.jsonl:{number}", "not a JSON object"))
     _, peak_bytes = tracemalloc.get_traced_memory()

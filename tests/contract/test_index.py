@@ -16,11 +16,10 @@ from indices import LANGS, WORDS, plain_maxsim, random_documents, ranking
 from xret.errors import DimensionMismatchError
 from xret.index.coding.recoding import decoded
 from xret.index.search.filters import Condition
-from xret.index.search.params import SearchParams
 from xret.index.search.ranking import best_documents
 from xret.index.search.reader import IndexReader
 from xret.index.storage.segment import Coded, Segment, quantize
-from xret.types import Document, Embeddings, Query
+from xret.types import Document, Embeddings, Query, SearchParams
 
 
 @pytest.mark.parametrize("exact", [False, True])

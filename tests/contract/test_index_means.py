@@ -10,11 +10,10 @@ import pytest
 
 from xret.errors import DamagedIndexError
 from xret.index.search.faults import find_faults
-from xret.index.search.params import SearchParams
 from xret.index.search.reader import IndexReader
 from xret.index.writing.compaction import Compaction
 from xret.index.writing.writer import IndexWriter
-from xret.types import Document, Embeddings, EncoderSpec
+from xret.types import Document, Embeddings, EncoderSpec, SearchParams
 
 SPEC = EncoderSpec("themes", "0" * 64, 24, ("en",))
 EXACT = SearchParams(exact=True, threads=1)

@@ -15,13 +15,12 @@ from hypothesis import strategies as st
 from indices import WORDS, plain_maxsim, random_documents
 
 from xret.index.coding.recoding import decoded
-from xret.index.search.params import SearchParams
 from xret.index.search.reader import IndexReader
 from xret.index.storage.segment import quantize
 from xret.index.writing.writer import IndexWriter
 from xret.retriever.opening.encoder import load_encoder
 from xret.retriever.searcher import Searcher
-from xret.types import Document, Embeddings
+from xret.types import Document, Embeddings, SearchParams
 
 
 class SplittingEncoder(HashingEncoder):

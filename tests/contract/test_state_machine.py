@@ -21,13 +21,12 @@ from indices import WORDS, plain_maxsim
 from xret.index.coding.recoding import decoded
 from xret.index.search.faults import find_faults
 from xret.index.search.filters import Condition, Filter
-from xret.index.search.params import SearchParams
 from xret.index.search.reader import IndexReader
 from xret.index.storage.segment import quantize
 from xret.index.writing.compaction import Compaction
 from xret.index.writing.writer import IndexWriter
 from xret.retriever.indexing import passages
-from xret.types import Document, Query
+from xret.types import Document, Query, SearchParams
 
 STEPS = int(os.environ.get("XRET_STATE_STEPS", "20"))
 RUNS = int(os.environ.get("XRET_STATE_RUNS", "12"))

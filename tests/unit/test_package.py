@@ -16,8 +16,8 @@ import xret
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("xret", "retriever", "index", "server", "eval")
 FLOORS = (
-    "types",
     "errors",
+    "types",
     "config",
     "index/scoring",
     "index/storage",
@@ -34,7 +34,7 @@ FLOORS = (
     "retriever/encoders",
     "retriever/opening",
     "retriever/corpora",
-    "retriever: indexing writer build searcher",
+    "retriever: rejects indexing writer build corpus_build searcher",
     "retriever/trim",
     "retriever/export",
     "retriever/training/common",
@@ -46,6 +46,7 @@ FLOORS = (
     "eval",
     "eval/reproduction",
     "eval/report",
+    "eval: ranked_run assessment",
     "server",
     "cli",
 )

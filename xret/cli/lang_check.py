@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from xret.cli.options import AsJson, EncoderOption, encoder_name
+from xret.cli.options import AsJson, EncoderOption
 from xret.cli.output import message, print_json, print_table, show_progress
 
 if TYPE_CHECKING:
@@ -65,6 +65,8 @@ def check(
         seed=seed,
         on_few=None if named else lambda said: message(f"left out: {said}"),
     )
+    from xret.retriever.models.location import encoder_name
+
     name = encoder_name(encoder)
     loaded = load_encoder(name)
     tokenizer = encoder_tokenizer(name, loaded)

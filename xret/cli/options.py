@@ -1,6 +1,5 @@
 """Options that several commands share, so that each is spelt and explained in one place."""
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -18,10 +17,3 @@ PrecisionOption = Annotated[
     Literal["auto", "fp32", "bf16", "int8"],
     typer.Option("--precision", help="Arithmetic of a transformer; auto: what is fastest here."),
 ]
-
-
-def encoder_name(given: str) -> str:
-    """What an index records of `--encoder`: a folder by its whole path, a name as it is."""
-    from xret.retriever.models.registry import ENCODERS
-
-    return str(Path(given).resolve()) if given not in ENCODERS and Path(given).is_dir() else given

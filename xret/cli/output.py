@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 import time
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from types import FrameType
+from typing import Any, TypeVar, overload
 
 import typer
 
-from xret.types import Progress
+from xret.types import Progress, Work
 
 __all__ = [
     "message",
@@ -22,6 +25,8 @@ __all__ = [
     "printable",
     "show_progress",
 ]
+
+T = TypeVar("T")
 
 PLAIN_EVERY_S = 30.0
 
@@ -74,10 +79,15 @@ def print_json(value: Any) -> None:
     sys.stdout.flush()
 
 
-def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table for people at a terminal, tab-separated lines anywhere else."""
+def print_table(
+    headings: Sequence[str], rows: Iterable[Sequence[str]], *, follows: bool = False
+) -> None:
+    """A table for people at a terminal, tab-separated lines anywhere else.
+
+    follows: whether these lines go on with those of a table printed before.
+    """
     if not sys.stdout.isatty():
-        for row in [headings, *rows]:
+        for row in [*([] if follows else [headings]), *rows]:
             typer.echo("\t".join(map(printable, row)))
         return
     from rich.console import Console
@@ -92,16 +102,97 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     Console().print(table)
 
 
+@overload
+def show_progress(  # type: ignore[overload-overlap]  # every Work is an Iterable too
+    steps: Work[T],
+    *,
+    clock: Callable[[], float] = ...,
+    on_part: Callable[[Progress], None] = ...,
+    stoppable: bool = ...,
+) -> T: ...
+@overload
 def show_progress(
-    steps: Iterable[Progress], *, clock: Callable[[], float] = time.monotonic
+    steps: Iterable[Progress], *, clock: Callable[[], float] = ..., stoppable: bool = ...
+) -> None: ...
+def show_progress(
+    steps: Iterable[Progress],
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    on_part: Callable[[Progress], None] = lambda _: None,
+    stoppable: bool = False,
+) -> Any:
+    """Run the work to its end: a bar at a terminal, else one plain line every 30 s.
+
+    Returns what the work returns. on_part: given each step with a part of the result, before
+    the end. stoppable: whether the first Ctrl-C asks the work to keep what was done and stop,
+    at a step where it can.
+    """
+    work = _Shown(steps)
+    with _stop_once(work) if stoppable else nullcontext():
+        if sys.stderr.isatty():
+            _show_bar(work, on_part)
+        else:
+            _show_lines(work, on_part, clock=clock)
+    return work.result
+
+
+class _Shown:
+    """The steps of a work, its notes printed on the way; `result` is what it returns."""
+
+    result: Any
+
+    def __init__(self, steps: Iterable[Progress]) -> None:
+        self.stoppable = self.stopping = False
+        self._steps = steps
+
+    def __iter__(self) -> Iterator[Progress]:
+        work, asked = _as_work(self._steps), None
+        while True:
+            try:
+                step = work.send(asked)
+            except StopIteration as end:
+                self.result = end.value
+                return
+            if step.note:
+                message(step.note)
+            self.stoppable = step.stoppable
+            yield step
+            asked = self.stopping or None
+
+
+def _as_work(steps: Iterable[Progress]) -> Generator[Progress, bool | None, Any]:
+    return (yield from steps)
+
+
+@contextmanager
+def _stop_once(work: _Shown) -> Iterator[None]:
+    """The first Ctrl-C stops the work after its next step, the second interrupts at once."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, before)
+        if not work.stoppable:
+            raise KeyboardInterrupt
+        message("stopping after this batch; press Ctrl-C again to stop at once")
+        work.stopping = True
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _show_lines(
+    steps: Iterable[Progress],
+    on_part: Callable[[Progress], None],
+    *,
+    clock: Callable[[], float],
 ) -> None:
-    """Run the work to its end: a bar at a terminal, else one plain line every 30 s."""
-    if sys.stderr.isatty():
-        _show_bar(steps)
-        return
     last = began = clock()
     first: Progress | None = None
     for step in steps:
+        if step.part is not None:
+            on_part(step)
         now = clock()
         if first is None or step.stage != first.stage:
             first, began = step, now
@@ -123,7 +214,7 @@ def _plain(step: Progress, elapsed_s: float, *, done_before: int) -> str:
     return line if step.total is None else f"{line}, {(step.total - step.done) / rate:,.0f} s left"
 
 
-def _show_bar(steps: Iterable[Progress]) -> None:
+def _show_bar(steps: Iterable[Progress], on_part: Callable[[Progress], None]) -> None:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -147,6 +238,10 @@ def _show_bar(steps: Iterable[Progress]) -> None:
     with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
         tasks: dict[str, Any] = {}
         for step in steps:
+            if step.part is not None:
+                bars.stop()  # a bar at work takes what is printed to its own stream
+                on_part(step)
+                bars.start()
             if step.stage not in tasks:
                 tasks[step.stage] = bars.add_task(step.stage, unit=step.unit, rate=0.0)
             task = bars.tasks[tasks[step.stage]]

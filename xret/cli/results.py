@@ -1,119 +1,63 @@
-"""What `xret eval` prints: the table of pairs, and how systems compare."""
+"""What `xret eval` prints: the table of each system's pairs, and how systems compare."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from xret.cli.output import message, print_json, print_table
-from xret.types import UNDETERMINED
 
 if TYPE_CHECKING:
-    from xret.eval.evaluation import Comparison, Evaluation
-    from xret.eval.runner import PairEvaluation, PairResult
+    from xret.eval.evaluation import Comparison
+    from xret.eval.system_report import Assessment, SystemReport
+    from xret.types import Progress
 
-__all__ = ["described", "print_results"]
-
-
-def print_results(
-    evaluations: Sequence[PairEvaluation], finished: Evaluation | None, *, as_json: bool
-) -> None:
-    """The results of one system as they are; of several with their names and comparisons."""
-    from xret.eval.comparison import coverage_warnings
-
-    results = [list(evaluation.results()) for evaluation in evaluations]
-    reports = [described(one, rows) for one, rows in zip(evaluations, results, strict=True)]
-    warnings = coverage_warnings(evaluations)
-    comparisons = finished.comparisons if finished else ()
-    if as_json:
-        if len(reports) == 1:
-            print_json({**reports[0], "warnings": warnings})
-        else:
-            print_json(
-                {
-                    "systems": [
-                        {"system": one.rankings.name, **report}
-                        for one, report in zip(evaluations, reports, strict=True)
-                    ],
-                    "comparisons": comparisons,
-                    "correction": finished.correction if finished else "",
-                    "interval": finished.interval if finished else "",
-                    "seed": finished.environment.seed if finished else 0,
-                    "warnings": warnings,
-                }
-            )
-    else:
-        _print_table(evaluations, results)
-        for evaluation, report in zip(evaluations, reports, strict=True):
-            _print_means(report, evaluation.rankings.name if len(evaluations) > 1 else "")
-        for comparison in comparisons:
-            message(_in_words(comparison))
-    for warning in warnings:
-        message(f"warning: {warning}")
+__all__ = ["print_assessment", "print_system"]
 
 
-def described(evaluation: PairEvaluation, results: Sequence[PairResult]) -> dict[str, Any]:
-    """One system's part of the JSON."""
-    from xret.eval.rankings import IndexRankings
-
-    rankings = evaluation.rankings
-    if isinstance(rankings, IndexRankings):
-        searcher = rankings.searcher
-        system: dict[str, Any] = {"index": searcher.name, "encoder": searcher.encoder.spec.name}
-    else:
-        system = {"run": rankings.name, "answered": len(evaluation.answered)}
-    first = evaluation.measures[0]
-    pairs = [r for r in results if r.doc_lang is not None and r.query_lang != UNDETERMINED]
-    cross = [r for r in pairs if r.query_lang != r.doc_lang and first in r.measures]
-    same = [r for r in pairs if r.query_lang == r.doc_lang]
-    return {
-        **system,
-        "queries_without_lang": evaluation.identified,
-        "mean_cross_language": _mean(cross),
-        "mean_same_language": _mean(same),
-        "worst_pair": min(cross, key=lambda r: r.measures[first], default=None),
-        "results": list(results),
-    }
-
-
-def _mean(results: Sequence[PairResult]) -> dict[str, float]:
-    names = dict.fromkeys(name for result in results for name in result.measures)
-    means = {}
-    for name in names:
-        values = [result.measures[name] for result in results if name in result.measures]
-        means[name] = sum(values) / len(values)
-    return means
-
-
-def _print_table(
-    evaluations: Sequence[PairEvaluation], results: Sequence[Sequence[PairResult]]
-) -> None:
-    names = list(dict.fromkeys(name for one in evaluations for name in one.measures))
-    several = len(evaluations) > 1
+def print_system(step: Progress) -> None:
+    """A system that has been measured, with its name where there are several."""
+    report: SystemReport = step.part
+    several = step.total != 1
     rows = []
-    for evaluation, found in zip(evaluations, results, strict=True):
-        for r in found:
-            cells = (r.query_lang or "all", r.doc_lang or "all", str(r.queries))
-            values = [f"{r.measures[n]:.4f}" if n in r.measures else "" for n in names]
-            rows.append((*([evaluation.rankings.name] * several), *cells, *values))
-    print_table((*(["system"] * several), "query", "documents", "queries", *names), rows)
+    for r in report.results:
+        cells = (r.query_lang or "all", r.doc_lang or "all", str(r.queries))
+        values = [f"{r.measures[n]:.4f}" if n in r.measures else "" for n in report.measures]
+        rows.append((*([report.system] * several), *cells, *values))
+    headings = (*(["system"] * several), "query", "documents", "queries", *report.measures)
+    print_table(headings, rows, follows=step.done > 1)
+    _print_means(report, f"{report.system}: " if several else "")
 
 
-def _print_means(report: dict[str, Any], name: str) -> None:
-    before = f"{name}: " if name else ""
-    if report["queries_without_lang"] and "run" not in report:
+def print_assessment(assessment: Assessment, *, as_json: bool) -> None:
+    """What there is to say once every system has been measured."""
+    if as_json:
+        print_json(assessment.as_json())
+    elif assessment.finished is not None:
+        for comparison in assessment.finished.comparisons:
+            message(_in_words(comparison))
+    for warning in assessment.warnings:
+        message(f"warning: {warning}")
+    pages = [path for path in assessment.written if path.suffix == ".html"]
+    for path in pages:
+        message(f"written: {path}")
+    if pages:
+        others = len(assessment.written) - len(pages)
+        message(f"and {others:,} files of tables, figures and numbers beside it")
+
+
+def _print_means(report: SystemReport, before: str) -> None:
+    if report.queries_without_lang and "run" not in report.described:
         message(
-            f"{before}{report['queries_without_lang']:,} queries name no language; "
-            "it was identified"
+            f"{before}{report.queries_without_lang:,} queries name no language; it was identified"
         )
-    for title, key in (
-        ("across languages", "mean_cross_language"),
-        ("within one", "mean_same_language"),
+    for title, means in (
+        ("across languages", report.mean_cross_language),
+        ("within one", report.mean_same_language),
     ):
-        if report[key]:
-            values = ", ".join(f"{measure} {value:.4f}" for measure, value in report[key].items())
+        if means:
+            values = ", ".join(f"{measure} {value:.4f}" for measure, value in means.items())
             message(f"{before}mean of the pairs {title}: {values}")
-    worst = report["worst_pair"]
+    worst = report.worst_pair
     if worst is not None:
         measure, value = next(iter(worst.measures.items()))
         message(

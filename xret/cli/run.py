@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from xret.cli.options import AsJson
 from xret.cli.output import message, print_json, print_table, show_progress
-from xret.cli.systems import SystemNames, check_output, chosen_topics, open_index
 from xret.types import Mode
 
-if TYPE_CHECKING:
-    from xret.retriever.searcher import Searcher
-    from xret.types import Hit, Progress, Query
-
 __all__ = ["run"]
-
-BATCH = 256
-"""Queries ranked between two lines of progress."""
 
 
 def run(
@@ -69,121 +59,24 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Answer every query and write the six columns that trec_eval reads."""
-    from xret.eval.metadata import to_yaml, write_side_file
-    from xret.eval.trec import write_run
-    from xret.retriever.corpora.registry import open_corpus
-    from xret.retriever.languages.codes import language_code
-    from xret.types import Run
+    from xret.eval.ranked_run import rank_run_steps
 
-    _check_words(output, topics, lang, split)
-    began = time.perf_counter()
-    source = None
-    if topics is None:
-        source = open_corpus(
-            target, doc_langs=lang or (), query_langs=query_lang or (), split=split
-        )
-        queries = source.queries()
-    else:
-        queries = chosen_topics(topics, query_lang or ())
-    names = SystemNames(
-        target, [index] if index else (), [encoder] if encoder else (), langs=lang or ()
+    steps = rank_run_steps(
+        target,
+        output,
+        topics=topics,
+        hits=hits,
+        query_lang=query_lang or (),
+        doc_lang=lang or (),
+        rank_lang=doc_lang or (),
+        split=split,
+        index=index,
+        encoder=encoder,
+        mode=mode,
+        tag=tag,
+        metadata=metadata,
     )
-    searcher = open_index(names, source=source)
-    try:
-        doc_langs = [language_code(code) for code in doc_lang] if doc_lang else None
-        found: dict[str, Sequence[Hit]] = {}
-        show_progress(_rank(searcher, queries, hits, doc_langs, mode, found))
-        name = "-".join((tag or searcher.encoder.spec.name).split()) or "xret"
-        described = _metadata(
-            searcher, name, target, topics, hits, doc_langs, mode, time.perf_counter() - began
-        )
-    finally:
-        searcher.close()
-    header = (
-        f"ir_metadata.start\n{to_yaml(described)}ir_metadata.end" if metadata == "header" else ""
-    )
-    write_run(output, Run(name, found), header=header)
-    beside = write_side_file(output, described) if metadata == "file" else None
-    _print_summary(output, beside, found, name, time.perf_counter() - began, as_json=as_json)
-
-
-def _check_words(
-    output: Path, topics: Path | None, lang: Sequence[str] | None, split: str | None
-) -> None:
-    from xret.errors import ConfigError
-
-    if topics is not None and (lang or split):
-        raise ConfigError(
-            "--lang and --split choose among a corpus's own queries; with --topics choose "
-            "documents with --doc-lang"
-        )
-    check_output(output)
-
-
-def _rank(
-    searcher: Searcher,
-    queries: Sequence[Query],
-    k: int,
-    doc_langs: Sequence[str] | None,
-    mode: Mode | None,
-    found: dict[str, Sequence[Hit]],
-) -> Iterator[Progress]:
-    """Fill `found`, by query id; one Progress a batch."""
-    from xret.types import Progress
-
-    for start in range(0, len(queries), BATCH):
-        batch = queries[start : start + BATCH]
-        ranked = searcher.rank(batch, k, langs=doc_langs, mode=mode)
-        for query, hits in zip(batch, ranked, strict=True):
-            found[query.query_id] = hits
-        yield Progress("rank", start + len(batch), len(queries), "queries")
-
-
-def _metadata(
-    searcher: Searcher,
-    tag: str,
-    target: str,
-    topics: Path | None,
-    hits: int,
-    doc_langs: Sequence[str] | None,
-    mode: Mode | None,
-    took_s: float,
-) -> dict[str, Any]:
-    from xret.eval.environment import describe_environment, file_checksum
-    from xret.eval.metadata import describe_retrieval, run_metadata
-
-    retrieval = {
-        "name": tag,
-        **describe_retrieval(searcher, hits=hits, doc_langs=doc_langs, mode=mode),
-    }
-    corpus: dict[str, Any] = {"name": target}
-    if topics is not None:
-        corpus |= {"topics": topics.name, "topics sha256": file_checksum(topics)}
-    return run_metadata(
-        tag,
-        retrieval=retrieval,
-        corpus=corpus,
-        environment=describe_environment(seed=0, took_s=took_s),
-    )
-
-
-def _print_summary(
-    output: Path,
-    beside: Path | None,
-    found: dict[str, Sequence[Hit]],
-    tag: str,
-    seconds: float,
-    *,
-    as_json: bool,
-) -> None:
-    summary = {
-        "run": str(output),
-        "metadata": None if beside is None else str(beside),
-        "tag": tag,
-        "queries": len(found),
-        "hits": sum(map(len, found.values())),
-        "seconds": round(seconds, 3),
-    }
+    summary = show_progress(steps, stoppable=True).as_json()
     if as_json:
         print_json(summary)
         return

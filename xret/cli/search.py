@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from xret.cli.options import AsJson, IndexArgument, LangPolicyOption, encoder_name
+from xret.cli.options import AsJson, IndexArgument, LangPolicyOption
 from xret.cli.output import message, print_json, print_table
 from xret.types import Mode
 
@@ -49,23 +49,24 @@ def search(
     as_json: AsJson = False,
 ) -> None:
     """Search an index; the hits may be in any of its languages."""
-    from xret.index.search.params import SearchParams
-    from xret.retriever.encoder import EncoderOptions
-    from xret.retriever.searcher import Searcher
+    import xret
+    from xret.types import SearchParams, SearchRequest
 
-    options = EncoderOptions(lang_policy=lang_policy, code_switching=code_switching)
-    named = None if encoder is None else encoder_name(encoder)
-    searcher = Searcher.open(index, encoder=named, options=options)
-    answer = searcher.answer(
-        query,
-        lang=lang,
-        k=k,
-        doc_langs=doc_lang,
-        filter=filter,
-        identify=False,
-        params=SearchParams(exact=exact),
-        mode=mode,
-    )
+    with xret.open(
+        index, encoder=encoder, lang_policy=lang_policy, code_switching=code_switching
+    ) as searcher:
+        answer = searcher.answer(
+            SearchRequest(
+                query,
+                lang,
+                k,
+                doc_langs=doc_lang,
+                filter=filter,
+                mode=mode,
+                params=SearchParams(exact=exact),
+                identify=False,
+            )
+        )
     if as_json:
         print_json(answer)
         return

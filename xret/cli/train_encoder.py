@@ -426,13 +426,13 @@ def _indexed(corpus: str, model: str, output: Path, options: Any) -> Path:
 
     Another corpus, or another content of a file, gets an index of its own: in one they would mix.
     """
-    from xret.cli.index import build_index
+    from xret.retriever.corpus_build import build_steps
     from xret.retriever.models.hashes import file_hash
 
     source = Path(corpus)
     content = f"-{file_hash(source)[:8]}" if source.is_file() else ""
     folder = output.with_name(f"{output.name}.{source.name}{content}.index")
-    build_index(corpus, folder, encoder=model, lexical=False, options=options)
+    show_progress(build_steps(corpus, folder, encoder=model, lexical=False, options=options))
     return folder
 
 

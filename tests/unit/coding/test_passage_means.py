@@ -23,7 +23,6 @@ from xret.index.coding.passage_means import (
 from xret.index.coding.recoding import concatenated, recoded, sampled
 from xret.index.scoring.maxsim import centroid_scan, centroid_tables, maxsim_scores, query_codes
 from xret.index.search.candidates import byte_tables, candidate_documents
-from xret.index.search.params import SearchParams
 from xret.index.search.ranking import best_documents
 from xret.index.search.scanned import DecodedRows
 from xret.index.storage.files import StoredFile
@@ -36,7 +35,7 @@ from xret.index.storage.segment import (
     write_segment,
 )
 from xret.index.storage.stored import SegmentRecord
-from xret.types import Embeddings
+from xret.types import Embeddings, SearchParams
 
 DIM = 32
 

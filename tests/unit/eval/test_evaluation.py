@@ -9,7 +9,6 @@ import pytest
 from conftest import build
 from encoders import HashingEncoder
 
-from xret.cli.results import described
 from xret.errors import CorpusError, RunError
 from xret.eval.comparison import compare_systems, coverage_warnings, finished_evaluation
 from xret.eval.environment import corpus_facts
@@ -23,12 +22,12 @@ from xret.eval.rankings import (
 )
 from xret.eval.runner import BATCH, PairEvaluation
 from xret.eval.significance import holm
+from xret.eval.system_report import SystemReport
 from xret.eval.trec import RunFile, trec_eval_order
-from xret.index.search.params import SearchParams
 from xret.index.search.reader import IndexReader
 from xret.retriever.corpora.qrels import Qrels
 from xret.retriever.searcher import Searcher
-from xret.types import Document, Hit, Mode, Query, Run
+from xret.types import Document, Hit, Mode, Query, Run, SearchParams
 
 
 def test_pairs_rank_and_judge_only_documents_of_their_language(
@@ -67,12 +66,12 @@ class CountingSearcher(Searcher):
         queries: Sequence[Query],
         k: int,
         *,
-        langs: Sequence[str] | None = None,
+        doc_langs: Sequence[str] | None = None,
         params: SearchParams | None = None,
         mode: Mode | None = None,
     ) -> list[list[Hit]]:
-        self.mixed += langs is None
-        return super().rank(queries, k, langs=langs, params=params, mode=mode)
+        self.mixed += doc_langs is None
+        return super().rank(queries, k, doc_langs=doc_langs, params=params, mode=mode)
 
 
 def test_the_mixed_index_is_ranked_once_for_measures_and_run(
@@ -130,9 +129,11 @@ def test_a_query_of_no_known_language_is_no_pair_across_languages() -> None:
     queries = [Query("f", "x", "fr"), Query("n", "2026")]
     rankings = run_rankings({"f": ["x", "a"], "n": ["x"]}, {"a": "en", "x": "en"})
     evaluation = PairEvaluation(rankings, queries, {"f": {"a": 1}, "n": {"a": 1}}, measures=["RR"])
-    report = described(evaluation, list(evaluation.results()))
-    assert report["mean_cross_language"] == {"RR": 0.5}
-    assert report["worst_pair"].query_lang == "fr"
+    list(evaluation.progress())
+    report = SystemReport.of(evaluation)
+    assert report.mean_cross_language == {"RR": 0.5}
+    assert report.worst_pair is not None
+    assert report.worst_pair.query_lang == "fr"
 
 
 def test_judgements_of_other_queries_are_refused(tmp_path: Path, encoder: HashingEncoder) -> None:

@@ -16,12 +16,11 @@ from xret.index.scoring.maxsim import maxsim_scores
 from xret.index.search import ranking as ranking_module
 from xret.index.search.dense.dense_candidates import DenseCandidates
 from xret.index.search.dense.single_vectors import DenseIndex, has_single_vectors
-from xret.index.search.params import SearchParams
 from xret.index.search.ranking import Best, best_documents
 from xret.index.search.reader import IndexReader
 from xret.index.storage.segment import Segment, quantize
 from xret.index.writing.writer import IndexWriter
-from xret.types import Document, Embeddings, EncoderSpec, FloatArray
+from xret.types import Document, Embeddings, EncoderSpec, FloatArray, SearchParams
 
 DIM = 24
 SPEC = EncoderSpec("test", "0" * 32, DIM, ("en",), language_adapters=False)

@@ -20,13 +20,12 @@ from indices import random_documents, ranking
 from xret.errors import IndexLockedError, IndexNotFoundError
 from xret.index.search import opening as opening_module
 from xret.index.search.faults import find_faults
-from xret.index.search.params import SearchParams
 from xret.index.search.ranking import best_documents
 from xret.index.search.reader import IndexReader
 from xret.index.writing.compaction import Compaction
 from xret.index.writing.writer import IndexWriter
 from xret.retriever.lexical.words import document_terms
-from xret.types import Document, Query
+from xret.types import Document, Query, SearchParams
 
 
 def compact(folder: Path) -> Compaction:

@@ -1,4 +1,4 @@
-"""The systems of an evaluation as they are named on the command line, opened."""
+"""The systems of an evaluation as they are named, opened; indexed first where they are not."""
 
 from __future__ import annotations
 
@@ -7,24 +7,28 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from xret.cli.options import encoder_name
-from xret.cli.output import message
-
-if TYPE_CHECKING:
-    from xret.eval.rankings import IndexRankings, Rankings, RunRankings
-    from xret.retriever.corpora.collection import Corpus
-    from xret.retriever.corpora.qrels import Qrels
-    from xret.retriever.searcher import Searcher
-    from xret.types import Mode, Query
+from xret.config import find_index, index_folder
+from xret.errors import ConfigError, CorpusError, RunError
+from xret.eval.rankings import IndexRankings, Rankings, RunRankings, read_document_langs
+from xret.eval.trec import read_run_file
+from xret.index.search.reader import IndexReader
+from xret.retriever.corpora.collection import Corpus
+from xret.retriever.corpora.qrels import Qrels
+from xret.retriever.corpora.topics import read_queries
+from xret.retriever.corpus_build import build_steps
+from xret.retriever.languages.codes import language_code
+from xret.retriever.models.location import encoder_name
+from xret.retriever.models.registry import DEFAULT_ENCODER
+from xret.retriever.searcher import Searcher
+from xret.types import UNDETERMINED, Mode, Progress, Query, Work
 
 __all__ = ["SystemNames", "check_output", "chosen_topics", "open_index", "open_systems"]
 
 
 @dataclass(frozen=True, slots=True)
 class SystemNames:
-    """What was typed. target: the corpus, or with topics of its own the index. langs: those
+    """What was asked for. target: the corpus, or with topics of its own the index. langs: those
     of a corpus's documents that were chosen, and so those of the index that is built of it."""
 
     target: str | None
@@ -38,18 +42,12 @@ class SystemNames:
 
 def check_output(path: Path) -> None:
     """Find out before anything is ranked that a run cannot be written there."""
-    from xret.errors import ConfigError
-
     if path.is_dir() or not path.resolve().parent.is_dir():
         raise ConfigError(f"--output {path}: name a file in a folder that is there")
 
 
 def chosen_topics(topics: Path, langs: Sequence[str]) -> list[Query]:
     """The queries of a file in these languages; topics that name none are in the only one."""
-    from xret.errors import CorpusError
-    from xret.retriever.corpora.topics import read_queries
-    from xret.retriever.languages.codes import language_code
-
     codes = [language_code(code.strip()) for given in langs for code in given.split(",")]
     queries = read_queries(topics, lang=codes[0] if len(codes) == 1 else None)
     chosen = [query for query in queries if not codes or query.lang in codes]
@@ -60,7 +58,7 @@ def chosen_topics(topics: Path, langs: Sequence[str]) -> list[Query]:
 
 def open_systems(
     names: SystemNames, *, source: Corpus | None, qrels: Qrels, closing: ExitStack
-) -> list[Rankings]:
+) -> Work[list[Rankings]]:
     """Every system named, indexed first where it is not yet, under names of their own.
 
     source: the corpus where there is one; None for an index with topics, or for runs alone.
@@ -68,9 +66,7 @@ def open_systems(
     as many systems. closing: closes them.
     Raises ConfigError where nothing says what to evaluate.
     """
-    searchers = _searchers(names, source, closing)
-    from xret.eval.rankings import IndexRankings
-
+    searchers = yield from _searchers(names, source, closing)
     # A corpus's own index: what it is called by is its encoder.
     own = source is not None and not names.indexes
     named = [one.encoder.spec.name if own else one.name for one in searchers]
@@ -92,28 +88,24 @@ def open_systems(
     return systems
 
 
-def open_index(names: SystemNames, *, source: Corpus | None) -> Searcher:
+def open_index(names: SystemNames, *, source: Corpus | None) -> Work[Searcher]:
     """The one index named, or the corpus's own, built where it is not there yet."""
-    from xret.config import index_folder
-    from xret.retriever.models.registry import DEFAULT_ENCODER
-    from xret.retriever.searcher import Searcher
-
     encoder = names.encoders[0] if names.encoders else None
     if names.indexes:
         return _open(names.indexes[0], encoder)
     if source is None:
         return _open(str(names.target), encoder)
     if encoder is not None:
-        return _open_with(names, source, encoder)
+        return (yield from _open_with(names, source, encoder))
     folder = index_folder(_own_name(names, source))
     if not folder.is_dir():
-        _build(names, source, folder, DEFAULT_ENCODER)
+        yield from _build(names, source, folder, DEFAULT_ENCODER)
     return Searcher.open(folder)
 
 
-def _searchers(names: SystemNames, source: Corpus | None, closing: ExitStack) -> list[Searcher]:
-    from xret.errors import ConfigError
-
+def _searchers(
+    names: SystemNames, source: Corpus | None, closing: ExitStack
+) -> Work[list[Searcher]]:
     if names.indexes and len(names.encoders) > 1:
         raise ConfigError("name several indices or several encoders, not both")
     encoder = names.encoders[0] if names.encoders else None
@@ -125,33 +117,27 @@ def _searchers(names: SystemNames, source: Corpus | None, closing: ExitStack) ->
                 "several encoders need a corpus to index; for indices that are there, name each "
                 "with --index"
             )
-        opened = [_open_with(names, source, one) for one in names.encoders]
+        opened = []
+        for one in names.encoders:
+            opened.append((yield from _open_with(names, source, one)))
     elif names.runs and not encoder:
         opened = []
     elif names.target is None:
         raise ConfigError("name a corpus or an index, or run files with --runs and --qrels")
     else:
-        opened = [open_index(names, source=source)]
+        opened = [(yield from open_index(names, source=source))]
     for searcher in opened:
         closing.callback(searcher.close)
     return opened
 
 
 def _open(index: str, encoder: str | None) -> Searcher:
-    from xret.config import find_index
-    from xret.retriever.searcher import Searcher
-
     named = None if encoder is None else encoder_name(encoder)
     return Searcher.open(find_index(index), encoder=named)
 
 
-def _open_with(names: SystemNames, source: Corpus, encoder: str) -> Searcher:
+def _open_with(names: SystemNames, source: Corpus, encoder: str) -> Work[Searcher]:
     """The index of a corpus by one of several encoders: the corpus's own where that is it."""
-    from xret.config import index_folder
-    from xret.index.search.reader import IndexReader
-    from xret.retriever.models.registry import DEFAULT_ENCODER
-    from xret.retriever.searcher import Searcher
-
     own = index_folder(_own_name(names, source))
     named = encoder_name(encoder)
     if own.is_dir():
@@ -163,18 +149,19 @@ def _open_with(names: SystemNames, source: Corpus, encoder: str) -> Searcher:
     default = not own.is_dir() and named == DEFAULT_ENCODER
     folder = own if default else own.with_name(f"{own.name}--{_slug(named)}")
     if not folder.is_dir():
-        _build(names, source, folder, encoder)
+        yield from _build(names, source, folder, encoder)
     return Searcher.open(folder, encoder=named)
 
 
-def _build(names: SystemNames, source: Corpus, folder: Path, encoder: str) -> None:
+def _build(names: SystemNames, source: Corpus, folder: Path, encoder: str) -> Work[None]:
     """Index the corpus beside its place and move it there whole: half an index has no name."""
-    from xret.cli.index import build_index
-
     target = str(names.target)
-    message(f"{target} is not indexed yet with {encoder}; indexing it")
+    said = f"{target} is not indexed yet with {encoder}; indexing it"
+    yield Progress("index", 0, None, "documents", note=said)
     part = folder.with_name(f"{folder.name}.part")
-    build_index(target, part, encoder=encoder, source=source)
+    report = yield from build_steps(target, part, encoder=encoder, source=source)
+    if report.stopped:
+        raise KeyboardInterrupt
     part.replace(folder)
 
 
@@ -209,10 +196,6 @@ def _open_runs(
 ) -> list[RunRankings]:
     if not names.runs:
         return []
-    from xret.errors import RunError
-    from xret.eval.rankings import RunRankings, read_document_langs
-    from xret.eval.trec import read_run_file
-
     files = [read_run_file(path) for path in names.runs]
     needed = {doc_id for grades in qrels.values() for doc_id in grades}
     for file in files:
@@ -236,8 +219,6 @@ def _open_runs(
 
 def _corpus_langs(source: Corpus, needed: Iterable[str]) -> dict[str, str]:
     """The languages that a corpus gives its documents; those it does not give stay unknown."""
-    from xret.types import UNDETERMINED
-
     wanted = set(needed)
     return {
         document.doc_id: document.lang

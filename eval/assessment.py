@@ -1,0 +1,286 @@
+"""Systems measured over one collection: what `xret eval` does, and `xret.evaluate`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import get_args
+
+from xret.errors import ConfigError, CorpusError
+from xret.eval.comparison import coverage_warnings, finished_evaluation
+from xret.eval.environment import corpus_facts
+from xret.eval.evaluation import Evaluation
+from xret.eval.measures import DEFAULT_MEASURES, REPORT_MEASURES, check_measures
+from xret.eval.rankings import IndexRankings, measure_latency
+from xret.eval.report import write_report
+from xret.eval.runner import PairEvaluation
+from xret.eval.system_report import Assessment, SystemReport
+from xret.eval.systems import SystemNames, check_output, chosen_topics, open_systems
+from xret.eval.trec import write_run
+from xret.retriever.corpora.collection import Corpus
+from xret.retriever.corpora.qrels import Qrels, read_qrels
+from xret.retriever.corpora.registry import open_corpus
+from xret.types import Mode, Progress, Query, Work, finished
+
+__all__ = ["evaluate", "evaluation_steps"]
+
+
+def evaluation_steps(
+    corpus: str | Path | None = None,
+    *,
+    topics: str | Path | None = None,
+    qrels: str | Path | None = None,
+    query_lang: Sequence[str] = (),
+    doc_lang: Sequence[str] = (),
+    split: str | None = None,
+    index: Sequence[str] = (),
+    encoder: Sequence[str] = (),
+    runs: Sequence[str | Path] = (),
+    doc_langs: str | Path | None = None,
+    measures: Sequence[str] = (),
+    mode: Sequence[str] = (),
+    baseline: str | None = None,
+    seed: int = 0,
+    output: str | Path | None = None,
+    report: str | Path | None = None,
+) -> Work[Assessment]:
+    """Evaluate a corpus (indexed first where it is not yet), an index, or run files.
+
+    Each system's SystemReport is the `part` of a Progress as soon as it is measured.
+
+    corpus: one with judgements, or with topics and qrels an index. query_lang, doc_lang: of a
+    corpus's queries and documents. index, encoder, runs, mode: the systems; a corpus has its
+    own index. doc_langs: a file with the languages of the documents that runs name. baseline:
+    compare with this system only, not each with each. output: where the mixed run of the one
+    system is written; report: the folder of a report.
+    Raises ConfigError, CorpusError and RunError for what cannot be meant or measured, and what
+    building and opening an index raise.
+    """
+    began = time.perf_counter()
+    topics, qrels, output, report = map(_path, (topics, qrels, output, report))
+    corpus = None if corpus is None else str(corpus)
+    names = SystemNames(
+        corpus,
+        _listed(index),
+        _listed(encoder),
+        [Path(run) for run in ([runs] if isinstance(runs, str | Path) else runs)],
+        langs=_listed(doc_lang),
+        doc_langs=_path(doc_langs),
+        modes=_modes(_listed(mode)),
+    )
+    _check_words(names, topics, qrels, output, report)
+    source = _source(corpus, topics, qrels, _listed(doc_lang), _listed(query_lang), split)
+    queries, judgements = _collection(source, topics, qrels, _listed(query_lang))
+    for note in source.notes() if source is not None and topics is None else ():
+        yield Progress("evaluate", 0, None, "queries", note=note)
+    with ExitStack() as closing:
+        evaluations = yield from _opened(
+            names,
+            source,
+            queries,
+            judgements,
+            measures=_listed(measures),
+            keep_run=output is not None,
+            report=report is not None,
+            closing=closing,
+        )
+        _check_baseline(baseline, evaluations)
+        systems = []
+        for number, evaluation in enumerate(evaluations, 1):
+            yield from evaluation.progress()
+            system = SystemReport.of(evaluation)
+            systems.append(system)
+            yield Progress("systems", number, len(evaluations), "systems", part=system)
+        if output:
+            _write_run(output, evaluations[0])
+        finished = None
+        if len(evaluations) > 1 or report is not None:
+            files = [path for path in (topics, qrels, *names.runs) if path is not None]
+            if source is not None and source.name is None:
+                files += _corpus_files(Path(str(corpus)))
+            finished = _finish(
+                evaluations,
+                source,
+                queries,
+                corpus or "runs",
+                files,
+                baseline=baseline,
+                seed=seed,
+                began=began,
+                latency=report is not None,
+            )
+        warnings = coverage_warnings(evaluations)
+    written = write_report(finished, report) if report is not None and finished else ()
+    return Assessment(tuple(systems), finished, warnings, written)
+
+
+evaluate = finished(evaluation_steps)
+
+
+def _path(given: str | Path | None) -> Path | None:
+    return None if given is None else Path(given)
+
+
+def _listed(given: Sequence[str]) -> list[str]:
+    """Several, or a single one by itself: the letters of a name are no names."""
+    return [given] if isinstance(given, str) else [*given]
+
+
+def _modes(modes: Sequence[str]) -> list[Mode]:
+    known = {mode: mode for mode in get_args(Mode)}
+    for mode in modes:
+        if mode not in known:
+            raise ConfigError(f"no mode {mode!r}; use {', '.join(known)}")
+    return [known[mode] for mode in dict.fromkeys(modes)]
+
+
+def _check_words(
+    names: SystemNames,
+    topics: Path | None,
+    qrels: Path | None,
+    output: Path | None,
+    report: Path | None,
+) -> None:
+    """What cannot be meant, before anything is opened."""
+    if names.target is None and not (names.runs or names.indexes):
+        raise ConfigError("name a corpus or an index, or run files with --runs and --qrels")
+    if topics is not None and qrels is None:
+        raise CorpusError("--topics and --qrels go together; name both or neither")
+    if qrels is not None and topics is None and (names.indexes or not names.runs):
+        raise CorpusError("--topics and --qrels go together; name both or neither")
+    if names.target is None and qrels is None:
+        raise CorpusError("without a corpus there are no judgements; name them with --qrels")
+    systems = max(1, len(names.indexes) + len(names.encoders)) * max(1, len(names.modes))
+    if output and (names.runs or systems > 1):
+        raise ConfigError("--output writes the run of one index; for more, use xret run for each")
+    if names.doc_langs is not None and not names.runs:
+        raise ConfigError("--doc-langs names the documents' languages of --runs; there are none")
+    if names.modes and names.runs and not (names.indexes or names.encoders):
+        raise ConfigError("--mode is for an index; with --runs name one with --index")
+    if output:
+        check_output(output)
+    if report is not None and report.exists() and not report.is_dir():
+        raise ConfigError(f"--report {report} is a file; name a folder, which may be new")
+
+
+def _source(
+    corpus: str | None,
+    topics: Path | None,
+    qrels: Path | None,
+    doc_langs: Sequence[str],
+    query_langs: Sequence[str],
+    split: str | None,
+) -> Corpus | None:
+    """The corpus, None where the topics and judgements are files of their own."""
+    if corpus is None or (topics is not None and qrels is not None):
+        if doc_langs or split:
+            raise ConfigError(
+                "--lang and --split choose among a corpus's own queries and judgements; leave "
+                "them out with --topics and --qrels"
+            )
+        return None
+    return open_corpus(corpus, doc_langs=doc_langs, query_langs=query_langs, split=split)
+
+
+def _collection(
+    source: Corpus | None,
+    topics: Path | None,
+    qrels: Path | None,
+    query_langs: Sequence[str],
+) -> tuple[list[Query], Qrels]:
+    """Queries and judgements; those of a run alone are queries without a text."""
+    judgements = read_qrels(qrels) if qrels else source.qrels() if source else {}
+    if topics is not None:
+        return chosen_topics(topics, query_langs), judgements
+    if source is not None:
+        return source.queries(), judgements
+    return [Query(query_id, "", lang_source="unknown") for query_id in judgements], judgements
+
+
+def _opened(
+    names: SystemNames,
+    source: Corpus | None,
+    queries: Sequence[Query],
+    qrels: Qrels,
+    *,
+    measures: Sequence[str],
+    keep_run: bool,
+    report: bool,
+    closing: ExitStack,
+) -> Work[list[PairEvaluation]]:
+    """An evaluation of each system, yet to be run."""
+    check_measures(measures or DEFAULT_MEASURES, qrels)
+    systems = yield from open_systems(names, source=source, qrels=qrels, closing=closing)
+    mixed = all(len(system.languages) > 1 for system in systems)
+    chosen = measures or (REPORT_MEASURES if report and mixed else DEFAULT_MEASURES)
+    return [
+        PairEvaluation(system, queries, qrels, measures=chosen, keep_run=keep_run)
+        for system in systems
+    ]
+
+
+def _corpus_files(path: Path) -> list[Path]:
+    """The files of a corpus that is a path, for their checksums."""
+    if path.is_file():
+        return [path]
+    there = (*path.glob("*"), *path.glob("qrels/*"))
+    return sorted(
+        p
+        for p in there
+        if p.name.startswith(("corpus.", "queries", "qrels")) or p.parent.name == "qrels"
+    )
+
+
+def _check_baseline(baseline: str | None, evaluations: Sequence[PairEvaluation]) -> None:
+    known = [evaluation.rankings.name for evaluation in evaluations]
+    if baseline is not None and baseline not in known:
+        raise ConfigError(f"no system is called {baseline!r}; there are: {', '.join(known)}")
+    if baseline is not None and len(known) == 1:
+        raise ConfigError(f"{baseline} is the only system; --baseline needs another to compare")
+
+
+def _write_run(output: Path, evaluation: PairEvaluation) -> None:
+    rankings = evaluation.rankings
+    assert isinstance(rankings, IndexRankings)  # noqa: S101 — the words were checked
+    write_run(output, evaluation.run(rankings.searcher.encoder.spec.name))
+
+
+def _finish(
+    evaluations: Sequence[PairEvaluation],
+    source: Corpus | None,
+    queries: Sequence[Query],
+    title: str,
+    files: Sequence[Path],
+    *,
+    baseline: str | None,
+    seed: int,
+    began: float,
+    latency: bool,
+) -> Evaluation:
+    first = evaluations[0]
+    latencies = {
+        rankings.name: measure_latency(rankings.searcher, one.queries, mode=rankings.mode)
+        for one in evaluations
+        if isinstance(rankings := one.rankings, IndexRankings) and latency
+    }
+    called = title if source is not None and source.name else Path(title).name or title
+    return finished_evaluation(
+        called,
+        evaluations,
+        corpus=corpus_facts(
+            title,
+            source=source,
+            queries=queries,
+            qrels=first.qrels,
+            # A run shows only the documents that it ranks; an index knows the collection.
+            languages=first.rankings.languages if isinstance(first.rankings, IndexRankings) else {},
+            files=files,
+        ),
+        baseline=baseline,
+        seed=seed,
+        began=began,
+        latencies=latencies,
+        notes=source.notes() if source else (),
+    )

@@ -1,0 +1,151 @@
+"""A corpus in, an index out: what `xret index` does, and `xret.build`."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any, Literal
+
+from xret.config import index_folder
+from xret.errors import ConfigError, CorpusError
+from xret.index.search.reader import IndexReader
+from xret.retriever.build import Duplicates, IndexBuild
+from xret.retriever.corpora.collection import Corpus
+from xret.retriever.corpora.registry import has_own_index, open_corpus
+from xret.retriever.encoder import EncoderOptions
+from xret.retriever.languages.codes import language_code
+from xret.retriever.models.location import encoder_name
+from xret.retriever.models.registry import DEFAULT_ENCODER
+from xret.retriever.opening.encoder import load_encoder
+from xret.retriever.rejects import Rejects
+from xret.types import Progress, Work, finished
+
+__all__ = ["BuildReport", "build", "build_steps"]
+
+OnError = Literal["reject", "stop"]
+Preset = Literal["exact", "balanced", "compact"]
+
+
+@dataclass(frozen=True, slots=True)
+class BuildReport:
+    """What a build did, and what the index holds after it.
+
+    index: what to call it in commands. documents, passages, languages: of the whole index;
+    added to truncated: of this run. rejected: records that could not be read, listed in
+    rejects.jsonl. stopped: whether it was asked to stop before the corpus ended.
+    """
+
+    index: str
+    folder: str
+    documents: int
+    passages: int
+    preset: str
+    languages: dict[str, int]
+    added: int
+    unchanged: int
+    skipped: int
+    replaced: int
+    rejected: int
+    truncated: int
+    seconds: float
+    documents_per_s: float
+    bytes: int
+    bytes_per_document: int
+    peak_memory_bytes: int
+    stopped: bool = False
+
+
+def build_steps(
+    corpus: str | Path,
+    output: str | Path | None = None,
+    *,
+    encoder: str = DEFAULT_ENCODER,
+    lang: str | None = None,
+    duplicates: Duplicates = "error",
+    on_error: OnError = "reject",
+    preset: str | None = None,
+    lexical: bool = True,
+    options: EncoderOptions | None = None,
+    source: Corpus | None = None,
+    **named: Any,
+) -> Work[BuildReport]:
+    """Build an index of a corpus, or add to one what is new; run again to go on after a break.
+
+    corpus: a name, a file or a folder. output: the folder of the index; named corpora have
+    their own. lang: languages of a named corpus (with commas, or "all"); of a file, the
+    language of documents that name none. on_error: what becomes of a record that cannot be
+    read. options, or the fields of EncoderOptions by name: how the encoder is used. source: the
+    corpus where it is opened already. The rest is as in IndexBuild.
+    """
+    corpus = str(corpus)
+    own_index = has_own_index(corpus)
+    source = source or open_corpus(corpus, doc_langs=[lang] if lang and own_index else ())
+    folder = _own_folder(corpus, source.name) if output is None else Path(output)
+    licence = source.licence if own_index else ""
+    rejects = Rejects(stop=on_error == "stop")
+    documents = source.documents(
+        on_reject=rejects.add, lang=language_code(lang) if lang and not own_index else None
+    )
+    if licence:
+        yield Progress("index", 0, None, "documents", note=f"licence of {corpus}: {licence}")
+    first = next(documents, None)
+    if first is None:
+        raise CorpusError(f"{corpus} holds no document that can be indexed{rejects.why()}")
+    index = IndexBuild(
+        chain([first], documents),
+        folder,
+        load_encoder(encoder_name(encoder), options=EncoderOptions.of(options, named)),
+        duplicates=duplicates,
+        preset=preset,
+        lexical=lexical,
+    )
+    total = source.count_records()
+    yield Progress("index", 0, total, "documents", stoppable=True)
+    yield from index.run(total=total)
+    rejects.write(folder)
+    return _report(index, folder.name if output is None else str(output), rejects)
+
+
+build = finished(build_steps)
+
+
+def _own_folder(corpus: str, name: str | None) -> Path:
+    """Where a named corpus is kept; two files of one name must not share an index."""
+    if name is None:
+        raise ConfigError(f"{corpus} is no registered corpus; name a folder with --output")
+    return index_folder(name)
+
+
+def _report(index: IndexBuild, name: str, rejects: Rejects) -> BuildReport:
+    reader = IndexReader.open(index.folder)
+    info, size_bytes = reader.info(), reader.size_bytes()
+    reader.close()
+    summary = index.summary
+    return BuildReport(
+        index=name,
+        folder=str(index.folder),
+        documents=info.documents,
+        passages=info.passages,
+        preset=info.preset,
+        languages=info.languages,
+        added=summary.added,
+        unchanged=summary.unchanged,
+        skipped=summary.skipped,
+        replaced=summary.replaced,
+        rejected=rejects.count,
+        truncated=summary.truncated,
+        seconds=round(summary.seconds, 3),
+        documents_per_s=round(summary.added / summary.seconds, 1) if summary.seconds else 0.0,
+        bytes=size_bytes,
+        bytes_per_document=round(size_bytes / info.documents) if info.documents else 0,
+        peak_memory_bytes=_peak_memory_bytes(),
+        stopped=index.stopped,
+    )
+
+
+def _peak_memory_bytes() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
