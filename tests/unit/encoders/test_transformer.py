@@ -174,7 +174,7 @@ def test_a_query_through_a_graph_is_the_query_through_torch(exported: Path) -> N
 def test_a_query_is_encoded_without_torch_where_there_is_a_graph(exported: Path) -> None:
     program = (
         "import sys\n"
-        "from xret.retriever.encoder import load_encoder\n"
+        "from xret.retriever.opening.encoder import load_encoder\n"
         "from xret.types import Query\n"
         f"encoder = load_encoder({str(exported)!r})\n"
         f"made = encoder.encode_queries([Query('q', {TEXTS['sw']!r}, 'sw')])\n"

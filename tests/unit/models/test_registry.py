@@ -242,7 +242,7 @@ def test_torch_is_not_needed_to_list_models() -> None:
 
     program = (
         "import sys\nfrom xret.retriever.models.registry import ENCODERS\n"
-        "from xret.retriever.trim import hub\n"
+        "from xret.retriever.models import hub\n"
         "assert ENCODERS\n"
         "print(sorted({'torch', 'transformers', 'huggingface_hub'} & set(sys.modules)))"
     )
