@@ -9,9 +9,11 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.core import TyperCommand
 
+from xret.cli.fields import options_of
 from xret.cli.options import AsJson
 from xret.cli.output import message, print_json, print_table, show_progress
 from xret.cli.train import app
+from xret.retriever.training.recipes.settings import OnError, Recipe
 
 __all__ = ["FilesCommand"]
 
@@ -43,177 +45,28 @@ def _spread(words: list[str]) -> list[str]:
 
 
 _READ: Any = {"exists": True, "dir_okay": False}
-Model = Annotated[
-    str, typer.Option("--model", help="Model to start from: a folder or a name (xret model list).")
-]
+_NO_TEACHER = ("teacher", "loss")
+_ONE_LANGUAGE = ("source_lang", "target_lang")
+_FREE_BATCHES = ("n_negatives", "cross_lingual")
+
 Output = Annotated[Path, typer.Option("--output", help="Folder for the trained model.")]
-Kind = Annotated[
-    Literal["bi-encoder", "late-interaction"] | None,
-    typer.Option("--kind", help="What to make of a bare transformer (BERT, XLM-R, X-MOD)."),
-]
-Data = Annotated[
-    list[Path],
-    typer.Option(
-        "--data",
-        metavar="FILE...",
-        help="JSON lines {query, positive, negatives, query_lang, "
-        "positive_lang, ...} or TSV query, positive, negatives; .gz too.",
-        **_READ,
-    ),
-]
-HeldOut = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--held-out",
-        metavar="FILE...",
-        help="Development set, in the form of --data: MRR@10 "
-        "and Success@1 before and after; the best checkpoint is kept.",
-        **_READ,
-    ),
-]
-Steps = Annotated[int | None, typer.Option("--steps", help="Batches; else --epochs.")]
-Epochs = Annotated[int, typer.Option("--epochs", help="Passes over the data.")]
-BatchSize = Annotated[int, typer.Option("--batch-size", help="Examples of a step.")]
-MiniBatch = Annotated[
-    int | None,
-    typer.Option("--mini-batch", help="Texts at once in memory, for large batches: slower."),
-]
-Rate = Annotated[
-    float | None,
-    typer.Option("--rate", help="Peak learning rate; 2e-5 for a bi-encoder, else 1e-5."),
-]
-WarmUp = Annotated[float, typer.Option("--warm-up", help="Share of steps in which it rises.")]
-Seed = Annotated[int, typer.Option("--seed", help="What everything random follows from.")]
-MaxTokens = Annotated[int, typer.Option("--max-tokens", help="Of a text, in training.")]
-Precision = Annotated[
-    Literal["auto", "fp32", "bf16"],
-    typer.Option("--precision", help="Arithmetic; auto: bf16 where the hardware has it."),
-]
-Device = Annotated[
-    str | None, typer.Option("--device", help="cpu or cuda; cuda where there is one.")
-]
-Threads = Annotated[int | None, typer.Option("--threads", help="Of the CPU.")]
-CheckpointSteps = Annotated[
-    int, typer.Option("--checkpoint-steps", help="How often a checkpoint is kept.")
-]
 Resume = Annotated[
     bool, typer.Option("--resume/--anew", help="Go on with a broken run, or start over.")
-]
-CrossLingual = Annotated[
-    float,
-    typer.Option(
-        "--cross-lingual",
-        metavar="SHARE",
-        help="Batches whose queries are in another language "
-        "than their passages, from lines of one id.",
-    ),
-]
-Switch = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--switch",
-        metavar="FILE...",
-        help="Lexicons, TSV lang, english, translation: words of English queries are replaced.",
-        **_READ,
-    ),
-]
-SwitchShare = Annotated[
-    float, typer.Option("--switch-share", metavar="SHARE", help="English queries so changed.")
-]
-TrainAdapters = Annotated[
-    bool,
-    typer.Option(
-        "--train-adapters", help="Let X-MOD's language adapters learn too; else they are frozen."
-    ),
-]
-SourceLang = Annotated[
-    str | None, typer.Option("--source-lang", help="Of first texts that name no language.")
-]
-TargetLang = Annotated[
-    str | None, typer.Option("--target-lang", help="Of second texts that name no language.")
-]
-OnError = Annotated[
-    Literal["stop", "skip"],
-    typer.Option("--on-error", help="What to do with a line that cannot be read."),
-]
-Licence = Annotated[
-    str | None, typer.Option("--licence", help="Of the training text, for the model's card.")
-]
-Negatives = Annotated[
-    int | None,
-    typer.Option("--negatives", help="Hard negatives of each example a batch; what is there."),
-]
-Loss = Annotated[
-    Literal["kl", "margin", "mse", "cosine"] | None,
-    typer.Option("--loss", help="Scores: kl (default) or margin; vectors: mse (default), cosine."),
 ]
 
 
 @app.command("contrastive", cls=FilesCommand)
+@options_of(Recipe, leave_out=(*_NO_TEACHER, *_ONE_LANGUAGE))
 def train_contrastive(
-    model: Model,
-    data: Data,
-    output: Output,
-    kind: Kind = None,
-    negatives: Negatives = None,
-    steps: Steps = None,
-    epochs: Epochs = 1,
-    batch_size: BatchSize = 32,
-    mini_batch: MiniBatch = None,
-    rate: Rate = None,
-    warm_up: WarmUp = 0.1,
-    seed: Seed = 0,
-    max_tokens: MaxTokens = 256,
-    precision: Precision = "auto",
-    device: Device = None,
-    threads: Threads = None,
-    checkpoint_steps: CheckpointSteps = 500,
-    resume: Resume = True,
-    cross_lingual: CrossLingual = 0.0,
-    switch: Switch = None,
-    switch_share: SwitchShare = 0.3,
-    held_out: HeldOut = None,
-    train_adapters: TrainAdapters = False,
-    on_error: OnError = "stop",
-    licence: Licence = None,
-    as_json: AsJson = False,
+    output: Output, resume: Resume = True, as_json: AsJson = False, **fields: Any
 ) -> None:
     """Train on queries and their passages, with negatives from the batch and hard ones."""
-    _train(
-        "contrastive",
-        output,
-        resume,
-        as_json,
-        model=model,
-        data=data,
-        kind=kind,
-        n_negatives=negatives,
-        steps=steps,
-        epochs=epochs,
-        batch_size=batch_size,
-        mini_batch=mini_batch,
-        rate=rate,
-        warm_up=warm_up,
-        seed=seed,
-        max_tokens=max_tokens,
-        precision=precision,
-        device=device,
-        threads=threads,
-        checkpoint_steps=checkpoint_steps,
-        cross_lingual=cross_lingual,
-        switch=switch,
-        switch_share=switch_share,
-        held_out=held_out,
-        train_adapters=train_adapters,
-        on_error=on_error,
-        licence=licence,
-    )
+    _train("contrastive", output, resume, as_json, **fields)
 
 
 @app.command("distil", cls=FilesCommand)
+@options_of(Recipe)
 def train_distil(
-    model: Model,
-    data: Data,
     output: Output,
     source: Annotated[
         Literal["scores", "vectors"],
@@ -223,143 +76,29 @@ def train_distil(
             "parallel text of which it reads the first.",
         ),
     ],
-    teacher: Annotated[
-        str | None,
-        typer.Option(
-            "--teacher", help="An encoder or cross-encoder; not needed where --data has scores."
-        ),
-    ] = None,
-    loss: Loss = None,
-    kind: Kind = None,
-    negatives: Negatives = None,
-    steps: Steps = None,
-    epochs: Epochs = 1,
-    batch_size: BatchSize = 32,
-    mini_batch: MiniBatch = None,
-    rate: Rate = None,
-    warm_up: WarmUp = 0.1,
-    seed: Seed = 0,
-    max_tokens: MaxTokens = 256,
-    precision: Precision = "auto",
-    device: Device = None,
-    threads: Threads = None,
-    checkpoint_steps: CheckpointSteps = 500,
     resume: Resume = True,
-    cross_lingual: CrossLingual = 0.0,
-    switch: Switch = None,
-    switch_share: SwitchShare = 0.3,
-    held_out: HeldOut = None,
-    train_adapters: TrainAdapters = False,
-    source_lang: SourceLang = None,
-    target_lang: TargetLang = None,
-    on_error: OnError = "stop",
-    licence: Licence = None,
     as_json: AsJson = False,
+    **fields: Any,
 ) -> None:
     """Train a student on a teacher's scores of passages, or on its vectors of texts."""
-    _train(
-        source,
-        output,
-        resume,
-        as_json,
-        model=model,
-        data=data,
-        kind=kind,
-        teacher=teacher,
-        loss=loss,
-        n_negatives=negatives,
-        steps=steps,
-        epochs=epochs,
-        batch_size=batch_size,
-        mini_batch=mini_batch,
-        rate=rate,
-        warm_up=warm_up,
-        seed=seed,
-        max_tokens=max_tokens,
-        precision=precision,
-        device=device,
-        threads=threads,
-        checkpoint_steps=checkpoint_steps,
-        cross_lingual=cross_lingual,
-        switch=switch,
-        switch_share=switch_share,
-        held_out=held_out,
-        train_adapters=train_adapters,
-        source_lang=source_lang,
-        target_lang=target_lang,
-        on_error=on_error,
-        licence=licence,
-    )
+    _train(source, output, resume, as_json, **fields)
 
 
 @app.command("align", cls=FilesCommand)
+@options_of(
+    Recipe,
+    leave_out=(*_NO_TEACHER, *_FREE_BATCHES),
+    flags={"data": "--parallel"},
+    helps={
+        "data": "JSON lines {source, target, source_lang, target_lang} or TSV lang, lang, text, "
+        "text; .gz too."
+    },
+)
 def train_align(
-    model: Model,
-    parallel: Annotated[
-        list[Path],
-        typer.Option(
-            "--parallel",
-            metavar="FILE...",
-            help="JSON lines {source, target, source_lang, "
-            "target_lang} or TSV lang, lang, text, text; .gz too.",
-            **_READ,
-        ),
-    ],
-    output: Output,
-    kind: Kind = None,
-    steps: Steps = None,
-    epochs: Epochs = 1,
-    batch_size: BatchSize = 32,
-    mini_batch: MiniBatch = None,
-    rate: Rate = None,
-    warm_up: WarmUp = 0.1,
-    seed: Seed = 0,
-    max_tokens: MaxTokens = 256,
-    precision: Precision = "auto",
-    device: Device = None,
-    threads: Threads = None,
-    checkpoint_steps: CheckpointSteps = 500,
-    resume: Resume = True,
-    switch: Switch = None,
-    switch_share: SwitchShare = 0.3,
-    held_out: HeldOut = None,
-    train_adapters: TrainAdapters = False,
-    source_lang: SourceLang = None,
-    target_lang: TargetLang = None,
-    on_error: OnError = "stop",
-    licence: Licence = None,
-    as_json: AsJson = False,
+    output: Output, resume: Resume = True, as_json: AsJson = False, **fields: Any
 ) -> None:
     """Train on parallel text: each side finds its translation, in both directions."""
-    _train(
-        "align",
-        output,
-        resume,
-        as_json,
-        model=model,
-        data=parallel,
-        kind=kind,
-        steps=steps,
-        epochs=epochs,
-        batch_size=batch_size,
-        mini_batch=mini_batch,
-        rate=rate,
-        warm_up=warm_up,
-        seed=seed,
-        max_tokens=max_tokens,
-        precision=precision,
-        device=device,
-        threads=threads,
-        checkpoint_steps=checkpoint_steps,
-        switch=switch,
-        switch_share=switch_share,
-        held_out=held_out,
-        train_adapters=train_adapters,
-        source_lang=source_lang,
-        target_lang=target_lang,
-        on_error=on_error,
-        licence=licence,
-    )
+    _train("align", output, resume, as_json, **fields)
 
 
 @app.command("mine")
@@ -389,8 +128,12 @@ def mine(
         float,
         typer.Option("--margin", help="A negative scores below the answer's by this share."),
     ] = 0.05,
-    device: Device = None,
-    on_error: OnError = "stop",
+    device: Annotated[
+        str | None, typer.Option("--device", help="cpu or cuda; cuda where there is one.")
+    ] = None,
+    on_error: Annotated[
+        OnError, typer.Option("--on-error", help="What to do with a line that cannot be read.")
+    ] = "stop",
     as_json: AsJson = False,
 ) -> None:
     """Find hard negatives: what an index ranks high and does not answer the query."""
@@ -457,15 +200,10 @@ def _train(task: Any, output: Path, resume: bool, as_json: bool, **given: Any) -
 
     try:
         from xret.retriever.training.recipes.recipe import run_recipe
-        from xret.retriever.training.recipes.settings import Recipe
     except ImportError as error:
         raise MissingLibraryError(
             f"training needs {error.name}; install it with: pip install xret[train]"
         ) from error
-    for name in ("data", "switch", "held_out"):
-        given[name] = tuple(given.get(name) or ())
-    if given["kind"] is not None:
-        given["kind"] = given["kind"].replace("late-interaction", "late interaction")
     recipe = Recipe(task=task, output=output, **given)
     with closing(run_recipe(recipe, resume=resume)) as steps:
         show_progress(steps)

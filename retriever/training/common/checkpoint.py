@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +16,26 @@ from safetensors.torch import load_file as load_tensors
 from safetensors.torch import save_file as save_tensors
 
 from xret.errors import TrainingError
+from xret.retriever.models.hashes import file_hash
 
-__all__ = ["WorkFolder"]
+__all__ = ["WorkFolder", "describe_run"]
 
 _RUN, _NOTES, _STATE = "run.json", "notes.json", "state.safetensors"
+
+
+def describe_run(settings: str, data: Path, folders: Sequence[Path]) -> str:
+    """A text that is equal for equal settings and equal content of what a run reads.
+
+    data: folder with the parallel text in `train` and `lexicon`. folders: of models that the
+    run learns from and of texts that it leaves out. Files are known by name and xxh3-128: one
+    that was corrected is another, whatever its size.
+    """
+    paths = sorted((*data.glob("train/*.tsv.gz"), *data.glob("lexicon/*.tsv.gz")))
+    files = {path.name: file_hash(path) for path in paths}
+    for folder in folders:
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            files[f"{folder.name}/{path.relative_to(folder).as_posix()}"] = file_hash(path)
+    return json.dumps({"settings": settings, "files": files}, sort_keys=True)
 
 
 class WorkFolder:

@@ -9,11 +9,8 @@ from __future__ import annotations
 
 import errno
 import json
-import math
 import os
-import queue
 import shutil
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,10 +21,10 @@ from sentence_transformers import MultiVectorEncoderTrainer, SentenceTransformer
 from sentence_transformers.base.sampler import DefaultBatchSampler
 from torch import Tensor, nn
 from torch.utils.data import SequentialSampler
-from transformers import PrinterCallback, TrainerCallback
 
 from xret.errors import TrainingError
 from xret.index.storage.files import sync_folder
+from xret.retriever.training.common.thread import SoundLosses, run_in_thread
 from xret.types import Progress
 
 __all__ = [
@@ -71,30 +68,20 @@ class LanguageCollator:
         return batch
 
 
-class _SafeTrainer:
+class _SafeTrainer(SoundLosses):
     """Overrides of `Trainer` whose checkpoints hold no pickle and whose losses are numbers."""
 
     args: Any
     model: Any
-    state: Any
     optimizer: Any
     lr_scheduler: Any
     loss: Any
-
-    def add_model_card_callback(self, *_: Any) -> None:
-        """Nothing: theirs reads the whole training set for tables; ours is written at the end."""
+    afterwards = "the last good checkpoint stays, run again with a lower rate to go on from it"
 
     def training_step(self, *args: Any, **named: Any) -> Tensor:
         # What is dropped out is the step's own, whichever steps this process has run before.
         torch.manual_seed(self.args.seed * 1_000_003 + self.state.global_step)
-        loss: Tensor = super().training_step(*args, **named)  # type: ignore[misc]
-        if not math.isfinite(float(loss)):
-            raise TrainingError(
-                f"the loss of step {self.state.global_step + 1} is {float(loss)}: the learning "
-                "rate is too high for this data; the last good checkpoint stays, run again with a "
-                "lower rate to go on from it"
-            )
-        return loss
+        return super().training_step(*args, **named)
 
     def _get_output_dir(self, trial: Any = None) -> str:  # noqa: ARG002
         """Where a checkpoint is written before it gets its place."""
@@ -207,44 +194,11 @@ def run_trainer(trainer: Any, *, stage: str = "training") -> Iterator[Progress]:
     keeps a checkpoint and returns. Raises TrainingError for a loss that is no number and for
     a full disk; the last good checkpoint stays.
     """
-    steps: queue.Queue[Progress | None] = queue.Queue()
-    watch = _Watch(stage, steps)
-    trainer.add_callback(watch)
-    trainer.remove_callback(PrinterCallback)
-    failed: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            found = last_checkpoint(Path(trainer.args.output_dir))
-            trainer.train(resume_from_checkpoint=str(found) if found else None)
-        except BaseException as error:  # handed to the other thread
-            failed.append(error)
-        finally:
-            steps.put(None)
-
-    thread = threading.Thread(target=work, name="training", daemon=True)
-    thread.start()
+    folder = Path(trainer.args.output_dir)
     try:
-        while (progress := steps.get()) is not None:
-            yield progress
-    finally:
-        watch.halted = True
-        thread.join()
-    if failed:
-        raise designed_error(failed[0], Path(trainer.args.output_dir)) from failed[0]
-
-
-class _Watch(TrainerCallback):
-    """Reports steps, and stops the run with a checkpoint when told to."""
-
-    def __init__(self, stage: str, steps: queue.Queue[Progress | None]) -> None:
-        self._stage, self._steps = stage, steps
-        self.halted = False
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
-        self._steps.put(Progress(self._stage, state.global_step, state.max_steps, "steps"))
-        if self.halted:
-            control.should_save = control.should_training_stop = True
+        yield from run_in_thread(trainer, stage=stage, checkpoint=last_checkpoint(folder))
+    except Exception as error:
+        raise designed_error(error, folder) from error
 
 
 def _checkpoints(folder: Path) -> list[Path]:

@@ -15,12 +15,13 @@ import numpy as np
 
 from xret.retriever.encoders.wordpieces import IS_UNSPACED
 from xret.retriever.training.common.parallel import ParallelText, source_weight
+from xret.retriever.training.modular.settings import ExampleShares
 from xret.retriever.training.static.batches import PairSampler
 from xret.retriever.training.static.framing import OPENINGS
 from xret.retriever.training.static.settings import StaticTraining
 from xret.types import IntArray
 
-__all__ = ["Example", "ExampleDrawer", "ExampleShares"]
+__all__ = ["Example", "ExampleDrawer"]
 
 _QUERY_CHARACTERS, _PASSAGE_CHARACTERS = 400, 1_200
 _MOST_SWITCHED = 0.5
@@ -43,26 +44,6 @@ class Example:
     english_document: str
 
 
-@dataclass(frozen=True, slots=True)
-class ExampleShares:
-    """Shares of batches by direction; the rest is English to another language.
-
-    entries: dictionary entries both ways, in place of sentences and passages.
-    into_english: queries in another language, passages in English. across: two others.
-    within: both in one. framed, switched: English queries with an uninformative opening, and
-    with words replaced by their translations into the passage's language (lexicons).
-    word_dropout: largest mean share of a query's words left out.
-    """
-
-    entries: float = 0.25
-    into_english: float = 0.25
-    across: float = 0.15
-    within: float = 0.12
-    framed: float = 0.4
-    switched: float = 0.15
-    word_dropout: float = 0.4
-
-
 class ExampleDrawer:
     """Draws batches from parallel text."""
 
@@ -72,13 +53,13 @@ class ExampleDrawer:
         *,
         seed: int,
         batch_size: int,
-        shares: ExampleShares = ExampleShares(),
+        shares: ExampleShares | None = None,
     ) -> None:
         self._text = text
         self._rows = text.rows()
         self._seed = seed
         self._size = batch_size
-        self._shares = shares
+        self._shares = shares or ExampleShares()
         weights = np.array([source_weight(name) for name in text.sources], np.float32)
         settings = StaticTraining(languages=text.languages)
         self._sampler = PairSampler(self._rows, text.sentences, weights, settings)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import shutil
 import time
@@ -26,7 +25,7 @@ from xret.retriever.encoders.word_model import load_word_model
 from xret.retriever.languages.codes import language_code
 from xret.retriever.models.compact import compacted
 from xret.retriever.models.quiet import quiet_libraries
-from xret.retriever.training.common.checkpoint import WorkFolder
+from xret.retriever.training.common.checkpoint import WorkFolder, describe_run
 from xret.retriever.training.common.held_out import HeldOut
 from xret.retriever.training.common.parallel import PairReader, ParallelText
 from xret.retriever.training.common.trainer import (
@@ -65,7 +64,9 @@ def train_modular(
         settings = dataclasses.replace(settings, held_out=data / "eval")
     _check(output, settings)
     torch.set_num_threads(settings.threads)
-    work = WorkFolder.open(output / "work", _describe(data, static, settings), resume=resume)
+    folders = [folder for folder in (static, settings.held_out) if folder is not None]
+    run = describe_run(settings.describe(), data, folders)
+    work = WorkFolder.open(output / "work", run, resume=resume)
     languages = tuple(map(language_code, ("en", *settings.languages)))
     if not (work.path / _EXAMPLES).is_dir():
         yield from _prepare(data, work, settings, languages)
@@ -258,10 +259,3 @@ def _write_compact(model: MultiVectorEncoder, output: Path) -> None:
         raise designed_error(error, output) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
-
-
-def _describe(data: Path, static: Path, settings: ModularTraining) -> str:
-    """Equal for equal settings, data files (by name and size) and static encoder."""
-    paths = sorted((*data.glob("train/*.tsv.gz"), *data.glob("lexicon/*.tsv.gz")))
-    files = {path.name: path.stat().st_size for path in (*paths, *sorted(static.glob("*")))}
-    return json.dumps({"settings": settings.describe(), "files": files}, sort_keys=True)

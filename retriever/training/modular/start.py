@@ -7,7 +7,6 @@ that already crosses languages.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +28,10 @@ from xret.retriever.encoders.static import (
 )
 from xret.retriever.encoders.word_pooling import WordPooling
 from xret.retriever.encoders.wordpieces import UNKNOWN, WordPieces
+from xret.retriever.training.modular.settings import ModularShape
 from xret.retriever.training.modular.wordpiece import MASK, PADDING, portable_tokenizer
 
-__all__ = ["ModularShape", "write_start"]
+__all__ = ["write_start"]
 
 _POSITION_DIMS = 16
 """Of the stream, kept for where a token stands: the last ones, in which words differ least."""
@@ -42,17 +42,6 @@ _WEIGHT_DIM = -_POSITION_DIMS - 1
 _SHORTEST_WAVE, _LONGEST_WAVE = 2.1, 600.0
 _NEIGHBOURS = (-1, 1)
 _SHARPNESS = 2.5
-
-
-@dataclass(frozen=True, slots=True)
-class ModularShape:
-    """Sizes of the transformer. reduction: hidden size by an adapter's bottleneck."""
-
-    layers: int = 4
-    heads: int = 4
-    feed_forward: int = 1_024
-    reduction: int = 4
-    max_tokens: int = 512
 
 
 def write_start(

@@ -26,7 +26,8 @@ from xret.retriever.models.module_card import ModuleCard
 from xret.retriever.models.quiet import quiet_libraries
 from xret.retriever.modules.named_weights import named_weights, transformer_of
 from xret.retriever.modules.sparse import SparseMask
-from xret.retriever.training.common.fitting import FitSettings, SoundLosses, fit, training_arguments
+from xret.retriever.training.common.fitting import FitSettings, fit, training_arguments
+from xret.retriever.training.common.thread import SoundLosses
 from xret.retriever.training.modules.base import open_base
 from xret.retriever.training.modules.rows import LEAST_ROWS, read_lines
 from xret.retriever.training.modules.sparse import learn_sparse_mask

@@ -37,7 +37,8 @@ from xret.retriever.models.module_card import ModuleCard
 from xret.retriever.modules.named_weights import RANKING, head_names, named_weights, transformer_of
 from xret.retriever.modules.ranking import RankingAdapter
 from xret.retriever.modules.sparse import SparseMask
-from xret.retriever.training.common.fitting import FitSettings, SoundLosses, fit, training_arguments
+from xret.retriever.training.common.fitting import FitSettings, fit, training_arguments
+from xret.retriever.training.common.thread import SoundLosses
 from xret.retriever.training.modules.base import freeze_languages
 from xret.retriever.training.modules.rows import RankingRow, with_negatives
 from xret.retriever.training.modules.sparse import learn_sparse_mask

@@ -15,17 +15,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any
 
 from xret.errors import CorpusError, LanguageError
 from xret.retriever.languages.codes import language_code
 from xret.retriever.models.hashes import file_hash
+from xret.retriever.training.recipes.settings import OnError
 from xret.types import UNDETERMINED, Progress
 
-__all__ = ["Example", "ExampleReader", "OnError", "ReadFile"]
-
-OnError = Literal["stop", "skip"]
-"""What a line that cannot be read does."""
+__all__ = ["Example", "ExampleReader", "ReadFile"]
 
 _LONGEST_LINE_BYTES = 16 << 20
 _EVERY = 10_000

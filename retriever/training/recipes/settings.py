@@ -6,13 +6,15 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from xret.errors import ConfigError
-from xret.retriever.models.hashes import file_hash
-from xret.retriever.training.recipes.records import OnError
+from xret.retriever.training.common.described import Described
 
-__all__ = ["Recipe", "Task"]
+__all__ = ["OnError", "Recipe", "Task"]
+
+OnError = Literal["stop", "skip"]
+"""What a line that cannot be read does."""
 
 Task = Literal["contrastive", "scores", "vectors", "align"]
 
@@ -38,34 +40,82 @@ class Recipe:
     """
 
     task: Task
-    model: str
+    model: Annotated[str, Described("Model to start from: a folder or a name (xret model list).")]
     output: Path
-    data: tuple[Path, ...]
-    kind: Literal["bi-encoder", "late interaction"] | None = None
-    teacher: str | None = None
-    loss: Literal["kl", "margin", "mse", "cosine"] | None = None
-    n_negatives: int | None = None
-    steps: int | None = None
-    epochs: int = 1
-    batch_size: int = 32
-    mini_batch: int | None = None
-    rate: float | None = None
-    warm_up: float = 0.1
-    seed: int = 0
-    max_tokens: int = 256
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    device: str | None = None
-    threads: int | None = None
-    checkpoint_steps: int = 500
-    cross_lingual: float = 0.0
-    switch: tuple[Path, ...] = ()
-    switch_share: float = 0.3
-    held_out: tuple[Path, ...] = ()
-    train_adapters: bool = False
-    source_lang: str | None = None
-    target_lang: str | None = None
-    on_error: OnError = "stop"
-    licence: str | None = None
+    data: Annotated[
+        tuple[Path, ...],
+        Described(
+            "JSON lines {query, positive, negatives, query_lang, positive_lang, ...} or TSV "
+            "query, positive, negatives; .gz too."
+        ),
+    ]
+    kind: Annotated[
+        Literal["bi-encoder", "late interaction"] | None,
+        Described("What to make of a bare transformer (BERT, XLM-R, X-MOD)."),
+    ] = None
+    teacher: Annotated[
+        str | None,
+        Described("An encoder or cross-encoder; not needed where --data has scores."),
+    ] = None
+    loss: Annotated[
+        Literal["kl", "margin", "mse", "cosine"] | None,
+        Described("Scores: kl (default) or margin; vectors: mse (default), cosine."),
+    ] = None
+    n_negatives: Annotated[
+        int | None,
+        Described("Hard negatives of each example a batch; what is there.", flag="--negatives"),
+    ] = None
+    steps: Annotated[int | None, Described("Batches; else --epochs.")] = None
+    epochs: Annotated[int, Described("Passes over the data.")] = 1
+    batch_size: Annotated[int, Described("Examples of a step.")] = 32
+    mini_batch: Annotated[
+        int | None,
+        Described("Texts at once in memory, for large batches: slower."),
+    ] = None
+    rate: Annotated[
+        float | None,
+        Described("Peak learning rate; 2e-5 for a bi-encoder, else 1e-5."),
+    ] = None
+    warm_up: Annotated[float, Described("Share of steps in which it rises.")] = 0.1
+    seed: Annotated[int, Described("What everything random follows from.")] = 0
+    max_tokens: Annotated[int, Described("Of a text, in training.")] = 256
+    precision: Annotated[
+        Literal["auto", "fp32", "bf16"],
+        Described("Arithmetic; auto: bf16 where the hardware has it."),
+    ] = "auto"
+    device: Annotated[str | None, Described("cpu or cuda; cuda where there is one.")] = None
+    threads: Annotated[int | None, Described("Of the CPU.")] = None
+    checkpoint_steps: Annotated[int, Described("How often a checkpoint is kept.")] = 500
+    cross_lingual: Annotated[
+        float,
+        Described(
+            "Batches whose queries are in another language than their passages, from lines of"
+            " one id.",
+            metavar="SHARE",
+        ),
+    ] = 0.0
+    switch: Annotated[
+        tuple[Path, ...],
+        Described(
+            "Lexicons, TSV lang, english, translation: words of English queries are replaced."
+        ),
+    ] = ()
+    switch_share: Annotated[float, Described("English queries so changed.", metavar="SHARE")] = 0.3
+    held_out: Annotated[
+        tuple[Path, ...],
+        Described(
+            "Development set, in the form of --data: MRR@10 and Success@1 before and after; "
+            "the best checkpoint is kept."
+        ),
+    ] = ()
+    train_adapters: Annotated[
+        bool,
+        Described("Let X-MOD's language adapters learn too; else they are frozen."),
+    ] = False
+    source_lang: Annotated[str | None, Described("Of first texts that name no language.")] = None
+    target_lang: Annotated[str | None, Described("Of second texts that name no language.")] = None
+    on_error: Annotated[OnError, Described("What to do with a line that cannot be read.")] = "stop"
+    licence: Annotated[str | None, Described("Of the training text, for the model's card.")] = None
 
     def __post_init__(self) -> None:
         for name in ("steps", "epochs", "batch_size", "mini_batch", "threads", "checkpoint_steps"):
@@ -121,6 +171,8 @@ class Recipe:
         files = [*self.data, *self.switch, *self.held_out]
         if missing := [str(path) for path in files if not path.is_file()]:
             raise ConfigError(f"no such file: {', '.join(missing)}")
+        from xret.retriever.models.hashes import file_hash  # options are read without it
+
         plain["files"] = [file_hash(path) for path in files]
         for name in ("data", "switch", "held_out", "model", "teacher"):  # told by their content
             del plain[name]

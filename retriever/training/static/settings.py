@@ -6,6 +6,9 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+from xret.retriever.training.common.described import Described
 
 __all__ = ["LANGUAGES", "StaticTraining"]
 
@@ -62,9 +65,12 @@ class StaticTraining:
     get an uninformative question opening.
     """
 
-    seed: int = 0
+    seed: Annotated[int, Described("What everything random follows from.")] = 0
     languages: tuple[str, ...] = LANGUAGES
-    teacher: Path | None = None
+    teacher: Annotated[
+        Path | None,
+        Described("Folder of a small English sentence encoder to learn from."),
+    ] = None
     held_out: Path | None = None
     dim: int = 256
     vocabulary_size: int = 131_072
@@ -92,5 +98,8 @@ class StaticTraining:
     threads: int = 2
 
     def describe(self) -> str:
-        """One canonical line of JSON: equal settings, equal text."""
-        return json.dumps(dataclasses.asdict(self), sort_keys=True, default=str)
+        """One canonical line of JSON: equal settings, equal text. Folders are told by content."""
+        settings = dataclasses.asdict(self)
+        for name in ("teacher", "held_out"):
+            settings[name] = getattr(self, name) is not None
+        return json.dumps(settings, sort_keys=True, default=str)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import time
 from collections import Counter, deque
@@ -16,7 +15,7 @@ import torch
 from xret.errors import TrainingError
 from xret.retriever.encoders.static import StaticConfig
 from xret.retriever.encoders.wordpieces import WordPieces
-from xret.retriever.training.common.checkpoint import WorkFolder
+from xret.retriever.training.common.checkpoint import WorkFolder, describe_run
 from xret.retriever.training.common.held_out import HeldOut
 from xret.retriever.training.common.parallel import PairReader, ParallelText, source_weight
 from xret.retriever.training.static.batches import PairSampler
@@ -63,7 +62,9 @@ def train_static(
     if settings.held_out is None and (data / "eval").is_dir():
         settings = dataclasses.replace(settings, held_out=data / "eval")
     torch.set_num_threads(settings.threads)
-    work = WorkFolder.open(output / "work", _describe(data, settings), resume=resume)
+    folders = [folder for folder in (settings.teacher, settings.held_out) if folder is not None]
+    run = describe_run(settings.describe(), data, folders)
+    work = WorkFolder.open(output / "work", run, resume=resume)
     if not work.has(_TEXT):
         yield from _prepare(data, work, settings)
     pieces = WordPieces.load(work.path / _TOKENIZER)
@@ -206,10 +207,3 @@ def _train(student: Student, work: WorkFolder, settings: StaticTraining) -> Iter
             start = time.perf_counter()
         if step % _REPORT_STEPS == 0 or step == total:
             yield Progress("training", step, total, "steps")
-
-
-def _describe(data: Path, settings: StaticTraining) -> str:
-    """Equal for equal settings and data files (by name and size)."""
-    paths = sorted((*data.glob("train/*.tsv.gz"), *data.glob("lexicon/*.tsv.gz")))
-    files = {path.name: path.stat().st_size for path in paths}
-    return json.dumps({"settings": settings.describe(), "files": files}, sort_keys=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import gzip
+import shutil
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,11 +22,11 @@ from xret.retriever.encoders.wordpieces import RUN_PREFIX, WordPieces
 from xret.retriever.models.registry import PRETRAINED
 from xret.retriever.opening.encoder import load_encoder
 from xret.retriever.training.common.parallel import PairReader
-from xret.retriever.training.modular.examples import ExampleDrawer, ExampleShares
+from xret.retriever.training.modular.examples import ExampleDrawer
 from xret.retriever.training.modular.losses import OnePassLoss
 from xret.retriever.training.modular.modular import train_modular
-from xret.retriever.training.modular.settings import ModularTraining
-from xret.retriever.training.modular.start import ModularShape, write_start
+from xret.retriever.training.modular.settings import ExampleShares, ModularShape, ModularTraining
+from xret.retriever.training.modular.start import write_start
 from xret.retriever.training.modular.wordpiece import SPECIAL, portable_tokenizer
 from xret.retriever.training.static.settings import StaticTraining
 from xret.retriever.training.static.static import train_static
@@ -265,6 +266,21 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_checkpoint(
         train(data, static, tmp_path / "model")
     assert (tmp_path / "model" / "work" / "checkpoint-4").is_dir()
     assert not (tmp_path / "model" / "model.safetensors").exists()
+
+
+def test_a_corrected_file_of_the_same_size_is_other_data(
+    data: Path, static: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "data"
+    shutil.copytree(data, own)
+    settings = dataclasses.replace(SETTINGS, steps=2)
+    train(own, static, tmp_path / "model", settings)
+    path = own / "train" / "stories.tsv.gz"
+    content = bytearray(path.read_bytes())
+    content[4] ^= 1  # gzip's time stamp: another file, of equal size and just as readable
+    path.write_bytes(bytes(content))
+    with pytest.raises(TrainingError, match="other settings or data"):
+        train(own, static, tmp_path / "model", settings)
 
 
 def test_card_tells_what_happened(trained: Path) -> None:

@@ -155,6 +155,18 @@ def test_run_with_other_settings_is_not_taken_up(data: Path, tmp_path: Path) -> 
         pass
 
 
+def test_a_corrected_file_of_the_same_size_is_other_data(data: Path, tmp_path: Path) -> None:
+    train(data, tmp_path / "model")
+    path = data / "lexicon" / "words.tsv.gz"
+    size = path.stat().st_size
+    content = bytearray(path.read_bytes())
+    content[4] ^= 1  # gzip's time stamp: another file, of equal size and just as readable
+    path.write_bytes(bytes(content))
+    assert path.stat().st_size == size
+    with pytest.raises(TrainingError, match="other settings or data"):
+        train(data, tmp_path / "model")
+
+
 def test_loss_that_is_no_number_stops_and_keeps_the_checkpoint(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

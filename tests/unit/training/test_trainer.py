@@ -297,3 +297,13 @@ def no_threads_left() -> Iterator[None]:
 
     yield
     assert not [thread for thread in threading.enumerate() if thread.name == "training"]
+
+
+def test_one_module_trains_in_a_thread() -> None:
+    folder = Path(str(module.__file__)).parents[1]
+    threads = [
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*.py")
+        if "threading.Thread(" in path.read_text(encoding="utf-8")
+    ]
+    assert threads == ["common/thread.py"]
