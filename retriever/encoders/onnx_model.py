@@ -22,7 +22,7 @@ from xret.errors import ModelError
 from xret.retriever.encoder import EncoderOptions
 from xret.retriever.encoders.onnx_session import TOKENIZER, OnnxSession, find_graphs
 from xret.retriever.encoders.transformer import Features, Task, Through
-from xret.retriever.models.fingerprints import fingerprint
+from xret.retriever.models.fingerprints import model_fingerprint
 from xret.types import FloatArray, IntArray
 
 __all__ = ["EXPORTED", "ExportedEncoder", "OnnxModel"]
@@ -76,7 +76,7 @@ class ExportedEncoder:
                 raise ValueError("a length is missing")
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise ModelError(f"{path} cannot be read: {error}; export the model again") from error
-        return found if found.model == fingerprint(folder, {}, modules=False) else None
+        return found if found.model == model_fingerprint(folder, {}, modules=False) else None
 
 
 class OnnxModel:

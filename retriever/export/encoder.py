@@ -23,11 +23,11 @@ from xret.retriever.export.graph import (
     GraphReport,
     PooledGraph,
     TokenGraph,
-    base_fingerprint,
     export_graph,
     export_languages,
+    weights_hash,
 )
-from xret.retriever.models.fingerprints import fingerprint
+from xret.retriever.models.fingerprints import model_fingerprint
 from xret.retriever.models.layout import model_kind
 from xret.retriever.opening.transformer import remember_languages
 
@@ -56,7 +56,7 @@ def export_encoder(
     head = _head(model)
     card = OnnxCard(
         kind="tokens" if model.late else "pooled",
-        base=base_fingerprint(backbone),
+        base=weights_hash(backbone),
         dim=model.dim,
         max_length=int(model.model.max_seq_length or model.max_tokens),
         vocab_size=int(backbone.get_input_embeddings().num_embeddings),
@@ -145,7 +145,7 @@ def _settings(folder: Path, model: SentenceModel) -> ExportedEncoder:
         skipped = dict.fromkeys(mask.skiplist_tasks, known)
     query_length: Any = getattr(transformer, "query_length", None) or model.model.max_seq_length
     return ExportedEncoder(
-        model=fingerprint(folder, {}, modules=False),
+        model=model_fingerprint(folder, {}, modules=False),
         late=model.late,
         dim=model.dim,
         adapters=() if model.adapters is None else model.adapters.adapters,

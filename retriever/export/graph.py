@@ -43,10 +43,10 @@ __all__ = [
     "GraphReport",
     "PooledGraph",
     "TokenGraph",
-    "base_fingerprint",
     "export_graph",
     "export_languages",
     "fold",
+    "weights_hash",
 ]
 
 TOLERANCE = 1e-4
@@ -123,7 +123,7 @@ def fold(model: XmodModel, adapter: str) -> XmodModel:
     return folded
 
 
-def base_fingerprint(model: nn.Module) -> str:
+def weights_hash(model: nn.Module) -> str:
     """Hash of every weight that is no language's own, equal for all languages of a model."""
     digest = xxhash.xxh3_128()
     for name, weight in sorted(model.state_dict().items()):

@@ -17,7 +17,7 @@ import xxhash
 from xret.errors import ModelError
 from xret.retriever.models.hashes import file_hash
 
-__all__ = ["LANGUAGE_MODULES", "WEIGHTS", "fingerprint", "model_files"]
+__all__ = ["LANGUAGE_MODULES", "WEIGHTS", "model_files", "model_fingerprint"]
 
 LANGUAGE_MODULES = ("adapters", "transforms", "masks")
 """Folders beside a model with LoRA adapters, static transforms or sparse masks by language."""
@@ -49,7 +49,7 @@ def model_files(folder: Path, *, modules: bool = True) -> Iterator[Path]:
             yield path
 
 
-def fingerprint(folder: Path, settings: Mapping[str, Any], *, modules: bool = True) -> str:
+def model_fingerprint(folder: Path, settings: Mapping[str, Any], *, modules: bool = True) -> str:
     """xxh3-128 of a model folder and of the settings that it is used with, as hex.
 
     settings: whatever shapes a vector and stands in no file (prompts, dimension, pooling,

@@ -1,7 +1,8 @@
 """The file of a module: tensors in safetensors, and a card that says what they are.
 
 The card stands in the file's own metadata, so that a module is one file and cannot lose it.
-It is bound to its base by fingerprint: added to another model, a module is noise.
+It is bound to its base by fingerprint: added to another model, a module is noise. The
+languages of an X-MOD model are no part of that base: they come and go, and modules stay.
 """
 
 from __future__ import annotations
@@ -22,23 +23,48 @@ from torch import Tensor
 from xret.errors import ModelError
 from xret.index.storage.files import prepare_folder, sync_folder
 
-__all__ = ["NAMES", "ModuleCard", "ModuleKind", "read_card", "read_module", "write_module"]
+__all__ = [
+    "NAMES",
+    "ModelBase",
+    "ModuleCard",
+    "ModuleKind",
+    "read_card",
+    "read_module",
+    "write_module",
+]
 
 ModuleKind = Literal["mask", "ranking"]
 
-FORMAT = 1
+FORMAT, WITH_VOCABULARY = 1, 2
+"""Of a file; the second is that of modules whose base has languages that come and go."""
+
 NAMES: Mapping[str, str] = {"mask": "sparse fine-tuning mask", "ranking": "ranking adapter"}
 _METADATA = "xret"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelBase:
+    """What of a model its modules are bound to.
+
+    fingerprint: of what all its languages share, or, of a model without language adapters, of
+    its folder without language modules. vocabulary: of a model with language adapters, how
+    many pieces it has. folder: fingerprint of the whole folder with every adapter, which is
+    what modules of format 1 name; empty where it is no other than `fingerprint`.
+    """
+
+    fingerprint: str
+    vocabulary: int | None = None
+    folder: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ModuleCard:
     """What a module is and how it came to be.
 
-    base: fingerprint of the model folder, without language modules beside it. lang, task:
-    what was learnt, whichever applies. size: changed weights of a mask, width of an adapter's
-    bottleneck. data: what it was learnt from, in words. results: figures by name, measured
-    on rows held out. weight: the factor it was scaled by. parts: cards of a sum's summands.
+    base, vocabulary: of the model, as `ModelBase` has them. lang, task: what was learnt,
+    whichever applies. size: changed weights of a mask, width of an adapter's bottleneck. data:
+    what it was learnt from, in words. results: figures by name, measured on rows held out.
+    weight: the factor it was scaled by. parts: cards of a sum's summands.
     """
 
     kind: ModuleKind
@@ -52,6 +78,7 @@ class ModuleCard:
     results: Mapping[str, float] = field(default_factory=dict)
     weight: float = 1.0
     parts: tuple[ModuleCard, ...] = ()
+    vocabulary: int | None = None
 
     def plus(self, other: ModuleCard, *, size: int) -> ModuleCard:
         """The card of a sum. Raises ModelError for another base or kind."""
@@ -60,7 +87,7 @@ class ModuleCard:
                 f"a {NAMES[self.kind]} and a {NAMES[other.kind]} cannot be added: a mask changes "
                 "weights, an adapter adds layers; a model can have one of each"
             )
-        other.check_base(self.base, what="the second module")
+        other.on(ModelBase(self.base, self.vocabulary), what="the second module")
         parts = tuple(part for card in (self, other) for part in card.parts or (card,))
         return ModuleCard(
             self.kind,
@@ -70,6 +97,7 @@ class ModuleCard:
             size=size,
             steps=self.steps + other.steps,
             parts=parts,
+            vocabulary=self.vocabulary,
         )
 
     def scaled(self, factor: float) -> ModuleCard:
@@ -77,17 +105,34 @@ class ModuleCard:
         parts = tuple(part.scaled(factor) for part in self.parts)
         return dataclasses.replace(self, weight=self.weight * factor, parts=parts)
 
-    def check_base(self, base: str | None, *, what: object) -> None:
-        """Raises ModelError where the module was learnt on another model. base: None passes."""
-        if base is not None and self.base != base:
+    def on(self, base: ModelBase | None, *, what: object) -> ModuleCard:
+        """The card, bound to a model as modules are bound now. base: None leaves it as it is.
+
+        Raises ModelError where the module was learnt on another model, or before a language
+        brought its pieces into the vocabulary, or took them away.
+        """
+        if base is None:
+            return self
+        if base.folder and self.base == base.folder:
+            return dataclasses.replace(self, base=base.fingerprint, vocabulary=base.vocabulary)
+        if self.base != base.fingerprint:
             raise ModelError(
                 f"{what} is a {NAMES[self.kind]} of another model (base {self.base}); "
-                f"this one is {base}"
+                f"this one is {base.fingerprint}"
             )
+        if self.vocabulary != base.vocabulary:
+            raise ModelError(
+                f"{what} is a {NAMES[self.kind]} of this model with {self.vocabulary} pieces in "
+                f"its vocabulary, and it has {base.vocabulary} now: a language came or went with "
+                "pieces of its own. Use the model with the languages that it had then, or learn "
+                "the module again: xret module learn"
+            )
+        return self
 
     def described(self) -> dict[str, Any]:
-        """As JSON has it."""
-        return dataclasses.asdict(self)
+        """As JSON has it; the vocabulary only where the module is bound to its size."""
+        fields = dataclasses.asdict(self)
+        return fields if self.vocabulary is not None else _without_vocabulary(fields)
 
 
 def write_module(path: Path, tensors: Mapping[str, Tensor], card: ModuleCard) -> None:
@@ -95,7 +140,8 @@ def write_module(path: Path, tensors: Mapping[str, Tensor], card: ModuleCard) ->
 
     Raises OSError naming the file where the disk refuses.
     """
-    text = json.dumps({"format": FORMAT, **card.described()}, ensure_ascii=False, sort_keys=True)
+    version = FORMAT if card.vocabulary is None else WITH_VOCABULARY
+    text = json.dumps({"format": version, **card.described()}, ensure_ascii=False, sort_keys=True)
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     content = save(whole, {_METADATA: text})
     part = path.with_name(f".{path.name}.part")
@@ -147,8 +193,11 @@ def _card(path: Path, text: str) -> ModuleCard:
     try:
         content = json.loads(text)
         found = content.pop("format")
-        if found != FORMAT:
-            raise ModelError(f"{path} is a module of format {found}; this xret reads {FORMAT}")
+        if found not in (FORMAT, WITH_VOCABULARY):
+            raise ModelError(
+                f"{path} is a module of format {found}; this xret reads those up to "
+                f"{WITH_VOCABULARY}"
+            )
         return _typed(content)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ModelError(f"{path} has a card that cannot be read: {error!r}") from error
@@ -164,7 +213,16 @@ def _typed(content: Mapping[str, Any]) -> ModuleCard:
         raise ValueError(f"no such kind of module: {card.kind!r}")
     if not isinstance(card.base, str) or not isinstance(card.size, int):
         raise TypeError("base must be a text and size a number")
+    if not isinstance(card.vocabulary, int | None):
+        raise TypeError("vocabulary must be a number")
     return card
+
+
+def _without_vocabulary(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of format 1, of a card and of its parts."""
+    parts = [_without_vocabulary(part) for part in fields["parts"]]
+    kept = {name: value for name, value in fields.items() if name != "vocabulary"}
+    return {**kept, "parts": parts}
 
 
 def _common(one: str | None, other: str | None) -> str | None:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from xret.errors import ModelError
-from xret.retriever.models.fingerprints import fingerprint
 from xret.retriever.models.layout import check_loadable
 from xret.retriever.models.module_card import NAMES, read_card
+from xret.retriever.modules.base import model_base
 from xret.retriever.modules.folding import fold_masks
 from xret.retriever.modules.ranking import RankingAdapter
 from xret.retriever.modules.sparse import SparseMask, added_masks
@@ -45,6 +45,6 @@ def apply_masks(folder: Path, files: Sequence[Path], output: Path) -> tuple[int,
                 "weights of the model could do the same. Attach it when the model is loaded "
                 "(RankingAdapter.load(FILE).attach(model)); only masks can be folded in"
             )
-    base = fingerprint(folder, {}, modules=False)
+    base = model_base(folder)
     mask = added_masks([SparseMask.load(path, base=base) for path in files])
     return len(mask), fold_masks(folder, mask, output)

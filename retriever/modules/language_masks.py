@@ -10,6 +10,7 @@ from torch import nn
 
 from xret.errors import LanguageError, ModelError
 from xret.retriever.languages.codes import language_code
+from xret.retriever.models.module_card import ModelBase
 from xret.retriever.modules.sparse import SparseMask
 from xret.types import FloatArray
 
@@ -31,7 +32,7 @@ class SparseLanguageMasks:
 
     @classmethod
     def load(
-        cls, model: nn.Module, folder: Path, *, base: str | None = None
+        cls, model: nn.Module, folder: Path, *, base: ModelBase | None = None
     ) -> SparseLanguageMasks:
         """Read every mask of a folder for this model, which is not changed.
 

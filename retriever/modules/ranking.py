@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from xret.errors import ModelError
-from xret.retriever.models.module_card import ModuleCard, read_module, write_module
+from xret.retriever.models.module_card import ModelBase, ModuleCard, read_module, write_module
 from xret.retriever.modules.named_weights import (
     RANKING,
     named_weights,
@@ -146,13 +146,13 @@ class RankingAdapter:
         write_module(path, tensors, self.card)
 
     @classmethod
-    def load(cls, path: Path, *, base: str | None = None) -> RankingAdapter:
-        """Read a file. base: fingerprint of the model; an adapter of another one is refused.
+    def load(cls, path: Path, *, base: ModelBase | None = None) -> RankingAdapter:
+        """Read a file. base: `model_base` of the model; an adapter of another one is refused.
 
         Raises ModelError naming the file and what is wrong in it.
         """
         card, tensors = read_module(path, "ranking")
-        card.check_base(base, what=path)
+        card = card.on(base, what=path)
         head = {n.removeprefix(HEAD): t for n, t in tensors.items() if n.startswith(HEAD)}
         depth = (len(tensors) - len(head)) // len(_PARTS)
         layers: list[Mapping[str, Tensor]] = [

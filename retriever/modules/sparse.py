@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from xret.errors import ModelError
-from xret.retriever.models.module_card import ModuleCard, read_module, write_module
+from xret.retriever.models.module_card import ModelBase, ModuleCard, read_module, write_module
 from xret.retriever.modules.named_weights import named_weights, transformer_of
 
 __all__ = ["SparseChange", "SparseMask", "added_masks"]
@@ -123,13 +123,13 @@ class SparseMask:
         write_module(path, tensors, self.card)
 
     @classmethod
-    def load(cls, path: Path, *, base: str | None = None) -> SparseMask:
-        """Read a file. base: fingerprint of the model; a mask of another one is refused.
+    def load(cls, path: Path, *, base: ModelBase | None = None) -> SparseMask:
+        """Read a file. base: `model_base` of the model; a mask of another one is refused.
 
         Raises ModelError naming the file and what is wrong in it.
         """
         card, tensors = read_module(path, "mask")
-        card.check_base(base, what=path)
+        card = card.on(base, what=path)
         names = sorted(name.removesuffix(SHAPE) for name in tensors if name.endswith(SHAPE))
         expected = {name + part for name in names for part in (INDICES, VALUES, SHAPE)}
         if expected != tensors.keys() or not names:

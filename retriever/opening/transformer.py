@@ -12,7 +12,7 @@ from xret.retriever.encoder import EncoderOptions
 from xret.retriever.encoders.onnx_model import ExportedEncoder, OnnxModel
 from xret.retriever.encoders.transformer import TEMPLATE, TextModel, TransformerEncoder
 from xret.retriever.languages.router import LanguageRouter, Policy
-from xret.retriever.models.fingerprints import LANGUAGE_MODULES, fingerprint
+from xret.retriever.models.fingerprints import LANGUAGE_MODULES, model_fingerprint
 from xret.retriever.models.layout import Kind, check_loadable
 from xret.retriever.models.registry import ENCODERS
 from xret.retriever.xmod.language_content import LanguageContent
@@ -142,7 +142,7 @@ def _modules(
     if len(found) > 1 or own is not None:
         kinds = " and ".join([*(["X-MOD adapters"] if own else []), *found])
         raise ModelError(f"{folder} has {kinds}; an encoder has one kind of language modules")
-    base = fingerprint(folder, _shaping(kind, options, routed=False), modules=False)
+    base = model_fingerprint(folder, _shaping(kind, options, routed=False), modules=False)
     if found == [TRANSFORMS]:
         from xret.retriever.modules.transforms import StaticTransforms
 
@@ -156,11 +156,10 @@ def _modules(
     if backbone is None:
         raise ModelError(f"{folder} has {found[0]} and no transformer to put them into")
     if found == [MASKS]:
+        from xret.retriever.modules.base import model_base
         from xret.retriever.modules.language_masks import SparseLanguageMasks
 
-        return SparseLanguageMasks.load(
-            backbone, folder / MASKS, base=fingerprint(folder, {}, modules=False)
-        )
+        return SparseLanguageMasks.load(backbone, folder / MASKS, base=model_base(folder))
     from xret.retriever.modules.lora import LoraAdapters
 
     return LoraAdapters.load(backbone, folder / LORA, base=base)
@@ -189,7 +188,7 @@ def _spec(
     registered = ENCODERS.get(name)
     languages = tuple(adapters or (registered.languages if registered else ()))
     settings = _shaping(kind, options, routed=adapters is not None)
-    whole = fingerprint(folder, settings)
+    whole = model_fingerprint(folder, settings)
     content = LanguageContent()
     if adapters:
         content = LanguageContent.of(folder, settings, whole=whole, read=read)
@@ -207,7 +206,7 @@ def _spec(
 def remember_languages(folder: Path, kind: Kind, options: EncoderOptions) -> None:
     """Find a model's hashes by language now, so that queries need no torch for them later."""
     settings = _shaping(kind, options, routed=True)
-    LanguageContent.of(folder, settings, whole=fingerprint(folder, settings))
+    LanguageContent.of(folder, settings, whole=model_fingerprint(folder, settings))
 
 
 def _shaping(kind: Kind, options: EncoderOptions, *, routed: bool) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from xret.index.storage.files import sync_folder
 from xret.retriever.models.folder_change import finish_change, folder_change
 from xret.retriever.models.layout import read_json
 from xret.retriever.models.registry import PRETRAINED
-from xret.retriever.xmod.base import base_fingerprint
+from xret.retriever.xmod.fingerprints import shared_fingerprint
 from xret.retriever.xmod.language_adapter import EMPHASIS, WORD_ROWS, LanguageAdapter
 from xret.retriever.xmod.model_change import write_change
 from xret.retriever.xmod.vocabulary_rows import dequantised, pieces_of, read_tokenizer
@@ -138,7 +138,7 @@ def export_adapter(folder: Path, lang: str) -> LanguageAdapter:
         rows = _rows(model, first, end)
     return LanguageAdapter(
         lang=lang,
-        base=base_fingerprint(folder),
+        base=shared_fingerprint(folder),
         tensors={name: model.weights.read(stored).clone() for name, stored in names.items()},
         card=read_json(folder / CARDS / f"{lang}.json"),
         pieces=pieces,
@@ -208,7 +208,7 @@ def _sync(folder: Path) -> None:
 
 
 def _check_base(model: XmodFolder, adapter: LanguageAdapter) -> None:
-    base = base_fingerprint(model.folder)
+    base = shared_fingerprint(model.folder)
     if base != adapter.base:
         raise ModelError(
             f"the adapter of {adapter.lang} was trained for another base ({adapter.base}) than "

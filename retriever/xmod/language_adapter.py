@@ -41,7 +41,7 @@ _FIELDS = ("format", "lang", "base", "pieces", "card", "hash")
 class LanguageAdapter:
     """One language's module: an X-MOD adapter of every layer, and the rows its script needed.
 
-    lang: BCP 47. base: `base_fingerprint` of the model it was trained on. tensors: as
+    lang: BCP 47. base: `shared_fingerprint` of the model it was trained on. tensors: as
     `XmodModel` names them with the language left out
     (`encoder.layer.0.output.adapter.dense1.weight`). card: how it was trained, on what data,
     under which licence, with what results; JSON of any form. pieces: vocabulary entries that

@@ -17,7 +17,7 @@ import xxhash
 
 from xret.config import home
 from xret.errors import ConfigError, ModelError
-from xret.retriever.models.fingerprints import fingerprint
+from xret.retriever.models.fingerprints import model_fingerprint
 from xret.retriever.models.layout import read_json
 
 __all__ = ["LanguageContent"]
@@ -41,7 +41,7 @@ class LanguageContent:
     def of(
         cls, folder: Path, settings: Mapping[str, Any], *, whole: str, read: bool = True
     ) -> LanguageContent:
-        """Of the model in a folder. whole: its `fingerprint` with these settings. read: False
+        """Of the model in a folder. whole: its `model_fingerprint` with these settings. read: False
         where torch must not be imported; what is not remembered is then left empty.
         """
         if read_json(folder / "config.json").get("model_type") != "xmod":
@@ -54,15 +54,15 @@ class LanguageContent:
                 found = _read(folder, settings)
             except ModelError:  # nothing that languages are added to or taken from
                 return cls()
-            if fingerprint(folder, settings) == whole:  # else it was changed meanwhile
+            if model_fingerprint(folder, settings) == whole:  # else it was changed meanwhile
                 _remember(whole, found)
         return found
 
 
 def _read(folder: Path, settings: Mapping[str, Any]) -> LanguageContent:
-    from xret.retriever.xmod.base import base_fingerprint, language_fingerprints
+    from xret.retriever.xmod.fingerprints import language_fingerprints, shared_fingerprint
 
-    shared = json.dumps([base_fingerprint(folder), settings], sort_keys=True, default=str)
+    shared = json.dumps([shared_fingerprint(folder), settings], sort_keys=True, default=str)
     return LanguageContent(
         xxhash.xxh3_128_hexdigest(shared.encode()), language_fingerprints(folder)
     )

@@ -3,19 +3,24 @@
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tiny_encoders import tiny_bi_encoder
-from tiny_models import TEXTS
+from tiny_models import TEXTS, tiny_dpr_xm
 from tiny_rankers import marked_rows, tiny_cross_encoder, write_rows
 
-from xret.cli import main, modules
+from xret.cli import lang, main, modules
 from xret.cli.commands import app
+from xret.errors import ModelError
+from xret.retriever.models.fingerprints import model_fingerprint
+from xret.retriever.models.module_card import ModelBase, ModuleCard
+from xret.retriever.modules.base import model_base
 from xret.retriever.modules.ranking import RankingAdapter
 from xret.retriever.modules.sparse import SparseMask
-from xret.retriever.training.modules.base import base_fingerprint, open_base
+from xret.retriever.training.modules.base import open_base
 
 
 @dataclass
@@ -34,12 +39,13 @@ def xret(
 ) -> Xret:
     """The command in this process: sentence-transformers takes seconds to import."""
     monkeypatch.chdir(tmp_path)
-    if not any(group.name == "module" for group in app.registered_groups):
-        app.add_typer(modules.app, name="module")
+    for name, group in (("module", modules.app), ("lang", lang.app)):
+        if not any(registered.name == name for registered in app.registered_groups):
+            app.add_typer(group, name=name)
 
-    def run(*words: str) -> Done:
+    def run(*words: str, group: str = "module") -> Done:
         capfd.readouterr()
-        monkeypatch.setattr(sys, "argv", ["xret", "module", *words])
+        monkeypatch.setattr(sys, "argv", ["xret", group, *words])
         status: object = 0
         try:
             main()
@@ -74,7 +80,7 @@ def learn(xret: Xret, kind: str, output: str, *more: str) -> Done:
 
 
 def test_a_mask_is_learnt_shown_added_and_applied(xret: Xret, base: Path, tmp_path: Path) -> None:
-    before = base_fingerprint(base)
+    before = model_base(base).fingerprint
     done = learn(xret, "mask", "a.safetensors", "--keep", "2%", "--seed", "1", "--json")
     assert done.returncode == 0, done.stderr
     card = json.loads(done.stdout)
@@ -96,7 +102,7 @@ def test_a_mask_is_learnt_shown_added_and_applied(xret: Xret, base: Path, tmp_pa
     masks[2].apply(model)
     pairs = [("coral reefs", "the fish leave"), ("samaki", "reefs are warming")]
     assert (open_base(tmp_path / "new").predict(pairs) == model.predict(pairs)).all()
-    assert base_fingerprint(base) == before
+    assert model_base(base).fingerprint == before
     done = xret("apply", "new", "a.safetensors", "--output", "again")
     assert done.returncode == 2 and "of another model" in done.stderr
     assert not (tmp_path / "again").exists()
@@ -108,7 +114,7 @@ def test_a_ranking_adapter_is_learnt_and_cannot_be_folded(
     done = learn(xret, "ranking", "r.safetensors", "--bottleneck", "5")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("\tvalue\n") and "bottleneck\t5\n" in done.stdout
-    RankingAdapter.load(tmp_path / "r.safetensors", base=base_fingerprint(base))
+    RankingAdapter.load(tmp_path / "r.safetensors", base=model_base(base))
     done = xret("add", "r.safetensors", "r.safetensors", "--output", "rr.safetensors", "--json")
     assert json.loads(done.stdout)["size"] == 10
     done = xret("apply", "base", "r.safetensors", "--output", "new")
@@ -141,6 +147,74 @@ def test_a_language_mask_is_learnt_from_text(xret: Xret, tmp_path: Path) -> None
     card = json.loads(done.stdout)
     assert card["lang"] == "sw" and card["task"] is None and card["size"] == 50
     assert "loss_before" in card["results"] and len(SparseMask.load(output)) == 50
+
+
+@pytest.fixture
+def xmod(tmp_path: Path) -> Path:
+    write_rows(tmp_path / "rows.jsonl", marked_rows("reefs", n=40))
+    return tiny_dpr_xm(tmp_path / "xmod")
+
+
+def learn_on_xmod(xret: Xret, kind: str, output: str) -> None:
+    done = learn(xret, kind, output, "--model", "xmod", "--lang", "en", "--keep", "50")
+    assert done.returncode == 0, done.stderr
+
+
+def test_modules_stay_usable_when_a_language_goes_and_comes_back(
+    xret: Xret, xmod: Path, tmp_path: Path
+) -> None:
+    learn_on_xmod(xret, "mask", "m.safetensors")
+    learn_on_xmod(xret, "ranking", "r.safetensors")
+    learn_on_xmod(xret, "mask", "n.safetensors")
+    assert "vocabulary\t" in xret("show", "m.safetensors").stdout
+    for n, step in enumerate(
+        (
+            ["export", "xmod", "sw", "--output", "sw.safetensors"],
+            ["remove", "xmod", "sw"],
+            ["import", "xmod", "sw.safetensors"],
+        )
+    ):
+        done = xret(*step, group="lang")
+        assert done.returncode == 0, done.stderr
+        done = xret("apply", "xmod", "m.safetensors", "--output", f"new{n}")
+        assert done.returncode == 0, done.stderr
+        RankingAdapter.load(tmp_path / "r.safetensors", base=model_base(xmod))
+    assert (
+        xret("add", "m.safetensors", "n.safetensors", "--output", "sum.safetensors").returncode == 0
+    )
+    assert xret("apply", "xmod", "sum.safetensors", "--output", "summed").returncode == 0
+    done = xret("apply", "summed", "m.safetensors", "--output", "again")
+    assert done.returncode == 2 and "of another model" in done.stderr
+
+
+def test_modules_bound_to_the_whole_folder_serve_the_unchanged_model(
+    xret: Xret, xmod: Path, tmp_path: Path
+) -> None:
+    learn_on_xmod(xret, "mask", "m.safetensors")
+    learn_on_xmod(xret, "ranking", "r.safetensors")
+    whole = model_fingerprint(xmod, {}, modules=False)
+    for name, kind in (("m", SparseMask), ("r", RankingAdapter)):
+        module: Any = kind.load(tmp_path / f"{name}.safetensors")
+        module.card = replace(module.card, base=whole, vocabulary=None)
+        module.save(tmp_path / f"{name}-old.safetensors")
+        described = json.loads(xret("show", f"{name}-old.safetensors", "--json").stdout)
+        assert described["base"] == whole and "vocabulary" not in described
+        again: Any = kind.load(tmp_path / f"{name}-old.safetensors", base=model_base(xmod))
+        assert again.card.base == model_base(xmod).fingerprint
+    masks = ["m-old.safetensors", "m.safetensors"]
+    assert xret("apply", "xmod", *masks, "--output", "new").returncode == 0
+    assert xret("remove", "xmod", "sw", group="lang").returncode == 0
+    done = xret("apply", "xmod", masks[0], "--output", "newer")
+    assert done.returncode == 2 and "of another model" in done.stderr
+
+
+def test_a_module_is_bound_to_the_size_of_the_vocabulary() -> None:
+    card = ModuleCard("mask", "shared", vocabulary=100)
+    assert card.on(ModelBase("shared", 100, "whole"), what="it") == card
+    with pytest.raises(ModelError, match="with 100 pieces in its vocabulary, and it has 103 now"):
+        card.on(ModelBase("shared", 103, "whole"), what="it")
+    with pytest.raises(ModelError, match="the second module is a sparse fine-tuning mask of this"):
+        card.plus(ModuleCard("mask", "shared", vocabulary=103), size=0)
 
 
 @pytest.mark.parametrize(

@@ -176,6 +176,7 @@ def _rows(card: ModuleCard) -> list[tuple[str, str]]:
         ("task", card.task),
         (sizes[card.kind], f"{card.size:,}"),
         ("base", card.base),
+        ("vocabulary", f"{card.vocabulary:,}" if card.vocabulary else None),
         ("data", card.data),
         ("steps", f"{card.steps:,}"),
         ("seed", card.seed),

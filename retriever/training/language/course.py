@@ -36,7 +36,7 @@ from xret.retriever.training.language.report import (
 )
 from xret.retriever.training.language.script import Script
 from xret.retriever.training.language.text import LanguageText
-from xret.retriever.xmod.base import base_fingerprint
+from xret.retriever.xmod.fingerprints import shared_fingerprint
 from xret.retriever.xmod.language_adapter import EMPHASIS, WORD_ROWS, LanguageAdapter
 from xret.types import FloatArray, Progress
 
@@ -95,7 +95,7 @@ def learn_language(
     """
     began = time.monotonic()
     torch.manual_seed(settings.seed)
-    base = base_fingerprint(folder)
+    base = shared_fingerprint(folder)
     model = AdaptedModel.load(folder, lang=text.lang, relative=relative, english=bool(text.pairs))
     held = DevelopmentSet(model, text.held_pairs) if text.held_pairs else None
     retrieval = {a: held.measured(a) for a in (NONE, relative)} if held else {}

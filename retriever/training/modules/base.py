@@ -13,23 +13,16 @@ from transformers import XmodModel, XmodPreTrainedModel
 from xret.errors import LanguageError, ModelError
 from xret.retriever.encoder import EncoderOptions
 from xret.retriever.encoders.sentence_model import SentenceModel
-from xret.retriever.models.fingerprints import fingerprint
 from xret.retriever.models.layout import check_loadable, model_kind, read_json
 from xret.retriever.models.quiet import quiet_libraries
 from xret.retriever.modules.named_weights import transformer_of
 from xret.retriever.xmod.xmod import adapter_name, adapter_spelling, freeze_for_retrieval
 
 __all__ = [
-    "base_fingerprint",
     "freeze_languages",
     "is_cross_encoder",
     "open_base",
 ]
-
-
-def base_fingerprint(folder: Path) -> str:
-    """What modules are bound to: the model without language modules, however it is used."""
-    return fingerprint(folder, {}, modules=False)
 
 
 def is_cross_encoder(folder: Path) -> bool:

@@ -13,10 +13,11 @@ from xret.errors import ConfigError
 from xret.retriever.languages.codes import language_code
 from xret.retriever.models.hashes import file_hash
 from xret.retriever.models.module_card import ModuleCard, ModuleKind
+from xret.retriever.modules.base import model_base
 from xret.retriever.modules.ranking import RankingAdapter
 from xret.retriever.modules.sparse import SparseMask
 from xret.retriever.training.common.fitting import FitSettings
-from xret.retriever.training.modules.base import base_fingerprint, open_base
+from xret.retriever.training.modules.base import open_base
 from xret.retriever.training.modules.masked_text import learn_language_mask, read_texts
 from xret.retriever.training.modules.ranking import learn_ranking_adapter, learn_ranking_mask
 from xret.retriever.training.modules.rows import read_ranking_rows
@@ -84,14 +85,16 @@ def _learnt(learning: ModuleLearning) -> Generator[Progress, None, RankingAdapte
     assert source is not None  # noqa: S101
     of_text = learning.text is not None
     rows: Any = read_texts(source) if of_text else read_ranking_rows(source)
+    base = model_base(learning.model)
     card = ModuleCard(
         learning.kind,
-        base_fingerprint(learning.model),
+        base.fingerprint,
         lang=lang if of_text else None,
         task=None if of_text else RANKING_TASK,
         data=_described(source, len(rows), lang),
         steps=settings.steps,
         seed=settings.seed,
+        vocabulary=base.vocabulary,
     )
     many: dict[str, Any] = {"settings": settings, "card": card}
     masked: dict[str, Any] = {"keep": learning.keep, "l1": learning.l1}

@@ -24,7 +24,7 @@ _ROWS = 24
 class RunFacts:
     """What a run knows of itself at its end.
 
-    base_fingerprint: of the model that it started from. best_step: the step whose weights
+    model_fingerprint: of the model that it started from. best_step: the step whose weights
     were kept for their figures on the development set, None for the last. losses: (step,
     mean loss since the one before). rates: in the order in which they were used. energy_j:
     None where no counter was readable.
@@ -32,7 +32,7 @@ class RunFacts:
 
     kind: str
     dim: int
-    base_fingerprint: str
+    model_fingerprint: str
     n_trainable: int
     n_examples: int
     steps: int
@@ -89,7 +89,7 @@ def recipe_card(recipe: Recipe, facts: RunFacts) -> str:
 
 def _start(recipe: Recipe, facts: RunFacts) -> list[str]:
     lines = [
-        f"- Started from: {_shown(recipe.model)} (fingerprint {facts.base_fingerprint}; licence: "
+        f"- Started from: {_shown(recipe.model)} (fingerprint {facts.model_fingerprint}; licence: "
         f"{facts.base_licence or _UNSAID})",
     ]
     if recipe.teacher is not None:

@@ -12,7 +12,7 @@ import torch
 
 from xret.errors import ConfigError, MissingLibraryError
 from xret.retriever.encoders.precision import Precision, choose_precision
-from xret.retriever.models.fingerprints import fingerprint
+from xret.retriever.models.fingerprints import model_fingerprint
 from xret.retriever.models.hashes import file_hash
 from xret.retriever.models.location import model_location
 from xret.retriever.models.quiet import quiet_libraries
@@ -67,7 +67,7 @@ def run_recipe(recipe: Recipe, *, resume: bool = True) -> Generator[Progress, No
     _check_libraries()
     folder = model_location(recipe.model)
     kind = student_kind(folder, recipe.kind)
-    run = recipe.describe(fingerprint(folder, _taught(recipe)))
+    run = recipe.describe(model_fingerprint(folder, _taught(recipe)))
     if resume and is_finished(recipe.output, run):
         yield Progress("written", 1, 1, "model")
         return
@@ -127,7 +127,7 @@ def _check_libraries() -> None:
 def _taught(recipe: Recipe) -> dict[str, str]:
     if recipe.teacher is None:
         return {}
-    return {"teacher": fingerprint(model_location(recipe.teacher), {})}
+    return {"teacher": model_fingerprint(model_location(recipe.teacher), {})}
 
 
 def _device(recipe: Recipe) -> str:
@@ -294,7 +294,7 @@ def _facts(
     return RunFacts(
         kind="late-interaction" if student.late else "bi-encoder",
         dim=student.texts.dim,
-        base_fingerprint=fingerprint(model_location(recipe.model), {}),
+        model_fingerprint=model_fingerprint(model_location(recipe.model), {}),
         n_trainable=student.n_trainable,
         n_examples=len(training.examples),
         steps=len(training.plan),

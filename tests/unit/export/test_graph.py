@@ -24,10 +24,10 @@ from xret.retriever.export.graph import (
     GraphReport,
     PooledGraph,
     TokenGraph,
-    base_fingerprint,
     export_graph,
     export_languages,
     fold,
+    weights_hash,
 )
 from xret.retriever.xmod.xmod import XMOD_ADAPTERS, prepare_xmod
 from xret.retriever.xmod.xmod_checkpoint import load_xmod
@@ -46,7 +46,7 @@ def colbert_xm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     projection.weight = nn.Parameter(weight)
     card = OnnxCard(
         kind="tokens",
-        base=base_fingerprint(model),
+        base=weights_hash(model),
         dim=16,
         max_length=24,
         pad_id=1,
@@ -82,7 +82,7 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> tuple[BertModel, GraphRepo
     randomise(model)
     card = OnnxCard(
         kind="pooled",
-        base=base_fingerprint(model),
+        base=weights_hash(model),
         dim=64,
         max_length=64,
         pad_id=1,
@@ -127,8 +127,8 @@ def test_a_folded_copy_gives_what_its_language_gave_in_the_whole_model() -> None
         again = model(**features, lang_ids=adapters.ids(["zh", "zh"])).last_hidden_state
     assert torch.equal(found, wanted)
     assert torch.equal(again, wanted), "the copy must not share its weights"
-    assert base_fingerprint(folded) == base_fingerprint(model)
-    assert base_fingerprint(random_xmod(97, seed=1)) != base_fingerprint(model)
+    assert weights_hash(folded) == weights_hash(model)
+    assert weights_hash(random_xmod(97, seed=1)) != weights_hash(model)
     with pytest.raises(LanguageError, match="no adapter 'gl'"):
         fold(model, "gl")
 
@@ -139,7 +139,7 @@ def test_each_language_has_a_graph_of_its_own_with_its_adapter_folded_in(
 ) -> None:
     graphs = find_graphs(colbert_xm)
     assert graphs == {code: colbert_xm / "onnx" / code for code in ("fr", "sw")}
-    session = OnnxSession.open(graphs[language], base=base_fingerprint(load_xmod(colbert_xm)))
+    session = OnnxSession.open(graphs[language], base=weights_hash(load_xmod(colbert_xm)))
     found = session.encode_tokens(MIXED)
     assert len(found) == len(MIXED) and found.values.dtype == np.float32
     for vectors, text in zip(found, MIXED, strict=True):

@@ -17,7 +17,7 @@ from xret.errors import LanguageError, ModelError, UnknownModelError
 from xret.retriever.encoder import EncoderOptions
 from xret.retriever.languages.codes import language_code
 from xret.retriever.models import hashes
-from xret.retriever.models.fingerprints import fingerprint
+from xret.retriever.models.fingerprints import model_fingerprint
 from xret.retriever.models.registry import ENCODERS
 from xret.retriever.opening.encoder import load_encoder
 from xret.retriever.xmod.xmod import XMOD_ADAPTERS
@@ -197,21 +197,21 @@ def test_the_fingerprint_sees_weights_tokenizer_and_settings_but_not_the_place(
     tmp_path: Path,
 ) -> None:
     folder = tiny_bi_encoder(tmp_path / "a")
-    original = fingerprint(folder, {})
+    original = model_fingerprint(folder, {})
     moved = folder.rename(tmp_path / "b")
-    assert fingerprint(moved, {}) == original
+    assert model_fingerprint(moved, {}) == original
     (moved / "README.md").write_text("# a card", encoding="utf-8")
     _edit(moved / "config.json", transformers_version="9.9", _name_or_path="elsewhere")
-    assert fingerprint(moved, {}) == original
-    assert fingerprint(moved, {"dim": 8}) != original
+    assert model_fingerprint(moved, {}) == original
+    assert model_fingerprint(moved, {"dim": 8}) != original
     tokenizer = (moved / "tokenizer.json").read_text(encoding="utf-8")
     (moved / "tokenizer.json").write_text(tokenizer.replace("-8.0", "-7.5"), encoding="utf-8")
-    changed = fingerprint(moved, {})
+    changed = model_fingerprint(moved, {})
     assert changed != original
     weights = load_file(moved / "model.safetensors")
     weights["embeddings.LayerNorm.bias"] += 0.001
     save_file(weights, moved / "model.safetensors", metadata={"format": "pt"})
-    assert fingerprint(moved, {}) not in (original, changed)
+    assert model_fingerprint(moved, {}) not in (original, changed)
 
 
 def test_a_large_file_is_hashed_once_and_again_when_it_changes(

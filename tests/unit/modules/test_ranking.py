@@ -23,7 +23,7 @@ from transformers import (
 )
 
 from xret.errors import CorpusError, LanguageError, ModelError, TrainingError
-from xret.retriever.models.module_card import ModuleCard
+from xret.retriever.models.module_card import ModelBase, ModuleCard
 from xret.retriever.modules.named_weights import named_weights, transformer_layers
 from xret.retriever.modules.ranking import RankingAdapter
 from xret.retriever.modules.sparse import SparseChange, SparseMask
@@ -189,7 +189,7 @@ def test_a_saved_adapter_is_the_same_adapter(tmp_path: Path) -> None:
     model = bert()
     adapter = random_adapter(model, 1)
     adapter.save(tmp_path / "r.safetensors")
-    again = RankingAdapter.load(tmp_path / "r.safetensors", base="base")
+    again = RankingAdapter.load(tmp_path / "r.safetensors", base=ModelBase("base"))
     assert again.card == adapter.card
     for mine, read in zip(adapter.layers, again.layers, strict=True):
         assert mine.keys() == read.keys() and all(torch.equal(mine[p], read[p]) for p in mine)
@@ -221,7 +221,7 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     adapter = random_adapter(model, 1)
     adapter.save(tmp_path / "r.safetensors")
     with pytest.raises(ModelError, match=r"ranking adapter of another model \(base base\)"):
-        RankingAdapter.load(tmp_path / "r.safetensors", base="other")
+        RankingAdapter.load(tmp_path / "r.safetensors", base=ModelBase("other"))
     with pytest.raises(ModelError, match="is a ranking adapter; a sparse fine-tuning mask"):
         SparseMask.load(tmp_path / "r.safetensors")
     deep = BertModel(tiny_bert_config(40, num_hidden_layers=3))

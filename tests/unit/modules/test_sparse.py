@@ -19,7 +19,7 @@ from torch import nn
 from transformers import BertForMaskedLM, BertForSequenceClassification, BertModel
 
 from xret.errors import LanguageError, ModelError, TrainingError
-from xret.retriever.models.module_card import ModuleCard
+from xret.retriever.models.module_card import ModelBase, ModuleCard
 from xret.retriever.modules import LanguageModules
 from xret.retriever.modules.folding import fold_masks
 from xret.retriever.modules.language_masks import SparseLanguageMasks
@@ -121,7 +121,7 @@ def test_a_saved_mask_is_the_same_mask(
 ) -> None:
     path = tmp_path_factory.mktemp("mask") / "a.safetensors"
     a.save(path)
-    again = SparseMask.load(path, base="base")
+    again = SparseMask.load(path, base=ModelBase("base"))
     assert again.card == a.card and again.changes.keys() == a.changes.keys()
     for name, change in a.changes.items():
         assert torch.equal(again.changes[name].indices, change.indices)
@@ -170,7 +170,7 @@ def test_what_does_not_belong_to_a_model_is_refused_and_changes_nothing(tmp_path
     path = tmp_path / "m.safetensors"
     small_mask().save(path)
     with pytest.raises(ModelError, match=r"of another model \(base base\); this one is other"):
-        SparseMask.load(path, base="other")
+        SparseMask.load(path, base=ModelBase("other"))
     (tmp_path / "junk.safetensors").write_bytes(b"junk")
     with pytest.raises(ModelError, match="cannot be read as safetensors"):
         SparseMask.load(tmp_path / "junk.safetensors")
@@ -420,7 +420,7 @@ def test_a_folder_of_masks_serves_as_language_modules(tmp_path: Path) -> None:
         language_mask(lang).save(tmp_path / f"{lang}.safetensors")
     model = bert()
     own = bits(model)
-    loaded = SparseLanguageMasks.load(model, tmp_path, base="base")
+    loaded = SparseLanguageMasks.load(model, tmp_path, base=ModelBase("base"))
     modules: LanguageModules = loaded
     assert modules.adapters == ("fr", "sw", "zh-Hant") and same(bits(model), own)
     for lang in ("fr", "sw", "sw", "zh-Hant", "fr"):
@@ -448,7 +448,7 @@ def test_a_task_mask_stays_while_languages_change(tmp_path: Path) -> None:
     task = language_mask("xx").changes | {"classifier.weight": head}
     ranking = SparseMask(task, ModuleCard("mask", "base", task="ranking"))
     ranking.apply(model)
-    modules = SparseLanguageMasks.load(model.bert, tmp_path, base="base")
+    modules = SparseLanguageMasks.load(model.bert, tmp_path, base=ModelBase("base"))
     modules.select("fr")
     modules.select("sw")
     other = copy.deepcopy(model)

@@ -19,7 +19,7 @@ from tiny_word_models import tiny_word_model
 
 from xret.cli import main
 from xret.errors import ConfigError, LanguageError, ModelError, TrainingError
-from xret.retriever.models.fingerprints import fingerprint
+from xret.retriever.models.fingerprints import model_fingerprint
 from xret.retriever.models.module_card import ModuleCard
 from xret.retriever.modules.composing import apply_masks
 from xret.retriever.modules.sparse import SparseChange, SparseMask
@@ -150,7 +150,7 @@ def test_copies_of_a_changed_model_are_no_pulled_revision_and_no_run(
         (tmp_path / name / "pin.json").write_text('{"revision": "0"}', encoding="utf-8")
         (tmp_path / name / "work").mkdir()
         (tmp_path / name / "work" / "state.safetensors").write_bytes(b"much")
-    base = fingerprint(tmp_path / "bi", {}, modules=False)
+    base = model_fingerprint(tmp_path / "bi", {}, modules=False)
     name = "embeddings.LayerNorm.bias"
     size = next(
         len(t)

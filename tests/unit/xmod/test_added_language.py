@@ -22,7 +22,7 @@ from xret.retriever.encoder import EncoderOptions
 from xret.retriever.opening.encoder import load_encoder
 from xret.retriever.searcher import Searcher
 from xret.retriever.xmod import language_content
-from xret.retriever.xmod.base import base_fingerprint, language_fingerprints
+from xret.retriever.xmod.fingerprints import language_fingerprints, shared_fingerprint
 from xret.retriever.xmod.installed import export_adapter, install_adapter, remove_adapter
 from xret.retriever.xmod.language_adapter import EMPHASIS, WORD_ROWS, LanguageAdapter
 from xret.types import Document, EncoderSpec, Hit, Query
@@ -50,7 +50,7 @@ def adapter(
     if pieces:
         rows[WORD_ROWS] = torch.randn(len(pieces), 16, generator=generator)
         rows[EMPHASIS] = torch.randn(len(pieces), generator=generator)
-    base = base_fingerprint(folder)
+    base = shared_fingerprint(folder)
     return LanguageAdapter(lang=lang, base=base, tensors=tensors, card={}, pieces=pieces, rows=rows)
 
 

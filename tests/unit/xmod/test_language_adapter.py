@@ -23,7 +23,7 @@ from xret.errors import LanguageError, ModelError
 from xret.retriever.models.folder_change import finish_change, folder_change
 from xret.retriever.opening.encoder import load_encoder
 from xret.retriever.xmod import installed, language_content
-from xret.retriever.xmod.base import base_fingerprint
+from xret.retriever.xmod.fingerprints import shared_fingerprint
 from xret.retriever.xmod.installed import (
     adapters_of,
     changed_copy,
@@ -75,7 +75,7 @@ def adapter(
             WORD_ROWS: torch.randn(len(pieces), 16, generator=generator),
             EMPHASIS: torch.randn(len(pieces), generator=generator),
         }
-    made = {"base": base_fingerprint(folder), "card": {"trained_by": "a test"}}
+    made = {"base": shared_fingerprint(folder), "card": {"trained_by": "a test"}}
     return LanguageAdapter(lang=lang, tensors=tensors, pieces=pieces, rows=rows, **(made | fields))
 
 
@@ -231,13 +231,13 @@ def test_a_full_disk_leaves_the_file_that_was_there(
 def test_a_language_added_leaves_every_other_bit_for_bit_as_it_was(folder: Path) -> None:
     langs = list(SENTENCES)
     before = vectors(folder, langs)
-    base = base_fingerprint(folder)
+    base = shared_fingerprint(folder)
     install_adapter(folder, adapter(folder, "ka", pieces=GEORGIAN))
     install_adapter(folder, adapter(folder, "am", pieces=AMHARIC, seed=1))
     install_adapter(folder, adapter(folder, "ha", seed=2))
     assert [one.lang for one in adapters_of(folder)] == [*langs, "ka", "am", "ha"]
     assert_same(vectors(folder, ["am", "en", "ka", "fr", "zh-Hant", "sw"]), before)
-    assert base_fingerprint(folder) == base
+    assert shared_fingerprint(folder) == base
     config = json.loads((folder / "config.json").read_text())
     rows = load_file(folder / "model.safetensors")["embeddings.word_embeddings.weight"]
     assert len(rows) == config["vocab_size"] == config["vocabulary_rows"]["am"][1]
@@ -376,16 +376,16 @@ def test_a_published_layout_gives_a_language_out_and_takes_it_back(
 
 
 def test_the_base_is_what_all_languages_share(folder: Path) -> None:
-    base = base_fingerprint(folder)
+    base = shared_fingerprint(folder)
     other = shutil.copytree(folder, folder.with_name("elsewhere"))
     remove_adapter(other, "fr")
     (other / "README.md").write_text("a card")
-    assert base_fingerprint(other) == base
+    assert shared_fingerprint(other) == base
     found = {base}
     for change in _base_changes():
         changed = shutil.copytree(folder, folder.with_name("changed"))
         change(changed)
-        found.add(base_fingerprint(changed))
+        found.add(shared_fingerprint(changed))
         shutil.rmtree(changed)
     assert len(found) == 1 + len(_base_changes())
 
@@ -431,7 +431,7 @@ def test_an_adapter_for_another_base_is_refused_and_both_are_named(
     with pytest.raises(ModelError, match="was trained for another base") as refused:
         install_adapter(compact, foreign)
     assert foreign.base in str(refused.value)
-    assert base_fingerprint(compact) in str(refused.value)
+    assert shared_fingerprint(compact) in str(refused.value)
     assert "xret lang add ka" in str(refused.value)
     assert tree(compact) == before
 
@@ -506,7 +506,7 @@ def test_models_that_cannot_be_changed_are_refused_with_the_way_out(
     kept = weights.read_bytes()
     weights.rename(compact / "model-00001-of-00001.safetensors")
     (compact / "model.safetensors.index.json").write_text('{"weight_map": {}}')
-    for refused in (adapters_of, base_fingerprint, lambda folder: install_adapter(folder, made)):
+    for refused in (adapters_of, shared_fingerprint, lambda folder: install_adapter(folder, made)):
         with pytest.raises(ModelError, match=r"in several files.*save_pretrained"):
             refused(compact)
     (compact / "model.safetensors.index.json").unlink()

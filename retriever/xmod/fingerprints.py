@@ -22,7 +22,7 @@ from xret.retriever.xmod.xmod_folder import (
     XmodFolder,
 )
 
-__all__ = ["base_fingerprint", "language_fingerprints"]
+__all__ = ["language_fingerprints", "shared_fingerprint"]
 
 # Which languages there are, and what libraries note of themselves.
 _LEFT_OUT = frozenset(
@@ -40,7 +40,7 @@ _LEFT_OUT = frozenset(
 )
 
 
-def base_fingerprint(folder: Path) -> str:
+def shared_fingerprint(folder: Path) -> str:
     """xxh3-128 of everything of a model that every language shares, as hex.
 
     Shared tensors, tokenizer and configurations of its modules; not the adapters of
@@ -70,9 +70,9 @@ def language_fingerprints(folder: Path) -> dict[str, str]:
 
     Its adapter's tensors, the pieces that came with it, and their vocabulary rows, wherever
     they lie. A text without letters that the base cannot read has the same vectors in every
-    model of one base (`base_fingerprint`) whose hash of the adapter it goes through is the
+    model of one base (`shared_fingerprint`) whose hash of the adapter it goes through is the
     same; letters that were unknown are read by whichever language brought them.
-    Raises ModelError as `base_fingerprint` does.
+    Raises ModelError as `shared_fingerprint` does.
     """
     model = XmodFolder.open(folder)
     tokenizer = read_tokenizer(folder) if model.rows else {}
