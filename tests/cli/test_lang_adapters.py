@@ -6,11 +6,21 @@ from pathlib import Path
 
 import pytest
 from command_line import Xret
+from conftest import build
 from tiny_models import tiny_dpr_xm
+from tiny_word_models import tiny_word_model
 from typer.testing import CliRunner, Result
 
 from xret.cli.lang import app
-from xret.errors import LanguageError, ModelError, UnknownModelError, XretError
+from xret.errors import (
+    LanguageError,
+    ModelError,
+    UnknownModelError,
+    XretError,
+)
+from xret.retriever.opening.encoder import load_encoder
+from xret.retriever.searcher import Searcher
+from xret.types import Document
 
 
 @pytest.fixture(scope="module")
@@ -146,3 +156,18 @@ def test_languages_of_another_kind_are_listed_too(model: Path) -> None:
         (model / "adapters" / code).mkdir(parents=True)
         (model / "adapters" / code / "adapter_config.json").write_text("{}")
     assert codes("model") == ["sw", "zh-Hant"]
+
+
+def test_an_index_stays_good_unless_its_documents_went_through_the_removed_adapter(
+    tmp_path: Path,
+) -> None:
+    model, index = tiny_word_model(tmp_path / "words"), tmp_path / "index"
+    documents = [Document(str(n), f"samaki wana {n}", "sw") for n in range(4)]
+    build(documents, index, load_encoder(str(model)))
+    said = "stays good, unless documents in it went through the {} adapter"
+    assert said.format("fr") in " ".join(lang("remove", str(model), "fr").stderr.split())
+    with Searcher.open(index) as searcher:
+        assert searcher.search("samaki", lang="sw", mode="dense")
+    assert said.format("sw") in " ".join(lang("remove", str(model), "sw").stderr.split())
+    with pytest.raises(XretError, match="sw"):
+        Searcher.open(index)

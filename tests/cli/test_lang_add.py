@@ -31,6 +31,8 @@ def test_a_language_is_added_and_reported(xret: Xret, files: Path) -> None:
     ]
     assert "installed: new now has an adapter for da" in done.stderr
     assert (files / "new" / "config.json").is_file()
+    listed = json.loads(xret("lang", "list", "new", "--json").stdout)["languages"]
+    assert [row["trained_by"] for row in listed if row["lang"] == "da"] == ["xret lang add"]
     again = xret("lang", "add", "da", *words[:4], "--model", "new")
     assert again.returncode == 2
     assert "has an adapter for Danish (da) already" in again.stderr

@@ -183,3 +183,26 @@ def test_wrong_use_is_a_message_and_status_2(
     assert typed("train", *words.split()) == 2
     assert said in typed.err
     assert not (work / "out").exists()
+
+
+def data_file(path: Path, word: str = "reefs") -> Path:
+    rows = [{"query": f"coral {word} {n}", "positive": f"the fish {n}"} for n in range(12)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def test_negatives_come_from_the_corpus_that_was_named_last(work: Path, typed: Typed) -> None:
+    words = ("--queries", "data.jsonl", "--corpus", "said.jsonl", "--output", "mined.jsonl")
+    for mark in ("first", "second"):
+        write(work / "said.jsonl", [{"_id": f"{mark}{n}", "text": f"{mark} {n}"} for n in range(8)])
+        assert typed("train", "mine", *words, "--model", "bi", "--margin", "0") == 0, typed.err
+    lines = (work / "mined.jsonl").read_text(encoding="utf-8").splitlines()
+    negatives = [text for line in lines for text in json.loads(line)["negatives"]]
+    assert negatives and not any("first" in text for text in negatives)
+
+
+@pytest.mark.usefixtures("work")
+def test_an_index_is_mined_with_its_own_encoder(typed: Typed) -> None:
+    words = ("--queries", "data.jsonl", "--index", "index", "--output", "mined.jsonl")
+    assert typed("train", "mine", *words, "--model", "bi") == 2
+    assert "--model goes with --corpus" in " ".join(typed.err.split())

@@ -369,3 +369,9 @@ def test_queries_that_a_fairness_measure_says_nothing_of_do_not_count() -> None:
     )
     assert values == {"q1": 1.0}
     assert aggregate("LPR@10", list(values.values())) == 1.0
+
+
+@pytest.mark.parametrize("name", ["nDCG@0", "P@0", "RR@0", "nDCG(cutoff=0)@0", "ERR@-1"])
+def test_a_cutoff_below_one_is_refused(name: str) -> None:
+    with pytest.raises(RunError):
+        check_measures([name], {"q": {"a": 1}})

@@ -264,3 +264,9 @@ def test_the_metadata_of_a_run_has_the_components_of_the_schema() -> None:
     assert set(read) >= {"tag", "platform", "implementation", "method", "data", "resources"}
     assert read["platform"]["software"]["retrieval toolkit"][0].startswith("xret==")
     assert read["platform"]["hardware"]["cpu"]["number of cores"] >= 1
+
+
+def test_scores_that_differ_past_the_sixth_digit_are_not_tied(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.write_text("q Q0 b 1 0.00000030 t\nq Q0 c 2 0.00000020 t\nq Q0 a 3 0.00000010 t\n")
+    assert [hit.doc_id for hit in read_run_file(run).run.hits["q"]] == ["b", "c", "a"]

@@ -1,10 +1,9 @@
-"""Language codes of every spelling, and the identification of texts."""
+"""Language codes of every spelling."""
 
 import pytest
 
 from xret.errors import LanguageError
 from xret.retriever.languages.codes import autonym, direction, language_code, language_name
-from xret.retriever.languages.identification import identify_language
 
 SPELLINGS = {
     "fr": ["fr", "fra", "fre", "fr_XX", "fra_Latn", "fr-CA", "French", "FR"],
@@ -51,24 +50,3 @@ def test_names_and_direction() -> None:
         "ltr",
         "ltr",
     ]
-
-
-@pytest.mark.parametrize(
-    ("text", "lang"),
-    [
-        ("The tide rises twice a day because of the Moon.", "en"),
-        ("La marea sube dos veces al día por la atracción de la Luna.", "es"),
-        ("Maji ya bahari hupanda mara mbili kwa siku kwa sababu ya mwezi.", "sw"),
-        ("यह नदी हिमालय से निकलती है।", "hi"),
-        ("潮汐每天涨落两次。", "zh"),
-    ],
-)
-def test_a_sentence_is_identified(text: str, lang: str) -> None:
-    found, confidence = identify_language(text)
-    assert found == lang
-    assert 0.3 <= confidence <= 1
-
-
-@pytest.mark.parametrize("text", ["", "   ", "12345 + 67", "!?"])
-def test_a_text_without_letters_tells_no_language(text: str) -> None:
-    assert identify_language(text) == ("und", 0.0)

@@ -149,3 +149,24 @@ def test_a_script_that_decides_loads_no_model() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout.strip() == "False", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "lang"),
+    [
+        ("The tide rises twice a day because of the Moon.", "en"),
+        ("La marea sube dos veces al día por la atracción de la Luna.", "es"),
+        ("Maji ya bahari hupanda mara mbili kwa siku kwa sababu ya mwezi.", "sw"),
+        ("यह नदी हिमालय से निकलती है।", "hi"),
+        ("潮汐每天涨落两次。", "zh"),
+    ],
+)
+def test_a_sentence_is_identified(text: str, lang: str) -> None:
+    found, confidence = identify_language(text)
+    assert found == lang
+    assert 0.3 <= confidence <= 1
+
+
+@pytest.mark.parametrize("text", ["", "   ", "12345 + 67", "!?"])
+def test_a_text_without_letters_tells_no_language(text: str) -> None:
+    assert identify_language(text) == ("und", 0.0)

@@ -30,6 +30,7 @@ from xret.index.search.filters import (
 from xret.index.search.reader import IndexReader
 from xret.index.storage.catalog import Catalog
 from xret.index.storage.stored import moment, moment_end
+from xret.retriever.searcher import Searcher
 from xret.types import Document, Query
 
 NAMES = ("year", "publisher", "tags", "a b", 'quo"te', "$.x")
@@ -334,3 +335,12 @@ def test_values_are_bound_and_never_part_of_the_sql() -> None:
 def test_a_language_is_spelt_as_the_index_spells_it() -> None:
     found = parse_filter("lang:FRA", language=lambda code: {"FRA": "fr"}[code])
     assert found == Condition("lang", "in", ("fr",))
+
+
+def test_a_thousand_values_are_a_filter(tmp_path: Path, encoder: HashingEncoder) -> None:
+    made = [Document(f"d{i}", "text", "en", meta={"n": i}) for i in range(9)]
+    build(made, tmp_path / "i", encoder)
+    wanted = ",".join(str(i) for i in range(5, 1500))
+    with Searcher("i", IndexReader.open(tmp_path / "i"), encoder) as searcher:
+        hits = searcher.search("text", lang="en", filter=f"n:{wanted}")
+    assert sorted(hit.id for hit in hits) == ["d5", "d6", "d7", "d8"]

@@ -25,7 +25,12 @@ from xret.retriever.training.common import checkpoint
 from xret.retriever.training.common.checkpoint import WorkFolder
 from xret.retriever.training.language import course
 from xret.retriever.training.language.adapted import AdaptedModel, Packed
-from xret.retriever.training.language.add import AddedLanguage, Destination, add_language
+from xret.retriever.training.language.add import (
+    AddedLanguage,
+    Destination,
+    add_language,
+    chosen_relative,
+)
 from xret.retriever.training.language.course import CourseSettings
 from xret.retriever.training.language.learning import Learning, LearningSettings
 from xret.retriever.training.language.masked import MaskedHead, MaskedLines
@@ -579,3 +584,8 @@ def test_places_and_languages_that_will_not_do_are_told_before_any_work(
 
 def _packed(embeddings: Any) -> Packed:
     return Packed(torch.from_numpy(embeddings.values), torch.from_numpy(embeddings.offsets))
+
+
+def test_a_language_that_is_there_names_the_command_that_removes_it(model: Path) -> None:
+    with pytest.raises(LanguageError, match=rf"xret lang remove {model} sv"):
+        chosen_relative(model, "sv", None, aligned=False)

@@ -26,6 +26,7 @@ from xret.retriever.training.common import trainer as module
 from xret.retriever.training.common.trainer import (
     BiEncoderTrainer,
     LanguageCollator,
+    designed_error,
     in_order,
     last_checkpoint,
     run_trainer,
@@ -307,3 +308,8 @@ def test_one_module_trains_in_a_thread() -> None:
         if "threading.Thread(" in path.read_text(encoding="utf-8")
     ]
     assert threads == ["common/thread.py"]
+
+
+def test_memory_that_is_too_small_is_no_traceback(tmp_path: Path) -> None:
+    error = torch.OutOfMemoryError("CUDA out of memory")
+    assert isinstance(designed_error(error, tmp_path), TrainingError)

@@ -675,3 +675,13 @@ def test_trimmed_twice_is_the_same_and_an_empty_folder_may_be_given(tmp_path: Pa
             assert path.read_bytes() == again.read_bytes()
     report = trimmed(tmp_path / "one", tmp_path / "three")  # nothing more to take away
     assert report.pieces_after == report.pieces_before
+
+
+def test_a_trimmed_model_has_no_cards_of_languages_that_it_lacks(tmp_path: Path) -> None:
+    model = tiny_word_model(tmp_path / "words")
+    (model / "adapter_cards").mkdir()
+    for lang in ("sw", "fr"):
+        (model / "adapter_cards" / f"{lang}.json").write_text("{}", encoding="utf-8")
+    trimmed(model, tmp_path / "small")
+    cards = (tmp_path / "small" / "adapter_cards").iterdir()
+    assert [path.name for path in cards] == ["sw.json"]

@@ -12,20 +12,26 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import build
 from encoders import HashingEncoder
 from indices import random_documents, ranking
 
-from xret.errors import IndexLockedError, IndexNotFoundError
+from xret.errors import (
+    IndexLockedError,
+    IndexNotFoundError,
+)
+from xret.index.coding import recoding
 from xret.index.search import opening as opening_module
 from xret.index.search.faults import find_faults
 from xret.index.search.ranking import best_documents
 from xret.index.search.reader import IndexReader
+from xret.index.writing import writer as writer_module
 from xret.index.writing.compaction import Compaction
 from xret.index.writing.writer import IndexWriter
 from xret.retriever.lexical.words import document_terms
-from xret.types import Document, Query, SearchParams
+from xret.types import Document, Embeddings, Query, SearchParams
 
 
 def compact(folder: Path) -> Compaction:
@@ -270,3 +276,26 @@ def test_terms_are_kept_through_compaction(
         lengths = [n for s in reader._commit.segments for n in s.arrays["lexical_lengths"].tolist()]
     assert sorted(lengths) == sorted(len(document_terms(one)) for one in documents[1::2])
     assert find_faults(tmp_path / "i") == []
+
+
+def test_a_segment_without_living_documents_does_not_stop_a_retraining(
+    tmp_path: Path, encoder: HashingEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recoding, "CODEC_ROWS", 400)
+    monkeypatch.setattr(writer_module, "SEGMENT_ROWS", 200)
+    monkeypatch.setattr("xret.index.writing.compaction.OUTGROWN", 2)
+    documents = [Document(f"d{i}", f"text {i}", "en") for i in range(200)]
+    values = np.random.default_rng(0).standard_normal((2_000, 32)).astype(np.float32)
+    first, later = (Embeddings(values[: n * 10], np.arange(n + 1) * 10) for n in (60, 140))
+    with IndexWriter.open(tmp_path / "i", encoder.spec) as writer:
+        writer.add(documents[:60], first)
+    with IndexWriter.open(tmp_path / "i", encoder.spec) as writer:
+        writer.delete([f"d{i}" for i in range(20)])
+        writer.add(documents[60:], later)
+    compaction = Compaction(tmp_path / "i")
+    assert [*compaction.run()]
+    assert compaction.summary.retrained
+    query = Embeddings(values[:4], np.array([0, 4]))
+    with closing(IndexReader.open(tmp_path / "i")) as reader:
+        assert reader.info().documents == 180
+        assert len(reader.search(query, 500)[0]) == 180

@@ -1,26 +1,16 @@
-"""LoRA adapters against PEFT itself; centring and whitening against their definition."""
+"""LoRA adapters against PEFT itself."""
 
 import copy
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from encoders import HashingEncoder
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from transformers import BertConfig, BertModel
 
-from xret.errors import LanguageError, ModelError, TrainingError
+from xret.errors import LanguageError, ModelError
 from xret.retriever.modules.lora import LoraAdapters, bind_adapter
-from xret.retriever.modules.transforms import (
-    StaticTransforms,
-    TransformSettings,
-    fit_transforms,
-)
-from xret.types import Document, FloatArray
 
 # PEFT 0.21 asks transformers 5.23 for a property by its old name.
 pytestmark = pytest.mark.filterwarnings(
@@ -191,146 +181,3 @@ def test_damaged_adapter_folders_are_refused(tmp_path: Path, adapters: Path) -> 
 def test_an_adapter_that_was_not_loaded_cannot_be_selected(adapters: Path) -> None:
     with pytest.raises(LanguageError, match="'de'; there are fr, sw, zh-Hant"):
         LoraAdapters.load(tiny_bert(), adapters).select("de")
-
-
-def sample(shift: float, *, n: int = 400, dim: int = 6, seed: int = 0) -> FloatArray:
-    rng = np.random.default_rng(seed)
-    rows = rng.standard_normal((n, dim)) * np.linspace(0.5, 2, dim) + shift
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-
-
-class VectorEncoder(HashingEncoder):
-    """The 32 hashed dimensions of a text's words, moved to a place of each language's own."""
-
-    def encode_documents(self, documents):  # type: ignore[no-untyped-def]
-        embeddings = super().encode_documents(documents)
-        shifts = np.repeat(
-            [2.0 if d.lang == "fr" else -1.0 for d in documents], np.diff(embeddings.offsets)
-        )
-        values = embeddings.values + shifts[:, None].astype(np.float32) / 6
-        values /= np.linalg.norm(values, axis=1, keepdims=True)
-        return type(embeddings)(values, embeddings.offsets)
-
-
-def documents(n: int = 120) -> list[Document]:
-    words = [f"w{i} v{i * 7 % 31} u{i % 5}" for i in range(n)]
-    return [
-        Document(f"{lang}{i}", text, lang)
-        for i, text in enumerate(words)
-        for lang in ("fr", "sw", "und")
-    ]
-
-
-def test_centring_moves_every_language_to_the_same_mean() -> None:
-    encoder = VectorEncoder()
-    texts = documents()
-    transforms = fit_transforms(encoder, texts)
-    assert transforms.adapters == ("fr", "sw")
-    assert transforms.base == encoder.spec.fingerprint
-    vectors = {
-        lang: encoder.encode_documents([d for d in texts if d.lang == lang]).values
-        for lang in ("fr", "sw")
-    }
-    moved = {lang: transforms.transform(rows, lang) for lang, rows in vectors.items()}
-    before = np.linalg.norm(vectors["fr"].mean(0) - vectors["sw"].mean(0))
-    after = np.linalg.norm(moved["fr"].mean(0) - moved["sw"].mean(0))
-    assert before > 0.5 and after < 0.2 * before
-    centred = vectors["fr"] - vectors["fr"].mean(0)
-    centred /= np.linalg.norm(centred, axis=1, keepdims=True)
-    np.testing.assert_allclose(moved["fr"], centred, atol=1e-5)
-
-
-def test_whitening_makes_the_directions_equally_long() -> None:
-    encoder = VectorEncoder()
-    settings_ = TransformSettings(whiten=True, shrinkage=0.0)
-    transforms = fit_transforms(encoder, documents(400), settings=settings_)
-    rows = encoder.encode_documents([d for d in documents(400) if d.lang == "sw"]).values
-    assert transforms._matrices is not None
-    white = (rows - rows.mean(0)) @ transforms._matrices[1]
-    covariance = np.cov(white.T, bias=True)
-    np.testing.assert_allclose(covariance, np.eye(32) * covariance[0, 0], atol=2e-3)
-
-
-def test_shrinkage_is_towards_the_mean_variance() -> None:
-    encoder, texts = VectorEncoder(), documents()
-    rows = encoder.encode_documents([d for d in texts if d.lang == "sw"]).values
-    covariance = np.cov(rows.T.astype(np.float64), bias=True)
-    shrunk = 0.7 * covariance + 0.3 * np.trace(covariance) / 32 * np.eye(32)
-    values, axes = np.linalg.eigh(shrunk)
-    wanted = (rows - rows.mean(0)) @ (axes / np.sqrt(values)) @ axes.T
-    wanted /= np.linalg.norm(wanted, axis=1, keepdims=True)
-    settings_ = TransformSettings(whiten=True, shrinkage=0.3)
-    moved = fit_transforms(encoder, texts, settings=settings_).transform(rows, "sw")
-    np.testing.assert_allclose(moved, wanted, atol=1e-4)
-
-
-def test_full_shrinkage_is_centring() -> None:
-    encoder = VectorEncoder()
-    whole = TransformSettings(whiten=True, shrinkage=1.0)
-    rows = encoder.encode_documents([d for d in documents() if d.lang == "fr"]).values
-    np.testing.assert_allclose(
-        fit_transforms(encoder, documents(), settings=whole).transform(rows, "fr"),
-        fit_transforms(encoder, documents()).transform(rows, "fr"),
-        atol=1e-5,
-    )
-
-
-@given(st.integers(0, 5), st.booleans(), st.integers(1, 30))
-@settings(deadline=None, max_examples=25)
-def test_transformed_rows_are_unit_length_and_independent(seed: int, white: bool, n: int) -> None:
-    rng = np.random.default_rng(seed)
-    matrices = rng.standard_normal((1, 6, 6)).astype(np.float32) if white else None
-    transforms = StaticTransforms(
-        ["sw"], rng.standard_normal((1, 6)).astype(np.float32) / 4, matrices, base="b"
-    )
-    rows = sample(0.2, n=n, seed=seed)
-    moved = transforms.transform(rows, "sw")
-    np.testing.assert_allclose(np.linalg.norm(moved, axis=1), 1, atol=1e-5)
-    for i in range(n):
-        np.testing.assert_allclose(
-            transforms.transform(rows[i : i + 1], "sw")[0], moved[i], atol=1e-5
-        )
-
-
-def test_rows_of_zeros_stay_zero() -> None:
-    transforms = StaticTransforms(["sw"], np.full((1, 4), 0.3, np.float32), base="b")
-    assert not transforms.transform(np.zeros((2, 4), np.float32), "sw").any()
-
-
-@pytest.mark.parametrize("whiten", [False, True])
-def test_transforms_saved_and_loaded_are_the_same(tmp_path: Path, whiten: bool) -> None:
-    made = fit_transforms(VectorEncoder(), documents(), settings=TransformSettings(whiten=whiten))
-    made.save(tmp_path)
-    again = StaticTransforms.load(tmp_path, base="hashing-1")
-    rows = sample(0.1, dim=32)
-    assert again.fingerprint == made.fingerprint
-    for lang in made.adapters:
-        assert np.array_equal(again.transform(rows, lang), made.transform(rows, lang))
-
-
-def test_transforms_that_do_not_fit_are_refused(tmp_path: Path) -> None:
-    made = fit_transforms(VectorEncoder(), documents())
-    made.save(tmp_path)
-    with pytest.raises(ModelError, match="transforms of another encoder"):
-        StaticTransforms.load(tmp_path, base="another")
-    with pytest.raises(ModelError, match="32 dimensions, the vectors of 6"):
-        made.transform(sample(0.0), "fr")
-    with pytest.raises(LanguageError, match="no transform 'de'; there are fr, sw"):
-        made.select("de")
-    path = tmp_path / "transforms.json"
-    path.write_text(path.read_text().replace('"dim": 32', '"dim": 31'))
-    with pytest.raises(ModelError, match="does not fit 2 languages of 31 dimensions"):
-        StaticTransforms.load(tmp_path)
-    path.write_text("{}")
-    with pytest.raises(ModelError, match="no configuration of transforms"):
-        StaticTransforms.load(tmp_path)
-    (tmp_path / "transforms.safetensors").write_bytes(b"no")
-    with pytest.raises(ModelError, match="no readable transforms"):
-        StaticTransforms.load(tmp_path)
-
-
-def test_too_small_a_sample_is_refused() -> None:
-    with pytest.raises(TrainingError, match=r"fr \(9\), sw \(9\).*at least 100"):
-        fit_transforms(VectorEncoder(), documents(3))
-    with pytest.raises(TrainingError, match="none at all"):
-        fit_transforms(VectorEncoder(), [])
