@@ -12,8 +12,9 @@ from typing import Any
 
 from xret.config import find_index
 from xret.errors import LanguageError, QueryError
+from xret.index.search.commit import Found
 from xret.index.search.filters import Condition, Filter, Logic, parse_filter
-from xret.index.search.reader import Found, IndexReader
+from xret.index.search.reader import IndexReader
 from xret.index.storage.encoder_record import check_encoder, recorded_adapters
 from xret.index.storage.stored import StoredRoute
 from xret.retriever.answer import QueryInfo, SearchAnswer, SearchHit, Snippet, Timings, search_hit
@@ -136,14 +137,7 @@ class Searcher:
         words = None if chosen == "dense" else query_words([query], chosen)
         embeddings = None if chosen == "lexical" else self.encoder.encode_queries([query])
         encoded = time.perf_counter()
-        found = self.reader.find(
-            embeddings,
-            request.k,
-            params=request.params,
-            filter=wanted,
-            offset=request.offset,
-            words=words,
-        )
+        found = self.reader.answer(request, embeddings, filter=wanted, words=words)
         fetched = time.perf_counter()
         searched = fetched - found.fetch_s
         return SearchAnswer(

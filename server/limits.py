@@ -10,7 +10,7 @@ import re
 import time
 import traceback
 import uuid
-from collections.abc import Callable
+from typing import Protocol
 
 import anyio
 from starlette.datastructures import Headers, MutableHeaders
@@ -36,6 +36,12 @@ SECURITY_HEADERS = {
 }
 
 
+class Stoppable(Protocol):
+    """What is served; stopping: whether it takes no new connections."""
+
+    stopping: bool
+
+
 class Border:
     """Names every request, sets the headers of every reply, and lets no exception out.
 
@@ -43,9 +49,9 @@ class Border:
     its message: what people search for is not written down.
     """
 
-    def __init__(self, app: ASGIApp, *, closing: Callable[[], bool]) -> None:
+    def __init__(self, app: ASGIApp, *, service: Stoppable) -> None:
         self.app = app
-        self.closing = closing
+        self.service = service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -83,7 +89,7 @@ class Border:
         headers["X-Request-ID"] = request_id
         for name, value in SECURITY_HEADERS.items():
             headers.setdefault(name, value)
-        if self.closing():
+        if self.service.stopping:
             # A client that keeps its connection would meet the closed socket next time.
             headers["Connection"] = "close"
 

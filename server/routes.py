@@ -18,9 +18,9 @@ from xret.index.search.filters import MAX_TEXT
 from xret.retriever.searcher import MAX_K, MAX_QUERY_CHARACTERS, SearchAnswer
 from xret.server.errors import HttpError, problem_responses
 from xret.server.service import IndexSummary, SearchService
-from xret.types import Mode
+from xret.types import Mode, SearchRequest
 
-__all__ = ["INDEX_NAME", "SearchRequest", "create_router"]
+__all__ = ["INDEX_NAME", "SearchBody", "create_router"]
 
 INDEX_NAME = r"^[a-z0-9][a-z0-9._-]{0,127}$"
 MAX_LIMIT = 100
@@ -28,7 +28,7 @@ MAX_LIMIT = 100
 LanguageName = Annotated[str, Field(max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
-class SearchRequest(BaseModel):
+class SearchBody(BaseModel):
     """A search: the question, the languages if known, and which hits to send."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -42,8 +42,19 @@ class SearchRequest(BaseModel):
     filter: Annotated[str, Field(max_length=MAX_TEXT)] | dict[str, Any] | None = None
     mode: Mode | None = None
 
+    def request(self) -> SearchRequest:
+        return SearchRequest(
+            self.query,
+            self.query_lang,
+            self.limit,
+            self.offset,
+            doc_langs=self.doc_lang,
+            filter=self.filter,
+            mode=self.mode,
+        )
 
-class SearchLink(SearchRequest):
+
+class SearchLink(SearchBody):
     """The same in an address, where every value is text."""
 
     model_config = ConfigDict(strict=False)
@@ -97,17 +108,8 @@ def create_router(service: SearchService) -> APIRouter:
 
 
 def _add_search(router: APIRouter, service: SearchService) -> None:
-    async def answer(request: Request, asked: SearchRequest) -> SearchAnswer:
-        found = await service.search(
-            asked.query,
-            index=asked.index,
-            lang=asked.query_lang,
-            k=asked.limit,
-            offset=asked.offset,
-            doc_langs=asked.doc_lang,
-            filter=asked.filter,
-            mode=asked.mode,
-        )
+    async def answer(request: Request, asked: SearchBody) -> SearchAnswer:
+        found = await service.search(asked.request(), index=asked.index)
         return dataclasses.replace(found, request_id=request.state.request_id)
 
     @router.post(
@@ -115,7 +117,7 @@ def _add_search(router: APIRouter, service: SearchService) -> None:
         summary="Search an index",
         responses=problem_responses(400, 404, 408, 413, 415, 422, 500, 503),
     )
-    async def search(request: Request, asked: SearchRequest) -> SearchAnswer:
+    async def search(request: Request, asked: SearchBody) -> SearchAnswer:
         return await answer(request, asked)
 
     @router.get(

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import anyio
 import anyio.to_thread
@@ -16,7 +16,7 @@ from xret.errors import IndexNotFoundError, LanguageError, QueryError, ServerErr
 from xret.retriever.searcher import SearchAnswer, Searcher
 from xret.server.errors import HttpError
 from xret.server.settings import ServerSettings
-from xret.types import Mode
+from xret.types import SearchRequest
 
 __all__ = ["IndexSummary", "SearchService"]
 
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 log = logging.getLogger("xret.server")
 
-PROBE = "ready to search"
+PROBE = SearchRequest("ready to search")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +60,7 @@ class SearchService:
         self._answered: set[str] = set()
         self._faults: dict[str, _Fault] = {}
 
-    async def search(
-        self,
-        text: str,
-        *,
-        index: str | None = None,
-        lang: str | None = None,
-        k: int = 10,
-        offset: int = 0,
-        doc_langs: list[str] | None = None,
-        filter: str | Mapping[str, Any] | None = None,
-        mode: Mode | None = None,
-    ) -> SearchAnswer:
+    async def search(self, request: SearchRequest, *, index: str | None = None) -> SearchAnswer:
         """Search the index of that name, the first one when None.
 
         Raises HttpError when too many searches are waiting, IndexNotFoundError, and what
@@ -81,20 +70,8 @@ class SearchService:
         name = next(iter(self._searchers)) if index is None else index
         if name not in self._searchers:
             raise IndexNotFoundError(f"no index called {name!r} is served")
-        answer = self._searchers[name].answer
         try:
-            found = await self._in_thread(
-                partial(
-                    answer,
-                    text,
-                    lang=lang,
-                    k=k,
-                    offset=offset,
-                    doc_langs=doc_langs,
-                    filter=filter,
-                    mode=mode,
-                )
-            )
+            answer = await self._in_thread(partial(self._searchers[name].answer, request))
         except (QueryError, LanguageError, HttpError):
             raise
         except Exception as error:
@@ -103,7 +80,7 @@ class SearchService:
             raise
         self._faults.pop(name, None)
         self._answered.add(name)
-        return found
+        return answer
 
     @property
     def load(self) -> int:

@@ -93,10 +93,13 @@ def _place_faults(catalog: Catalog) -> list[str]:
 
 
 class BackgroundCheck:
-    """Compares the files of a large index with their checksums while searches go on."""
+    """Compares the files of a large index with their checksums while searches go on.
+
+    fault: what damage has been found, None so far.
+    """
 
     def __init__(self) -> None:
-        self._fault: str | None = None
+        self.fault: str | None = None
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
 
@@ -110,8 +113,8 @@ class BackgroundCheck:
 
     def raise_fault(self) -> None:
         """Raises DamagedIndexError where damage has been found."""
-        if self._fault is not None:
-            raise DamagedIndexError(self._fault)
+        if self.fault is not None:
+            raise DamagedIndexError(self.fault)
 
     def wait(self) -> None:
         """Until all is checked."""
@@ -133,7 +136,7 @@ class BackgroundCheck:
             earlier.join()
         for folder, named in files.items():
             for file in named:
-                if self._stop.is_set() or self._fault is not None:
+                if self._stop.is_set() or self.fault is not None:
                     return
                 path = index / folder / file.name
                 try:
@@ -145,7 +148,7 @@ class BackgroundCheck:
                 except OSError:
                     sound = False
                 if not sound:
-                    self._fault = (
+                    self.fault = (
                         f"{path} has changed since it was written (checksum); restore it from a "
                         "copy or build the index again"
                     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from xret.errors import QueryError
+from xret.index.search.commit import Commit
 from xret.index.search.ranking import Best, Masks
 from xret.index.storage.segment import Segment
 from xret.index.storage.stored import place
@@ -15,7 +16,14 @@ from xret.index.words.bm25 import Bm25
 from xret.index.words.lexical import LexicalSegment
 from xret.types import Hit, IntArray
 
-__all__ = ["HYBRID_DEPTH", "Words", "best_by_terms", "numbers_within", "open_bm25"]
+__all__ = [
+    "HYBRID_DEPTH",
+    "Words",
+    "best_by_terms",
+    "numbers_within",
+    "open_bm25",
+    "rank_words",
+]
 
 HYBRID_DEPTH = 100
 """Documents of each ranking, at least, that are joined."""
@@ -55,6 +63,17 @@ def open_bm25(segments: Sequence[Segment], alive: Masks) -> Bm25:
         for segment in segments
     ]
     return Bm25(opened, alive)
+
+
+def rank_words(
+    bm25: Bm25, commit: Commit, words: Words, masks: Sequence[Masks], depth: int
+) -> list[tuple[Best, Masks]]:
+    """For each query its best documents, and which documents they were chosen among."""
+    within = masks[1:] if words.join else [masks[0]] * len(words.terms)
+    return [
+        (best_by_terms(bm25, commit.segments, terms, own, depth), own)
+        for terms, own in zip(words.terms, within, strict=True)
+    ]
 
 
 def best_by_terms(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from xret.errors import DamagedIndexError
 from xret.index.coding.recoding import read_codec
 from xret.index.search.commit import Commit
+from xret.index.search.dense.single_vectors import has_single_vectors
 from xret.index.search.faults import BackgroundCheck
 from xret.index.search.ranking import Masks
 from xret.index.storage.catalog import Catalog
@@ -44,20 +45,16 @@ class OpenFiles:
         self.folder = folder
         self.dim = int(catalog.setting("dim"))
         self._catalog = catalog
-        self._check = BackgroundCheck()
+        self.check = BackgroundCheck()
         self._segments: dict[str, tuple[list[StoredFile], Segment]] = {}
         self._codecs: dict[int, tuple[list[StoredFile], ResidualCodec]] = {}
 
     def close(self) -> None:
-        self._check.stop()
-
-    def raise_fault(self) -> None:
-        """Raises DamagedIndexError where a check beside the searches has found damage."""
-        self._check.raise_fault()
+        self.check.stop()
 
     def wait(self) -> None:
         """Until every file that is open has been compared with its checksum."""
-        self._check.wait()
+        self.check.wait()
 
     def commit(self) -> Commit:
         """The last commit: its names from one snapshot, then its files.
@@ -101,7 +98,7 @@ class OpenFiles:
                 segment = self._segments[record.folder][1]
             opened[record.folder] = (files, segment)
         if not eager:
-            self._check.start(self.folder, new)
+            self.check.start(self.folder, new)
         self._segments = opened
         alive: Masks = tuple(
             ~deleted_mask(record.deleted, record.documents) if record.deleted else None
@@ -109,7 +106,7 @@ class OpenFiles:
         )
         segments = tuple(segment for _, segment in opened.values())
         codecs = {number: codec for number, (_, codec) in self._codecs.items()}
-        return Commit(names.version, segments, alive, codecs)
+        return Commit(names.version, segments, alive, codecs, has_single_vectors(segments))
 
     def _codec(self, number: int, names: _Names) -> tuple[list[StoredFile], ResidualCodec]:
         files = names.files.get(codec_folder(number), [])

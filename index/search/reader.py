@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,23 +15,25 @@ from xret.errors import (
     QueryError,
 )
 from xret.index.coding.recoding import preset_bits
-from xret.index.search.commit import Asked, Commit, Ranked, rank_commit
+from xret.index.search.commit import Asked, Commit, Found, Ranked, filters
 from xret.index.search.dense.single_vectors import DenseIndex
 from xret.index.search.filters import Filter
 from xret.index.search.lexical_ranking import (
+    HYBRID_DEPTH,
     Words,
     numbers_within,
     open_bm25,
+    rank_words,
 )
 from xret.index.search.masks import FilterMasks
 from xret.index.search.opening import OpenFiles
-from xret.index.search.ranking import Best, Masks
+from xret.index.search.ranking import Best, Masks, best_documents
 from xret.index.storage.catalog import Catalog
 from xret.index.storage.files import folder_bytes
 from xret.index.storage.segment import Span
 from xret.index.storage.stored import IndexInfo, StoredRoute
 from xret.index.words.bm25 import Bm25
-from xret.types import Document, Embeddings, Hit, SearchParams
+from xret.types import Document, Embeddings, Hit, SearchParams, SearchRequest
 
 if TYPE_CHECKING:
     from xret.index.search.scanned import DeviceIndex
@@ -41,23 +42,6 @@ __all__ = ["Found", "IndexReader"]
 
 TRIES = 3
 """Scorings that a commit may make stale before a search holds the writer back for itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What one commit answers: rankings, best first, and the documents that they name.
-
-    spans: for each hit, its document's best passage, None where that is the whole text.
-    version: how many commits the index had seen. routes: which adapter the documents of
-    each language went through. fetch_s: seconds spent on reading documents and routes.
-    """
-
-    version: int
-    rankings: list[list[Hit]]
-    spans: list[list[Span | None]]
-    documents: Mapping[str, Document]
-    routes: Mapping[str, StoredRoute]
-    fetch_s: float
 
 
 class IndexReader:
@@ -142,8 +126,8 @@ class IndexReader:
         words: Words | None = None,
     ) -> list[list[Hit]]:
         """The k best documents of each query, best first, ties by doc_id; see `find`."""
-        asked = Asked.of(queries, words, params, filter, k)
-        return self._answer(asked, k, offset=0, fetch=False).rankings
+        request = SearchRequest("", k=k, params=params or SearchParams())
+        return self._answer(Asked(request, queries, words, filter), fetch=False).rankings
 
     def find(
         self,
@@ -155,42 +139,59 @@ class IndexReader:
         offset: int = 0,
         words: Words | None = None,
     ) -> Found:
-        """The k best documents of each query after the first `offset`, with the documents.
+        """The k best documents of each query after the first `offset`; see `answer`."""
+        request = SearchRequest("", k=k, offset=offset, params=params or SearchParams())
+        return self.answer(request, queries, filter=filter, words=words)
+
+    def answer(
+        self,
+        request: SearchRequest,
+        queries: Embeddings | None,
+        *,
+        filter: Filter | None = None,
+        words: Words | None = None,
+    ) -> Found:
+        """The documents that a request is for: k of each query after the first `offset`.
 
         queries: n packed queries of the index's dimension. A document scores what its best
         passage does. words: of the same queries, to search by them as well, or by them alone
-        where queries is None. filter: only documents that fulfil it, chosen before the best
-        are picked. One commit answers the whole call: its hits, texts, routes and version; a
-        commit made meanwhile is seen by the next call. Raises DimensionMismatchError,
-        QueryError where the index has no words or no vectors to search,
+        where queries is None. filter: that of the request and its languages as one; only
+        documents that fulfil it are ranked. One commit answers the whole call: its hits,
+        texts, routes and version; a commit made meanwhile is seen by the next call. Raises
+        DimensionMismatchError, QueryError where the index has no words or no vectors to search,
         DamagedIndexError where a document or a file is not as it was written, and
         IndexLockedError while a commit does not end.
         """
-        asked = Asked.of(queries, words, params, filter, k + offset)
-        return self._answer(asked, k, offset=offset, fetch=True)
+        return self._answer(Asked(request, queries, words, filter), fetch=True)
 
     def documents(self, doc_ids: Sequence[str]) -> list[Document]:
         """The documents of these ids, in that order; deleted ones are left out."""
         with self._turn, self._catalog.snapshot():
             return self._catalog.documents.of(doc_ids)
 
-    def _answer(self, asked: Asked, k: int, *, offset: int, fetch: bool) -> Found:
+    def _answer(self, asked: Asked, *, fetch: bool) -> Found:
         if asked.queries is not None:
             self._check_dim(asked.queries)
         for _ in range(TRIES):
             with self._turn:
                 commit = self._current()
-                masks = [self._masks.of(commit, wanted) for wanted in asked.filters()]
+                masks = self._allowed(commit, asked)
             ranked = self._scored(commit, asked, masks)
             with self._turn, self._catalog.snapshot():
                 # Versions only rise: all that was read since `_current` is of this commit.
                 if self._catalog.version() == commit.version:
-                    return self._found(ranked, commit, asked, slice(offset, offset + k), fetch)
+                    return self._found(ranked, commit, asked, fetch)
         with self._turn, self._catalog.snapshot():
             commit = self._current()
-            masks = [self._masks.of(commit, wanted) for wanted in asked.filters()]
-            ranked = self._scored(commit, asked, masks)
-            return self._found(ranked, commit, asked, slice(offset, offset + k), fetch)
+            ranked = self._scored(commit, asked, self._allowed(commit, asked))
+            return self._found(ranked, commit, asked, fetch)
+
+    def _allowed(self, commit: Commit, asked: Asked) -> list[Masks]:
+        """The documents that may be found, then those in each query's own languages."""
+        if asked.filter is None and asked.words is None:
+            return [commit.alive]
+        langs = asked.words.langs if asked.words is not None and asked.words.join else ()
+        return [self._masks.of(commit, wanted) for wanted in filters(asked.filter, langs)]
 
     def _check_dim(self, queries: Embeddings) -> None:
         if not self.dim:
@@ -201,25 +202,43 @@ class IndexReader:
             )
 
     def _scored(self, commit: Commit, asked: Asked, masks: list[Masks]) -> list[Ranked]:
-        bm25 = candidates = scan = None
-        if asked.queries is not None and not asked.params.exact:
-            with self._turn:
-                if self._device is not None:
+        words, params = asked.words, asked.request.params
+        depth = asked.request.offset + asked.request.k
+        if words is not None and words.join is not None:
+            depth = max(depth, HYBRID_DEPTH)
+        dense: list[Best] = []
+        if asked.queries is not None:
+            candidates = scan = None
+            if not params.exact and self._device is not None:
+                with self._turn:
                     scan = self._device.of(commit.segments, commit.codecs)
-                elif not self._scans:
+            elif not params.exact and commit.single_vectors and not self._scans:
+                with self._turn:
                     candidates = self._dense.of(commit.segments)
-        if asked.words is not None:
-            known = self._bm25
-            if known is None or known[0] != commit.version:
-                known = self._bm25 = commit.version, open_bm25(commit.segments, commit.alive)
-            bm25 = known[1]
-        return rank_commit(commit, asked, masks, bm25=bm25, candidates=candidates, scan=scan)
+            dense = best_documents(
+                asked.queries,
+                commit.segments,
+                masks[0],
+                depth,
+                codecs=commit.codecs,
+                params=params,
+                dense=candidates,
+                scan=scan,
+            )
+        if words is None:
+            return [Ranked(one, None) for one in dense]
+        if self._bm25 is None or self._bm25[0] != commit.version:
+            self._bm25 = commit.version, open_bm25(commit.segments, commit.alive)
+        lexical = rank_words(self._bm25[1], commit, words, masks, depth)
+        beside: Sequence[Best | None] = dense or [None] * len(lexical)
+        return [Ranked(one, *other) for one, other in zip(beside, lexical, strict=True)]
 
-    def _found(
-        self, ranked: list[Ranked], commit: Commit, asked: Asked, page: slice, fetch: bool
-    ) -> Found:
+    def _found(self, ranked: list[Ranked], commit: Commit, asked: Asked, fetch: bool) -> Found:
         """Rank and fetch, in the caller's snapshot of that commit."""
-        self._files.raise_fault()
+        if self._files.check.fault is not None:
+            self._files.check.raise_fault()
+        offset = asked.request.offset
+        page = slice(offset, offset + asked.request.k)
         pages = [self._joined(one, commit, asked.words)[page] for one in ranked]
         rankings = [[hit for hit, _ in hits] for hits in pages]
         start = time.perf_counter()
@@ -260,6 +279,8 @@ class IndexReader:
     def _current(self) -> Commit:
         if self._catalog.version() != self._commit.version:
             self._commit = self._files.commit()
+            if not self._commit.single_vectors:
+                self._dense.close()
         return self._commit
 
 

@@ -97,7 +97,7 @@ def test_damaged_index_is_503_without_its_path(
         def damaged(*_: object, **__: object) -> None:
             raise DamagedIndexError("/home/someone/demo/vectors.bin has changed")
 
-        monkeypatch.setattr(touchy.reader, "find", damaged)
+        monkeypatch.setattr(touchy.reader, "answer", damaged)
         reply = search(served, "tides")
         assert (reply.status_code, reply.json()["code"]) == (503, "index_damaged")
         assert "someone" not in reply.text

@@ -19,7 +19,7 @@ import numpy as np
 
 from xret.errors import ConfigError, TrainingError
 from xret.index.scoring.maxsim import maxsim_scores
-from xret.index.search.reader import Found
+from xret.index.search.commit import Found
 from xret.index.storage.files import sync_folder
 from xret.retriever.encoders.transformer import TEMPLATE
 from xret.retriever.searcher import Searcher
