@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from xret.errors import QueryError
-from xret.index.search.commit import Commit
 from xret.index.search.ranking import Best, Masks
 from xret.index.storage.segment import Segment
 from xret.index.storage.stored import place
@@ -66,12 +65,12 @@ def open_bm25(segments: Sequence[Segment], alive: Masks) -> Bm25:
 
 
 def rank_words(
-    bm25: Bm25, commit: Commit, words: Words, masks: Sequence[Masks], depth: int
+    bm25: Bm25, segments: Sequence[Segment], words: Words, masks: Sequence[Masks], depth: int
 ) -> list[tuple[Best, Masks]]:
     """For each query its best documents, and which documents they were chosen among."""
     within = masks[1:] if words.join else [masks[0]] * len(words.terms)
     return [
-        (best_by_terms(bm25, commit.segments, terms, own, depth), own)
+        (best_by_terms(bm25, segments, terms, own, depth), own)
         for terms, own in zip(words.terms, within, strict=True)
     ]
 

@@ -229,7 +229,7 @@ class IndexReader:
             return [Ranked(one, None) for one in dense]
         if self._bm25 is None or self._bm25[0] != commit.version:
             self._bm25 = commit.version, open_bm25(commit.segments, commit.alive)
-        lexical = rank_words(self._bm25[1], commit, words, masks, depth)
+        lexical = rank_words(self._bm25[1], commit.segments, words, masks, depth)
         beside: Sequence[Best | None] = dense or [None] * len(lexical)
         return [Ranked(one, *other) for one, other in zip(beside, lexical, strict=True)]
 
