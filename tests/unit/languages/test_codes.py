@@ -1,5 +1,7 @@
 """Language codes of every spelling."""
 
+import re
+
 import pytest
 
 from xret.errors import LanguageError
@@ -19,6 +21,11 @@ SPELLINGS = {
     "eo": ["eo", "eo_EO"],
     "he": ["he", "iw", "heb_Hebr"],
     "und": ["", "und", "unknown"],
+    "tlh": ["tlh", "Klingon", "Klingon language"],
+    "kr": ["kr", "kau", "Kanuri"],
+    "lad": ["ladino"],
+    "ace-Arab": ["ace_Arab", "Acehnese (Arabic script)"],
+    "pt": ["Brazilian Portuguese", "Portuguese (Brazil)", "português"],
 }
 
 
@@ -35,6 +42,30 @@ def test_every_spelling_of_a_language_is_one_code(spelling: str, code: str) -> N
 )
 def test_what_is_no_language_is_refused(spelling: str) -> None:
     with pytest.raises(LanguageError, match=r"no language code or name|control characters"):
+        language_code(spelling)
+
+
+@pytest.mark.parametrize(
+    ("spelling", "meant"),
+    [
+        ("ua", "uk (Ukrainian)"),
+        ("UA", "uk (Ukrainian)"),
+        ("ua_UA", "uk (Ukrainian)"),
+        ("jp", "ja (Japanese)"),
+        ("cz", "cs (Czech)"),
+        ("gr", "el (Greek)"),
+        ("dk", "da (Danish)"),
+        ("cn", "zh (Chinese)"),
+        ("us", "en (English)"),
+        ("ir", "fa (Persian)"),
+        ("sp", "es (Spanish)"),
+        ("frenc", "fr (French)"),
+        ("klingonish", "tlh (Klingon)"),
+        ("swahilii", "sw (Swahili)"),
+    ],
+)
+def test_a_country_or_a_misspelling_is_no_other_language(spelling: str, meant: str) -> None:
+    with pytest.raises(LanguageError, match=re.escape(f"did you mean {meant}?")):
         language_code(spelling)
 
 
