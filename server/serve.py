@@ -35,7 +35,7 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: int = 8080,
-    announce: Callable[[str], None],
+    announce: Callable[[str], None] = print,
     allow_public: bool = False,
     settings: ServerSettings | None = None,
 ) -> None:

@@ -4,8 +4,10 @@
     for hit in index.search("climate change and fisheries", lang="en", k=10):
         print(hit.score, hit.lang, hit.title, hit.doc_id)
 
-The public names are loaded on first use, so that importing xret (and asking the command
-line for help) stays fast; none of them imports torch or faiss.
+What the command line does is here by the same names: `build`, `evaluate`, `rank_run`, `info`,
+`verify`, `delete`, `compact` and the rest return their results when they are done. The public
+names are loaded on first use, so that importing xret (and asking the command line for help)
+stays fast; none of them imports torch or faiss.
 """
 
 import importlib
@@ -13,44 +15,82 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from xret.errors import XretError
+    from xret.eval.assessment import evaluate
+    from xret.eval.ranked_run import rank_run
     from xret.retriever.build import IndexBuild
-    from xret.retriever.encoder import Encoder
+    from xret.retriever.corpora.listing import corpora, corpus_info, pull_corpus
+    from xret.retriever.corpora.registry import open_corpus
+    from xret.retriever.corpus_build import build
+    from xret.retriever.encoder import Encoder, EncoderOptions
+    from xret.retriever.installation import examine
     from xret.retriever.opening.encoder import load_encoder
     from xret.retriever.searcher import SearchAnswer, Searcher, SearchHit, open
-    from xret.types import Document, Embeddings, Hit, Query, Run
+    from xret.retriever.upkeep import compact, delete, info, verify
+    from xret.server.serve import serve
+    from xret.types import (
+        Document,
+        Embeddings,
+        Hit,
+        Progress,
+        Query,
+        Run,
+        SearchParams,
+        SearchRequest,
+        finish,
+    )
 
 __version__ = "0.1.0"
 
-_HOMES = {
-    "XretError": "xret.errors",
-    "IndexBuild": "xret.retriever.build",
-    "Encoder": "xret.retriever.encoder",
-    "load_encoder": "xret.retriever.opening.encoder",
-    "SearchAnswer": "xret.retriever.searcher",
-    "SearchHit": "xret.retriever.searcher",
-    "Searcher": "xret.retriever.searcher",
-    "open": "xret.retriever.searcher",
-    "Document": "xret.types",
-    "Embeddings": "xret.types",
-    "Hit": "xret.types",
-    "Query": "xret.types",
-    "Run": "xret.types",
+_NAMES = {
+    "xret.errors": "XretError",
+    "xret.eval.assessment": "evaluate",
+    "xret.eval.ranked_run": "rank_run",
+    "xret.retriever.build": "IndexBuild",
+    "xret.retriever.corpora.listing": "corpora corpus_info pull_corpus",
+    "xret.retriever.corpora.registry": "open_corpus",
+    "xret.retriever.corpus_build": "build",
+    "xret.retriever.encoder": "Encoder EncoderOptions",
+    "xret.retriever.installation": "examine",
+    "xret.retriever.opening.encoder": "load_encoder",
+    "xret.retriever.searcher": "SearchAnswer SearchHit Searcher open",
+    "xret.retriever.upkeep": "compact delete info verify",
+    "xret.server.serve": "serve",
+    "xret.types": "Document Embeddings Hit Progress Query Run SearchParams SearchRequest finish",
 }
+_HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 __all__ = [
     "Document",
     "Embeddings",
     "Encoder",
+    "EncoderOptions",
     "Hit",
     "IndexBuild",
+    "Progress",
     "Query",
     "Run",
     "SearchAnswer",
     "SearchHit",
+    "SearchParams",
+    "SearchRequest",
     "Searcher",
     "XretError",
+    "build",
+    "compact",
+    "corpora",
+    "corpus_info",
+    "delete",
+    "evaluate",
+    "examine",
+    "finish",
+    "info",
     "load_encoder",
     "open",
+    "open_corpus",
+    "pull_corpus",
+    "rank_run",
+    "serve",
+    "verify",
 ]
 
 
@@ -58,3 +98,8 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'xret' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """What a notebook offers: the public names, whether they are loaded yet or not."""
+    return [*__all__, "__version__"]

@@ -8,8 +8,8 @@ from importlib import metadata
 import pytest
 from command_line import Xret
 
-from xret.cli import doctor
 from xret.index.scoring.kernel_path import kernel_path
+from xret.retriever import installation
 
 
 def test_doctor_tells_versions_and_the_kernel_path(xret: Xret) -> None:
@@ -37,8 +37,8 @@ def test_a_kernel_path_that_is_none_is_a_problem_not_a_crash(xret: Xret) -> None
 
 
 def test_both_kinds_of_faiss_are_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "_version", lambda _: "1.15.1")
-    assert any("share one module" in problem for problem in doctor.examine()["problems"])
+    monkeypatch.setattr(installation, "_version", lambda _: "1.15.1")
+    assert any("share one module" in problem for problem in installation.examine()["problems"])
 
 
 def test_a_package_that_is_missing_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,12 +50,12 @@ def test_a_package_that_is_missing_names_its_extra(monkeypatch: pytest.MonkeyPat
         return real(name)
 
     monkeypatch.setattr(metadata, "version", version)
-    assert "datasets" in doctor.examine()["extras"]["train"]
+    assert "datasets" in installation.examine()["extras"]["train"]
 
 
 def test_doctor_loads_no_heavy_library() -> None:
     program = (
-        "import sys\nfrom xret.cli.doctor import examine\nexamine()\n"
+        "import sys\nfrom xret.retriever.installation import examine\nexamine()\n"
         "print(sorted({'torch', 'faiss', 'transformers', 'onnxruntime'} & set(sys.modules)))\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

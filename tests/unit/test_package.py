@@ -34,7 +34,7 @@ FLOORS = (
     "retriever/encoders",
     "retriever/opening",
     "retriever/corpora",
-    "retriever: rejects indexing writer build corpus_build searcher",
+    "retriever: installation upkeep rejects indexing writer build corpus_build searcher",
     "retriever/trim",
     "retriever/export",
     "retriever/training/common",
@@ -186,6 +186,13 @@ def test_searching_with_the_embedded_encoder_imports_no_heavy_library(demo_folde
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_a_notebook_is_offered_the_public_names() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "import xret; print(*dir(xret))"], capture_output=True, text=True
+    )
+    assert done.stdout.split() == sorted([*xret.__all__, "__version__"]), done.stderr
 
 
 def test_every_public_name_can_be_had() -> None:

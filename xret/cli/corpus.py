@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from xret.cli.options import AsJson
 from xret.cli.output import message, print_json, print_table, show_progress
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from xret.retriever.corpora.collection import Collection, FetchedFile
-    from xret.types import Progress
 
 __all__ = ["app"]
 
@@ -42,17 +36,23 @@ def corpus() -> None:
 @app.command("list")
 def list_corpora(as_json: AsJson = False) -> None:
     """Name, languages, size, licence and source of every corpus."""
-    from xret.retriever.corpora.registry import CORPORA, find_collection
+    import xret
 
-    found = [find_collection(name) for name in CORPORA]
+    known = xret.corpora()
     if as_json:
-        print_json({"corpora": [_described(each) for each in found]})
+        print_json({"corpora": known})
         return
     print_table(
         ("name", "languages", "documents", "licence", "source"),
         [
-            (each.name, _few(each.languages), _count(each), each.licence, each.source)
-            for each in found
+            (
+                each["name"],
+                _few(each["languages"]),
+                _count(each["documents"]),
+                each["licence"],
+                each["source"],
+            )
+            for each in known
         ],
     )
     message("any id of ir_datasets (miracl/sw/dev) and any file or folder is a corpus too")
@@ -61,28 +61,29 @@ def list_corpora(as_json: AsJson = False) -> None:
 @app.command("info")
 def info(name: NameArgument, as_json: AsJson = False) -> None:
     """Where a corpus comes from, how it is read, and what one must know to cite it."""
-    from xret.retriever.corpora.registry import find_collection
+    import xret
 
-    known = find_collection(name)
+    known = xret.corpus_info(name)
     if as_json:
-        print_json({**_described(known), **_details(known)})
+        print_json(known)
         return
     rows = [
-        ("title", known.title),
-        ("documents", f"{_count(known)} in {len(known.doc_langs)} languages"),
-        ("languages", " ".join(known.doc_langs)),
-        ("query languages", " ".join(known.query_langs) or "those of the documents"),
+        ("title", known["title"]),
+        (
+            "documents",
+            f"{_count(known['documents'])} in {len(known['document_languages'])} languages",
+        ),
+        ("languages", " ".join(known["document_languages"])),
+        ("query languages", " ".join(known["query_languages"]) or "those of the documents"),
         *[
             (key.replace("_", " "), _text(value))
-            for key, value in _details(known).items()
-            if key
-            not in ("title", "document_languages", "query_languages", "documents_by_language")
-            and value
+            for key, value in known.items()
+            if key not in _SHOWN_ABOVE and value
         ],
-        ("licence", known.licence),
-        ("source", known.source),
+        ("licence", known["licence"]),
+        ("source", known["source"]),
     ]
-    print_table(("", known.name), rows)
+    print_table(("", known["name"]), rows)
 
 
 @app.command("pull")
@@ -94,19 +95,10 @@ def pull(
     as_json: AsJson = False,
 ) -> None:
     """Fetch a corpus into the cache, checked; run it again to go on after a break."""
-    from xret.errors import CorpusError
-    from xret.retriever.corpora.irds import IrDatasetsCorpus
-    from xret.retriever.corpora.parts import CollectionCorpus
-    from xret.retriever.corpora.registry import open_corpus
+    from xret.retriever.corpora.listing import pull_steps
 
-    found = open_corpus(name, doc_langs=lang or (), query_langs=query_lang or (), split=split)
-    if not isinstance(found, CollectionCorpus | IrDatasetsCorpus):
-        raise CorpusError(f"{name} is here already; there is nothing to pull")
-    if isinstance(found, CollectionCorpus):
-        message(f"licence: {found.collection.licence}")
-        message(f"source: {found.collection.source}")
-    files: list[FetchedFile] = []
-    show_progress(_progress(found.fetch(), files))
+    steps = pull_steps(name, doc_lang=lang or (), query_lang=query_lang or (), split=split)
+    files = show_progress(steps)
     if as_json:
         print_json(
             {
@@ -131,49 +123,20 @@ def pull(
     message(f"{len(files):,} files, {sum(each.bytes for each in files):,} bytes, all checked")
 
 
-def _progress(
-    steps: Iterator[Progress | FetchedFile], files: list[FetchedFile]
-) -> Iterator[Progress]:
-    from xret.retriever.corpora.collection import FetchedFile
-
-    for step in steps:
-        if isinstance(step, FetchedFile):
-            files.append(step)
-        else:
-            yield step
-
-
-def _described(known: Collection) -> dict[str, Any]:
-    return {
-        "name": known.name,
-        "languages": known.languages,
-        "documents": known.count(),
-        "licence": known.licence,
-        "source": known.source,
-    }
+_SHOWN_ABOVE = (
+    "name",
+    "languages",
+    "documents",
+    "licence",
+    "source",
+    "title",
+    "document_languages",
+    "query_languages",
+    "documents_by_language",
+)
 
 
-def _details(known: Collection) -> dict[str, Any]:
-    return {
-        "title": known.title,
-        "document_languages": known.doc_langs,
-        "query_languages": known.query_langs,
-        "documents_by_language": dict(known.documents),
-        "splits": known.splits,
-        "revision": known.revision or "pinned on first use and recorded",
-        "checksums": known.checksums,
-        "size": known.size,
-        "document_text": known.template,
-        "query_text": known.query_template,
-        "grades": known.grades,
-        "judged": known.judged,
-        "how_to_get": known.how,
-        "citation": known.citation,
-    }
-
-
-def _count(known: Collection) -> str:
-    count = known.count()
+def _count(count: int | None) -> str:
     return "" if count is None else f"{count:,}"
 
 

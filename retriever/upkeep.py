@@ -1,0 +1,141 @@
+"""An index looked at, checked, deleted from and compacted: what the commands of those names do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xret.config import find_index
+from xret.errors import ConfigError, CorpusError
+from xret.index.coding.recoding import preset_bits
+from xret.index.search.faults import find_faults
+from xret.index.search.reader import IndexReader
+from xret.index.storage.files import folder_bytes
+from xret.index.storage.stored import IndexInfo
+from xret.index.writing.compaction import Compaction
+from xret.index.writing.writer import IndexWriter
+from xret.types import Work, finished
+
+__all__ = [
+    "CompactReport",
+    "Deletion",
+    "compact",
+    "compact_steps",
+    "delete",
+    "info",
+    "read_ids",
+    "verify",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """deleted: documents. missing: ids that were not in the index."""
+
+    deleted: int
+    missing: int
+
+
+@dataclass(frozen=True, slots=True)
+class CompactReport:
+    """documents, segments, bytes: of the index as it is now; removed: documents' vectors."""
+
+    documents: int
+    removed: int
+    rewritten_segments: int
+    segments: int
+    codec_trained: bool
+    bytes_before: int
+    bytes: int
+
+
+def info(index: str | Path) -> dict[str, Any]:
+    """Documents, languages, encoder and size of an index, by the names of `xret info --json`."""
+    reader = IndexReader.open(find_index(index))
+    try:
+        held, size_bytes, dim = reader.info(), reader.size_bytes(), reader.dim
+    finally:
+        reader.close()
+    total = held.documents + held.deleted
+    return {
+        "documents": held.documents,
+        "deleted": held.deleted,
+        "deleted_share": round(held.deleted / total, 4) if total else 0.0,
+        "passages": held.passages,
+        "vectors": held.vectors,
+        "bytes_per_vector": round(held.vectors_bytes / held.vectors, 1) if held.vectors else 0.0,
+        "preset": held.preset,
+        "codec": _codec(held),
+        "languages": held.languages,
+        "encoder": held.settings["encoder"],
+        "fingerprint": held.settings["encoder_fingerprint"],
+        "dim": dim,
+        "segments": held.segments,
+        "bytes": size_bytes,
+        "version": held.version,
+    }
+
+
+def verify(index: str | Path) -> list[str]:
+    """What is wrong with an index, file by file and document by document; empty: it is sound."""
+    return list(find_faults(find_index(index)))
+
+
+def delete(index: str | Path, doc_ids: Iterable[str]) -> Deletion:
+    """Delete documents by their ids; their vectors stay on disk until the index is compacted.
+
+    Raises ConfigError for no id at all, and for one text in the place of a list.
+    """
+    if isinstance(doc_ids, str):
+        raise ConfigError(f"name document ids in a list: [{doc_ids!r}]")
+    wanted = list(doc_ids)
+    if not wanted:
+        raise ConfigError("there is nothing to delete; name document ids, or a file with --from")
+    with IndexWriter.open_existing(find_index(index)) as writer:
+        deleted = writer.delete(wanted)
+    return Deletion(deleted, len(set(wanted)) - deleted)
+
+
+def read_ids(content: bytes, where: object) -> list[str]:
+    """The ids in a list, one a line; empty lines are passed over. Raises CorpusError."""
+    try:
+        return [line for line in content.decode("utf-8").splitlines() if line]
+    except UnicodeDecodeError as error:
+        raise CorpusError(f"{where} is not UTF-8 text; one document id a line is read") from error
+
+
+def compact_steps(index: str | Path) -> Work[CompactReport]:
+    """Rewrite an index without deleted documents, joining small segments.
+
+    Searches go on meanwhile. Killed at any moment it has lost nothing; run it again to go on.
+    """
+    folder = find_index(index)
+    compaction = Compaction(folder)
+    before = folder_bytes(folder)
+    summary = yield from compaction.run()
+    reader = IndexReader.open(folder)
+    held = reader.info()
+    reader.close()
+    return CompactReport(
+        documents=held.documents,
+        removed=summary.removed,
+        rewritten_segments=summary.rewritten,
+        segments=held.segments,
+        codec_trained=summary.retrained,
+        bytes_before=before,
+        bytes=folder_bytes(folder),
+    )
+
+
+compact = finished(compact_steps)
+
+
+def _codec(held: IndexInfo) -> str:
+    """How the vectors are coded: 8 bits a dimension each, or by a trained codec."""
+    if not any(held.codecs):
+        return "8 bits"
+    bits = preset_bits(held.preset)
+    mixed = ", some vectors 8 bits" if 0 in held.codecs else ""
+    return f"{bits} bit{'s' if bits > 1 else ''}{mixed}"
