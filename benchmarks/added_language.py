@@ -23,7 +23,7 @@ from language_routing import interval, reciprocal_ranks, scores, silenced
 
 from xret.retriever.encoder import Encoder, EncoderOptions
 from xret.retriever.languages.codes import language_code
-from xret.retriever.languages.relatives import nearest
+from xret.retriever.languages.relatives import nearest_language
 from xret.retriever.models.location import model_location
 from xret.retriever.opening.encoder import load_encoder
 from xret.types import Document, FloatArray, Query
@@ -46,7 +46,7 @@ def main() -> None:
         for path in (folder, model_location(arguments.base))
     )
     others = [known for known in own.spec.languages if known != lang]
-    relative, _ = nearest(lang, others)
+    relative, _ = nearest_language(lang, others)
     with tempfile.TemporaryDirectory() as scratch:
         silent = load_encoder(str(silenced(folder, Path(scratch) / "silent")), options=options)
         through = {

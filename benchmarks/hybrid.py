@@ -26,7 +26,7 @@ from xret.index.words.lexical import LexicalSegment, segment_arrays
 from xret.retriever.fusion import Fusion, fuse_within
 from xret.retriever.languages.codes import language_code
 from xret.retriever.lexical.analysis import analyse, analyse_query
-from xret.retriever.lexical.words import same_language
+from xret.retriever.lexical.words import langs_sharing_words
 from xret.retriever.opening.encoder import load_encoder
 from xret.types import Document, Hit, Query
 
@@ -110,7 +110,7 @@ def measure(
         maxima = np.maximum.reduceat(similarities, vectors.offsets[:-1], axis=1)
         dense = top(maxima.sum(axis=0), ids)
         terms = analyse_query(query.text, query.lang)
-        own = np.isin([document.lang for document in documents], same_language(query.lang))
+        own = np.isin([document.lang for document in documents], langs_sharing_words(query.lang))
         every, lexical = (
             top(bm25.scores(terms, keep=[keep]), ids) for keep in (np.ones(len(ids), bool), own)
         )

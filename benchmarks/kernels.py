@@ -27,7 +27,7 @@ from xret.index.scoring.maxsim import (  # noqa: E402
     centroid_scan,
     centroid_tables,
     fine_scores,
-    nearest,
+    nearest_centroids,
     query_codes,
     scan_tables,
     score_passages,
@@ -94,7 +94,7 @@ def path_work(
     works[f"tables of {CENTROIDS} centroids"] = lambda: centroid_tables(one, centroids, units)
     works["the same in bytes"] = lambda: scan_tables(one, table)
     works["centroid scan"] = lambda: centroid_scan(one, small, near, offsets)
-    works[f"nearest of {CENTROIDS} centroids, a tenth"] = lambda: nearest(
+    works[f"nearest of {CENTROIDS} centroids, a tenth"] = lambda: nearest_centroids(
         values[: rows // 10], centroids, units
     )
     return works

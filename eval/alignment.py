@@ -19,16 +19,16 @@ from xret.eval.evaluation import Interval
 from xret.eval.significance import bootstrap_intervals
 from xret.index.scoring.maxsim import maxsim_scores
 from xret.retriever.encoder import Encoder
+from xret.retriever.languages.codes import ENGLISH
 from xret.types import Document, Embeddings, FloatArray, Query
 
-__all__ = ["ENGLISH", "Alignment", "SentencePool", "mexa_hits", "pooled", "retrieval_hits"]
+__all__ = ["AlignmentShares", "SentencePool", "mexa_hits", "pooled", "retrieval_hits"]
 
-ENGLISH = "en"
 Indicators = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class Alignment:
+class AlignmentShares:
     """Shares of n pairs with their 95 % bootstrap intervals.
 
     mexa: pairs whose cosine is the highest of its row and of its column. to_english,
@@ -55,7 +55,7 @@ class SentencePool:
         self._queries = encoder.encode_queries(_queries(english, ENGLISH))
         self._vectors = pooled(self._documents)
 
-    def align(self, texts: Sequence[str], lang: str, *, seed: int = 0) -> Alignment:
+    def align(self, texts: Sequence[str], lang: str, *, seed: int = 0) -> AlignmentShares:
         """Text i is the translation of English sentence i; both go through their own adapter.
 
         Raises ValueError where there are not as many texts as English sentences.
@@ -77,7 +77,7 @@ class SentencePool:
             Interval(float(mean), float(low), float(high), len(texts))
             for mean, (low, high) in zip(hits.mean(axis=0), ends, strict=True)
         )
-        return Alignment(mexa, to_english, from_english)
+        return AlignmentShares(mexa, to_english, from_english)
 
 
 def pooled(embeddings: Embeddings) -> FloatArray:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from xret.eval.alignment import Alignment, SentencePool
+from xret.eval.alignment import AlignmentShares, SentencePool
 from xret.eval.fertility import Fertility, SubwordCounts, read_tokenizer
 from xret.eval.parallel_sentences import ParallelSentences
 from xret.retriever.encoder import Encoder
@@ -55,7 +55,7 @@ class LanguageFitness:
     lang: str
     verdict: Verdict
     reasons: tuple[str, ...]
-    alignment: Alignment
+    alignment: AlignmentShares
     fertility: Fertility | None
     trained: bool
     adapter: str
@@ -99,7 +99,9 @@ def check_languages(
         )
 
 
-def judge(alignment: Alignment, fertility: Fertility | None) -> tuple[Verdict, tuple[str, ...]]:
+def judge(
+    alignment: AlignmentShares, fertility: Fertility | None
+) -> tuple[Verdict, tuple[str, ...]]:
     """The verdict, and every threshold that was missed in words."""
     unfit, weak = [], []
     found = alignment.retrieval

@@ -11,10 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from xret.errors import CorpusError, LanguageError
-from xret.eval.alignment import ENGLISH
 from xret.retriever.corpora.decompress import open_decompressed
 from xret.retriever.corpora.registry import open_corpus
-from xret.retriever.languages.codes import language_code, language_name
+from xret.retriever.languages.codes import ENGLISH, language_code, language_name
 from xret.retriever.languages.identification import (
     identify_language,
     in_script,

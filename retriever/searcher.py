@@ -15,7 +15,7 @@ from xret.errors import LanguageError, QueryError
 from xret.index.search.commit import Found
 from xret.index.search.filters import Condition, Filter, Logic, parse_filter
 from xret.index.search.reader import IndexReader
-from xret.index.storage.encoder_record import check_encoder, recorded_adapters
+from xret.index.storage.encoder_record import check_same_encoder, recorded_adapters
 from xret.index.storage.stored import StoredRoute
 from xret.retriever.answer import QueryInfo, SearchAnswer, SearchHit, Snippet, Timings, search_hit
 from xret.retriever.encoder import Encoder, EncoderOptions
@@ -79,7 +79,7 @@ class Searcher:
             wanted = _options(settings, options)
             name = settings["encoder"] if encoder is None else encoder_name(encoder)
             loaded = load_encoder(name, options=wanted)
-            check_encoder(settings, loaded.spec, folder)
+            check_same_encoder(settings, loaded.spec, folder)
             if loaded.spec.language_adapters:
                 load_identifier()
         except BaseException:

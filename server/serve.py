@@ -22,7 +22,7 @@ from xret.server.routes import INDEX_NAME
 from xret.server.service import SearchService
 from xret.server.settings import ServerSettings
 
-__all__ = ["HttpServer", "bind", "open_searchers", "run", "serve"]
+__all__ = ["HttpServer", "bind", "open_searchers", "serve", "serve_on"]
 
 log = logging.getLogger("xret.server")
 
@@ -50,7 +50,7 @@ def serve(
     with bind(host, port, allow_public=allow_public) as listener:
         searchers = open_searchers(names)
         try:
-            run(searchers, listener, announce=announce, settings=settings or ServerSettings())
+            serve_on(searchers, listener, announce=announce, settings=settings or ServerSettings())
         finally:
             for searcher in searchers.values():
                 searcher.close()
@@ -104,7 +104,7 @@ def bind(host: str, port: int, *, allow_public: bool = False) -> socket.socket:
     return listener
 
 
-def run(
+def serve_on(
     searchers: Mapping[str, Searcher],
     listener: socket.socket,
     *,

@@ -20,7 +20,7 @@ from xret.eval.report.svg import (
     rect,
     system_class,
 )
-from xret.eval.report.text import compact, decimal, language_title, shown
+from xret.eval.report.text import decimal, language_title, short_number, shown
 
 __all__ = ["document_chart", "query_chart"]
 
@@ -141,7 +141,9 @@ def _bar(bar: Bar, position: int, y: float, rows: _Rows) -> list[Markup]:
     if rows.numbered:
         if length is not None:
             parts.append(marker(position, rows.scale(length), middle, 3.2))
-        words = compact(length) + (f" of {compact(ceiling)}" if ceiling is not None else "")
+        words = short_number(length)
+        if ceiling is not None:
+            words += f" of {short_number(ceiling)}"
         parts.append(label(WIDTH - 4, middle + 4, words, anchor="end", class_="small"))
     return parts
 
@@ -167,7 +169,9 @@ def _axis(scale: Scale, top: float, bottom: float) -> list[Markup]:
     while value <= scale.high + step / 1000:
         x = scale(value)
         parts.append(line(x, top, x, bottom, "base" if value == 0 else "grid"))
-        parts.append(label(x, bottom + 15, compact(value), anchor="middle", class_="axis small"))
+        parts.append(
+            label(x, bottom + 15, short_number(value), anchor="middle", class_="axis small")
+        )
         value += step
     return parts
 

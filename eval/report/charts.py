@@ -22,7 +22,7 @@ from xret.eval.report.svg import (
     rect,
     system_class,
 )
-from xret.eval.report.text import compact, decimal, language_title, shown
+from xret.eval.report.text import decimal, language_title, short_number, shown
 
 __all__ = ["MAX_BARS", "difference_chart", "recall_chart", "share_chart"]
 
@@ -45,7 +45,7 @@ def recall_chart(evaluation: Evaluation, *, key: str) -> Chart:
     x = Scale(depths[0], depths[-1], LEFT, RIGHT - 8, logarithmic=True)
     y = Scale(0, 1, bottom, top)
     parts = legend([system.name for system in systems], 0, 8, lines=True)
-    parts += _share_axis(y, compact, LEFT, RIGHT)
+    parts += _share_axis(y, short_number, LEFT, RIGHT)
     free = -100.0
     for k in depths:
         if x(k) - free >= 30:
@@ -118,7 +118,7 @@ def difference_chart(evaluation: Evaluation, comparison: Comparison, *, key: str
         value = place * step
         if abs(value) <= limit + step / 1000:
             parts.append(line(LEFT, y(value), RIGHT, y(value), "base" if place == 0 else "grid"))
-            words = f"{'+' if place > 0 else ''}{compact(value) if place else '0'}"
+            words = f"{'+' if place > 0 else ''}{short_number(value) if place else '0'}"
             parts.append(label(LEFT - 6, y(value) + 4, words, anchor="end", class_="axis small"))
     order = {system.name: place for place, system in enumerate(evaluation.systems)}
     winner, loser = order.get(comparison.system, 1), order.get(comparison.baseline, 0)

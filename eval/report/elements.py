@@ -9,7 +9,7 @@ from xret.eval.evaluation import Evaluation, Interval, SystemResult
 from xret.eval.report.markup import EMPTY, Markup, element, join, literal, quoted
 from xret.eval.report.results import best_systems, reference, significance, significance_note
 from xret.eval.report.svg import Chart, marker, path, system_class
-from xret.eval.report.table import Cell, Row, Table
+from xret.eval.report.table import Cell, Table, TableRow
 from xret.eval.report.text import MISSING, decimal, shown
 
 __all__ = ["details", "figure", "framed", "html_table", "paragraph", "section", "summary"]
@@ -191,7 +191,7 @@ def _plot(interval: Interval | None, position: int, end: float) -> Markup:
     )
 
 
-def _cells(row: Row, table: Table) -> Markup:
+def _cells(row: TableRow, table: Table) -> Markup:
     written = []
     for place, (cell, side) in enumerate(zip(row, table.align, strict=True)):
         inner = _cell(cell)

@@ -15,14 +15,14 @@ from itertools import pairwise
 from xret.eval.evaluation import Evaluation, Interval, SystemResult
 from xret.eval.report.colours import HEAT_STEPS
 from xret.eval.report.markup import EMPTY, Markup, element, join, literal
-from xret.eval.report.results import Pair, pair_values
+from xret.eval.report.results import LanguagePair, pair_values
 from xret.eval.report.svg import Chart, drawing, label, nice_step, path, rect
 from xret.eval.report.text import (
     MISSING,
-    compact,
     decimal,
     language_label,
     language_title,
+    short_number,
     shown,
 )
 
@@ -118,7 +118,11 @@ def heat_key(measure: str, scale: HeatScale) -> Markup:
     """What the colours and signs of a map mean."""
     borders = scale.borders()
     swatches = [
-        element("li", literal(f"{compact(low)}–{compact(high)}"), class_=f"h{scale.level(low)}")
+        element(
+            "li",
+            literal(f"{short_number(low)}–{short_number(high)}"),
+            class_=f"h{scale.level(low)}",
+        )
         for low, high in pairwise(borders)
     ]
     signs = [
@@ -197,12 +201,14 @@ def _language_head(lang: str) -> Markup:
     return code if title == lang else join([element("span", literal(title)), code], " ")
 
 
-def _worst(system: SystemResult, measure: str) -> Pair | None:
+def _worst(system: SystemResult, measure: str) -> LanguagePair | None:
     cell = system.worst_pair(measure)
     return None if cell is None else (cell.query_lang, cell.doc_lang)
 
 
-def _heat_cell(value: Interval | None, pair: Pair, scale: HeatScale, worst: Pair | None) -> Markup:
+def _heat_cell(
+    value: Interval | None, pair: LanguagePair, scale: HeatScale, worst: LanguagePair | None
+) -> Markup:
     query_lang, doc_lang = pair
     names = ["all"] if doc_lang is None else ["same"] if doc_lang == query_lang else []
     if value is None:
@@ -214,7 +220,7 @@ def _heat_cell(value: Interval | None, pair: Pair, scale: HeatScale, worst: Pair
         names.append("worst")
         seen = element("span", literal("▾"), aria_hidden="true")
         sign = join([seen, element("span", literal(" weakest pair"), class_="unseen")])
-    return element("td", join([literal(compact(value.mean)), sign]), class_=" ".join(names))
+    return element("td", join([literal(short_number(value.mean)), sign]), class_=" ".join(names))
 
 
 def _cells(
@@ -251,7 +257,7 @@ def _cells(
                     label(
                         x + wide / 2 - 0.5,
                         y + high / 2 + 3.5,
-                        compact(value.mean),
+                        short_number(value.mean),
                         anchor="middle",
                         class_=f"on{level}",
                     )
@@ -275,7 +281,7 @@ def _drawn_key(measure: str, scale: HeatScale, x: float, y: float) -> list[Marku
     for place, border in enumerate(borders):
         if place < scale.classes:
             parts.append(rect(x + place * wide, y + 10, wide, 10, f"h{scale.level(border)}"))
-        parts.append(label(x + place * wide, y + 33, compact(border), class_="axis small"))
+        parts.append(label(x + place * wide, y + 33, short_number(border), class_="axis small"))
     parts.append(
         label(x, y + 47, "framed: same language; stroke: no judged query", class_="axis small")
     )

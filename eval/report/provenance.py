@@ -5,7 +5,7 @@ from __future__ import annotations
 import orjson
 
 from xret.eval.evaluation import Evaluation, SystemResult
-from xret.eval.report.table import Row, Table
+from xret.eval.report.table import Table, TableRow
 from xret.eval.report.text import MISSING, decimal, language_label, shown, size
 
 __all__ = [
@@ -24,7 +24,7 @@ MAX_COMMAND = 4_000
 
 def cost_table(evaluation: Evaluation) -> Table:
     """Time of a query and size of an index, a row a system."""
-    rows: list[Row] = []
+    rows: list[TableRow] = []
     for system in evaluation.systems:
         latency, documents = system.latency, system.documents
         each = system.index_bytes / documents if system.index_bytes and documents else None
@@ -116,7 +116,7 @@ def repetition_table(evaluation: Evaluation) -> Table:
 
 def system_table(evaluation: Evaluation) -> Table:
     """Where each system's rankings came from."""
-    rows: list[Row] = [
+    rows: list[TableRow] = [
         (
             shown(system.name, limit=80),
             "index" if system.kind == "index" else "run file",
@@ -181,5 +181,7 @@ def metadata_text(system: SystemResult) -> str:
 
 def _facts(caption: str, facts: list[tuple[str, str]]) -> Table:
     """Names and values, without those that nobody told."""
-    rows: tuple[Row, ...] = tuple((name, shown(told, limit=3_000)) for name, told in facts if told)
+    rows: tuple[TableRow, ...] = tuple(
+        (name, shown(told, limit=3_000)) for name, told in facts if told
+    )
     return Table(caption=caption, headings=("", ""), align="ll", rows=rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from xret.eval.evaluation import Comparison, Evaluation, SystemResult
-from xret.eval.report.table import Cell, Row, Table
+from xret.eval.report.table import Cell, Table, TableRow
 from xret.eval.report.text import MISSING, decimal, language_label, shown, signed
 
 __all__ = ["change_table", "differences", "recall_table", "share_table", "worst_table"]
@@ -15,7 +15,7 @@ CHANGED = 5
 def recall_table(evaluation: Evaluation) -> Table:
     """Recall at each depth, a row a system."""
     depths = sorted({k for system in evaluation.systems for k, _ in system.recall})
-    rows: list[Row] = []
+    rows: list[TableRow] = []
     for system in evaluation.systems:
         found = dict(system.recall)
         rows.append((shown(system.name, limit=80), *[decimal(found.get(k)) for k in depths]))
@@ -29,7 +29,7 @@ def recall_table(evaluation: Evaluation) -> Table:
 
 def share_table(system: SystemResult) -> Table:
     """Each language's part of the first ranks, and of what is relevant."""
-    rows: list[Row] = []
+    rows: list[TableRow] = []
     for lang in sorted(
         system.language_share, key=lambda lang: (-system.relevant_share.get(lang, 0.0), lang)
     ):
@@ -53,7 +53,7 @@ def share_table(system: SystemResult) -> Table:
 
 def worst_table(system: SystemResult, measure: str) -> Table:
     """The queries that a system answers worst, with their texts."""
-    rows: list[Row] = []
+    rows: list[TableRow] = []
     for query in system.worst_queries:
         top = ", ".join(
             f"{shown(doc_id, limit=60)} ({lang or '?'}, {_judged(grade)})"
@@ -104,7 +104,7 @@ def change_table(evaluation: Evaluation, comparison: Comparison) -> Table:
     changes = differences(evaluation, comparison)
     gains = [change for change in changes if change[1] > 0][:CHANGED]
     losses = [change for change in changes if change[1] < 0][-CHANGED:]
-    rows: list[Row] = []
+    rows: list[TableRow] = []
     for query_id, change in [*gains, *losses]:
         text, lang = evaluation.queries.get(query_id, ("", ""))
         rows.append(

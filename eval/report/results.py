@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 
 from xret.eval.evaluation import Comparison, Evaluation, Interval, PairCell, SystemResult
-from xret.eval.report.table import Cell, Row, Table
+from xret.eval.report.table import Cell, Table, TableRow
 from xret.eval.report.text import (
     MISSING,
     decimal,
@@ -19,7 +19,7 @@ from xret.types import UNDETERMINED
 
 __all__ = [
     "SIGNIFICANT",
-    "Pair",
+    "LanguagePair",
     "comparison_table",
     "crossing_means",
     "crossing_pairs",
@@ -34,7 +34,7 @@ __all__ = [
     "summary_table",
 ]
 
-Pair = tuple[str | None, str | None]
+LanguagePair = tuple[str | None, str | None]
 """Query and document language, None for all of them."""
 
 SIGNIFICANT = 0.05
@@ -70,7 +70,7 @@ def crossing_means(system: SystemResult, measure: str) -> dict[str, float]:
     return {lang: sum(values) / len(values) for lang, values in found.items()}
 
 
-def pair_values(system: SystemResult, measure: str) -> dict[Pair, Interval]:
+def pair_values(system: SystemResult, measure: str) -> dict[LanguagePair, Interval]:
     """What `SystemResult.cell` finds one by one, as a table for whoever needs all."""
     return {
         (cell.query_lang, cell.doc_lang): cell.values[measure]
@@ -150,7 +150,7 @@ def comparison_table(evaluation: Evaluation) -> Table | None:
     """Every pair of systems by every measure, with tests and effect sizes."""
     if not evaluation.comparisons:
         return None
-    rows: list[Row] = []
+    rows: list[TableRow] = []
     for c in evaluation.comparisons:
         spread = f"{decimal(c.difference.low)} to {decimal(c.difference.high)}"
         rows.append(
@@ -197,7 +197,7 @@ def matrix_table(evaluation: Evaluation, system: SystemResult, measure: str) -> 
     """Query languages down, document languages across, the mixed list of all at the end."""
     columns: list[str | None] = [*evaluation.doc_langs, None]
     found = pair_values(system, measure)
-    rows: list[Row] = []
+    rows: list[TableRow] = []
     for query_lang in evaluation.query_langs:
         values = [found.get((query_lang, doc_lang)) for doc_lang in columns]
         rows.append(
@@ -218,7 +218,7 @@ def matrix_table(evaluation: Evaluation, system: SystemResult, measure: str) -> 
 def pair_table(system: SystemResult, measure: str, *, most: int) -> Table:
     """The pairs of different languages with the lowest means."""
     cells = sorted(crossing_pairs(system, measure), key=lambda cell: cell.values[measure].mean)
-    rows: list[Row] = []
+    rows: list[TableRow] = []
     for cell in cells[:most]:
         ceiling = system.ceiling(cell.doc_lang or "", measure)
         rows.append(
@@ -244,7 +244,7 @@ def language_table(evaluation: Evaluation, system: SystemResult, measure: str) -
     """Each language as the queries' and as the documents'."""
     langs = list(dict.fromkeys([*evaluation.query_langs, *evaluation.doc_langs]))
     found, means = pair_values(system, measure), crossing_means(system, measure)
-    rows: list[Row] = []
+    rows: list[TableRow] = []
     for lang in langs:
         ceiling = found.get((lang, lang))
         crossing = means.get(lang)

@@ -8,7 +8,16 @@ from dataclasses import dataclass, replace
 
 from xret.eval.report.text import MISSING, isolated, shown
 
-__all__ = ["Cell", "Row", "Table", "columns", "latex", "latex_text", "markdown", "markdown_text"]
+__all__ = [
+    "Cell",
+    "Table",
+    "TableRow",
+    "columns",
+    "latex",
+    "latex_text",
+    "markdown",
+    "markdown_text",
+]
 
 LINE = 88
 """Characters of small print that a line of text takes."""
@@ -28,7 +37,7 @@ class Cell:
     best: bool = False
 
 
-Row = tuple[Cell | str, ...]
+TableRow = tuple[Cell | str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +51,7 @@ class Table:
     caption: str
     headings: tuple[str, ...]
     align: str
-    rows: tuple[Row, ...]
+    rows: tuple[TableRow, ...]
     heads: int = 1
     note: str = ""
 

@@ -12,12 +12,12 @@ from xret.types import UNDETERMINED
 
 __all__ = [
     "MISSING",
-    "compact",
     "decimal",
     "isolated",
     "language_label",
     "language_title",
     "p_value",
+    "short_number",
     "shown",
     "signed",
     "size",
@@ -65,10 +65,10 @@ def decimal(value: float | None, digits: int = 3) -> str:
     return f"{round(value, digits) + 0.0:,.{digits}f}".replace("-", "−")
 
 
-def compact(value: float | None) -> str:
+def short_number(value: float | None) -> str:
     """A number in the little room of a cell or an axis: two decimals, no leading zero.
 
-    >>> compact(0.423), compact(1.0), compact(-0.5), compact(1234.0)
+    >>> short_number(0.423), short_number(1.0), short_number(-0.5), short_number(1234.0)
     ('.42', '1.00', '−.50', '1,234')
     """
     if value is None or not math.isfinite(value):

@@ -12,7 +12,7 @@ from typing import Literal
 
 from xret.errors import RunError
 from xret.eval.measures import measure_facts
-from xret.eval.reproduction.table import Published, PublishedTable, Row
+from xret.eval.reproduction.table import Published, PublishedTable, SystemRow
 from xret.retriever.corpora.registry import CORPORA, find_collection
 from xret.retriever.models.registry import ENCODERS
 
@@ -52,7 +52,7 @@ class RowResult:
     failure: str = ""
 
 
-def commands_of(row: Row, folder: Path) -> tuple[Command, ...]:
+def commands_of(row: SystemRow, folder: Path) -> tuple[Command, ...]:
     """What a user would type for a row, in order; indices go into `folder`.
 
     What is fetched comes first, so that it can be run alone where there is a network.
@@ -77,7 +77,7 @@ def commands_of(row: Row, folder: Path) -> tuple[Command, ...]:
 
 
 def reproduce_row(
-    row: Row,
+    row: SystemRow,
     table: PublishedTable,
     folder: Path,
     *,
@@ -114,7 +114,7 @@ def run_command(command: Command) -> subprocess.CompletedProcess[str]:
     )
 
 
-def _pulls(row: Row, chosen: Sequence[str]) -> list[Command]:
+def _pulls(row: SystemRow, chosen: Sequence[str]) -> list[Command]:
     pulls: list[Command] = []
     named = row.corpus in CORPORA
     shipped = named and find_collection(row.corpus).folder is not None
@@ -128,7 +128,7 @@ def _pulls(row: Row, chosen: Sequence[str]) -> list[Command]:
 
 
 def _failed(
-    row: Row, table: PublishedTable, commands: tuple[Command, ...], failed: Command
+    row: SystemRow, table: PublishedTable, commands: tuple[Command, ...], failed: Command
 ) -> RowResult:
     numbers = tuple(
         Measured(p.measure, p.value, None, table.tolerance, "failed", p.place, p.url)

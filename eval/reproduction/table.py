@@ -16,7 +16,7 @@ from typing import Any
 
 from xret.errors import ConfigError, UnknownCorpusError
 
-__all__ = ["TABLES", "Published", "PublishedTable", "Row", "find_table", "read_table"]
+__all__ = ["TABLES", "Published", "PublishedTable", "SystemRow", "find_table", "read_table"]
 
 TABLES = ("colbert-xm", "clirudit", "hc4", "miracl")
 SUFFIX = ".toml"
@@ -36,7 +36,7 @@ class Published:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class SystemRow:
     """One system on one collection.
 
     corpus, lang, query_lang, split: what `xret eval` is asked for; index_corpus: what
@@ -69,10 +69,10 @@ class PublishedTable:
     citation: str
     tolerance: float
     tolerance_reason: str
-    rows: tuple[Row, ...]
+    rows: tuple[SystemRow, ...]
     note: str = ""
 
-    def chosen(self, only: Sequence[str]) -> tuple[Row, ...]:
+    def chosen(self, only: Sequence[str]) -> tuple[SystemRow, ...]:
         """The rows of these names or patterns (`mmarco-*`), all for none, in the table's order.
 
         Raises ConfigError for one that means no row.
@@ -140,12 +140,12 @@ def _table(name: str, fields: Mapping[str, Any]) -> PublishedTable:
     )
 
 
-def _row(fields: Mapping[str, Any], sources: Mapping[str, Mapping[str, str]]) -> Row:
+def _row(fields: Mapping[str, Any], sources: Mapping[str, Mapping[str, str]]) -> SystemRow:
     published = tuple(_published(each, sources) for each in fields["published"])
     if not published:
         raise ValueError(f"row {fields['name']} has no measure")
     plain = {key: str(value) for key, value in fields.items() if key != "published"}
-    return Row(published=published, **plain)
+    return SystemRow(published=published, **plain)
 
 
 def _published(fields: Mapping[str, Any], sources: Mapping[str, Mapping[str, str]]) -> Published:

@@ -10,7 +10,7 @@ from xret.index.coding.codec import ResidualCodec
 from xret.index.coding.levels import GAUSSIAN_LEVELS
 from xret.index.coding.passage_means import means_of, passage_blocks
 from xret.index.coding.rotation import Rotation
-from xret.index.scoring.centroids import nearest
+from xret.index.scoring.centroids import nearest_centroids
 from xret.index.scoring.query_codes import MAX_CODE, rounded
 from xret.index.storage.segment import widened
 from xret.types import FloatArray, IntArray
@@ -83,7 +83,7 @@ def _clustered(
             own = offsets[passages.start : passages.stop + 1] - offsets[passages.start]
             if means is not None:
                 rest = rest - np.repeat(means[passages], np.diff(own), axis=0)
-            near = nearest(rest, codes, scales, threads=threads)
+            near = nearest_centroids(rest, codes, scales, threads=threads)
             if means is not None and iteration:
                 means[passages] = means_of(values[rows] - held[near], own)
                 rest = values[rows] - np.repeat(means[passages], np.diff(own), axis=0)

@@ -29,7 +29,7 @@ from xret.index.coding.passage_means import (
     passage_blocks,
 )
 from xret.index.coding.rotation import Rotation
-from xret.index.scoring.centroids import MAX_CENTROIDS, nearest
+from xret.index.scoring.centroids import MAX_CENTROIDS, nearest_centroids
 from xret.index.storage.segment import Coded, padded, quantize, widened
 from xret.types import FloatArray, IntArray
 
@@ -187,7 +187,7 @@ class ResidualCodec:
             if not np.isfinite(values[rows]).all():
                 raise ValueError("an encoder returned a vector that is not finite")
             rest = self.rotate(values[rows])
-            near[rows] = nearest(rest, self.centroid_codes, self.centroid_scales)
+            near[rows] = nearest_centroids(rest, self.centroid_codes, self.centroid_scales)
             rest -= self._centroids(near[rows])
             if means is not None:
                 own = offsets[passages.start : passages.stop + 1] - offsets[passages.start]

@@ -40,7 +40,7 @@ __all__ = [
     "CODEC_ROWS",
     "DEFAULT_PRESET",
     "PRESETS",
-    "Source",
+    "CodedVectors",
     "concatenated",
     "decoded",
     "first_codec",
@@ -50,8 +50,8 @@ __all__ = [
     "recode_segment",
     "recoded",
     "sampled",
-    "selected",
-    "train",
+    "selected_passages",
+    "train_on_segments",
     "wants_codec",
     "write_codec",
 ]
@@ -61,7 +61,7 @@ PRESETS: Mapping[str, int] = {"exact": 8, "balanced": 2, "compact": 1}
 
 NamedSegment = tuple[SegmentRecord, list[StoredFile]]
 
-Source = tuple[Coded, IntArray, "ResidualCodec | None"]
+CodedVectors = tuple[Coded, IntArray, "ResidualCodec | None"]
 """Coded vectors, the offsets of their passages, and the codec, None for 8 bits."""
 
 DEFAULT_PRESET = "balanced"
@@ -89,7 +89,7 @@ def wants_codec(bits: int, *, vectors: int, passages: int) -> bool:
     return bits < 8 and vectors >= CODEC_ROWS and (bits == 1 or not single)
 
 
-def train(sources: Sequence[Source], *, bits: int, dim: int) -> ResidualCodec:
+def train_on_segments(sources: Sequence[CodedVectors], *, bits: int, dim: int) -> ResidualCodec:
     """A codec for the vectors of these segments, trained on an even sample of them."""
     from xret.index.coding.clustering import train_codec
 
@@ -97,7 +97,7 @@ def train(sources: Sequence[Source], *, bits: int, dim: int) -> ResidualCodec:
     return train_codec(values, bits=bits, offsets=offsets)
 
 
-def sampled(sources: Sequence[Source], dim: int) -> tuple[FloatArray, IntArray]:
+def sampled(sources: Sequence[CodedVectors], dim: int) -> tuple[FloatArray, IntArray]:
     """(t, d) float32 of some passages, evenly spaced over all of them, and their offsets.
 
     As many as own about `TRAIN_ROWS` vectors, or all where there are fewer.
@@ -110,14 +110,14 @@ def sampled(sources: Sequence[Source], dim: int) -> tuple[FloatArray, IntArray]:
     for coded, offsets, codec in sources:
         last = first + len(offsets) - 1
         which = wanted[(wanted >= first) & (wanted < last)] - first
-        some, own = selected(coded, offsets, which)
+        some, own = selected_passages(coded, offsets, which)
         parts.append(decoded(some, codec, offsets=own)[:, :dim])
         lengths.append(np.diff(own))
         first = last
     return np.concatenate(parts), np.cumsum([0, *np.concatenate(lengths)], dtype=np.int64)
 
 
-def selected(coded: Coded, offsets: IntArray, which: IntArray) -> tuple[Coded, IntArray]:
+def selected_passages(coded: Coded, offsets: IntArray, which: IntArray) -> tuple[Coded, IntArray]:
     """The vectors of the passages of these numbers, and their offsets."""
     lengths = offsets[which + 1] - offsets[which]
     own = np.cumsum([0, *lengths], dtype=np.int64)
@@ -188,7 +188,7 @@ def read_codec(index: Path, number: int, files: Sequence[StoredFile]) -> Residua
 
 
 def first_codec(
-    folder: Path, earlier: Sequence[NamedSegment], last: Source, *, bits: int, dim: int
+    folder: Path, earlier: Sequence[NamedSegment], last: CodedVectors, *, bits: int, dim: int
 ) -> tuple[ResidualCodec, list[StoredFile], list[NamedSegment]]:
     """Train codec 1 on the 8-bit segments there are and on `last`, and recode the segments.
 
@@ -198,7 +198,7 @@ def first_codec(
         read_segment(folder, record, files, code_bytes=padded(dim)) for record, files in earlier
     ]
     sources = [*((segment.coded, segment.offsets, None) for segment in segments), last]
-    codec = train(sources, bits=bits, dim=dim)
+    codec = train_on_segments(sources, bits=bits, dim=dim)
     prepare_folder(folder / "codec")
     files = write_codec(folder, 1, codec)
     made: list[NamedSegment] = []

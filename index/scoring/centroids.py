@@ -10,7 +10,13 @@ import numpy.typing as npt
 
 from xret.errors import DamagedIndexError, DimensionMismatchError
 from xret.index.scoring import maxsim_numpy
-from xret.index.scoring.coded_passages import array_of, check_passage, run_shares, selected, spread
+from xret.index.scoring.coded_passages import (
+    array_of,
+    check_passage,
+    passage_numbers,
+    run_shares,
+    spread_columns,
+)
 from xret.index.scoring.kernel_path import NUMPY, kernel_path
 from xret.index.scoring.query_codes import MAX_CODE, QueryCodes, rounded
 from xret.types import FloatArray, IntArray
@@ -20,7 +26,7 @@ __all__ = [
     "centroid_tables",
     "check_centroids",
     "check_table",
-    "nearest",
+    "nearest_centroids",
     "scan_tables",
     "table_bytes",
     "table_extremes",
@@ -118,12 +124,12 @@ def centroid_scan(
     check_table(queries, table, np.uint8)
     offsets, near = array_of(offsets, np.int64, "offsets"), array_of(centroids, np.uint16, "ids")
     n_passages = len(offsets) - 1
-    numbers = selected(which, keep, n_passages=n_passages)
+    numbers = passage_numbers(which, keep, n_passages=n_passages)
     n_columns = n_passages if numbers is None else len(numbers)
     if kernel_path() == NUMPY:
         columns = np.arange(n_columns) if numbers is None else numbers
         found = maxsim_numpy.scan(queries, table, near, offsets, columns)
-        return spread(found, keep, missing=-1)
+        return spread_columns(found, keep, missing=-1)
     from xret.index import _kernels
 
     out = np.empty((len(queries), n_columns), dtype=np.int32)
@@ -149,10 +155,10 @@ def centroid_scan(
     if len(queries) and n_columns:
         n_vectors = len(queries.codes) // 8  # looked up, not multiplied
         check_passage(run_shares(work, offsets, numbers, n_vectors=n_vectors, threads=threads))
-    return spread(out, keep, missing=-1)
+    return spread_columns(out, keep, missing=-1)
 
 
-def nearest(
+def nearest_centroids(
     values: FloatArray,
     centroid_codes: npt.NDArray[np.int8],
     centroid_scales: npt.NDArray[np.uint16],
@@ -192,7 +198,9 @@ def _nearest(
     inverses = np.float32(1) / units
     path = kernel_path()
     if path == NUMPY:
-        found[:] = maxsim_numpy.nearest(codes, inverses, centroid_codes, centroid_scales, biases)
+        found[:] = maxsim_numpy.nearest_coded(
+            codes, inverses, centroid_codes, centroid_scales, biases
+        )
         return
     from xret.index import _kernels
 

@@ -14,7 +14,14 @@ import numpy.typing as npt
 from xret.errors import DamagedIndexError, DimensionMismatchError
 from xret.types import IntArray
 
-__all__ = ["CodedPassages", "array_of", "check_passage", "run_shares", "selected", "spread"]
+__all__ = [
+    "CodedPassages",
+    "array_of",
+    "check_passage",
+    "passage_numbers",
+    "run_shares",
+    "spread_columns",
+]
 
 SHARE = 2**18
 """Pairs of query and document vectors below which a thread costs more than it saves."""
@@ -99,7 +106,7 @@ def array_of(array: npt.NDArray[Any], dtype: npt.DTypeLike, name: str) -> npt.ND
     return np.ascontiguousarray(array)
 
 
-def selected(
+def passage_numbers(
     which: IntArray | None, keep: npt.NDArray[np.bool_] | None, *, n_passages: int
 ) -> IntArray | None:
     """The passage numbers to score, None for all. Raises ValueError for one that is none."""
@@ -115,7 +122,7 @@ def selected(
     return numbers
 
 
-def spread(
+def spread_columns(
     found: npt.NDArray[Any], keep: npt.NDArray[np.bool_] | None, *, missing: float
 ) -> npt.NDArray[Any]:
     """(n_queries, kept) answers to the columns of all passages, `missing` in the others."""

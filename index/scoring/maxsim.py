@@ -24,15 +24,15 @@ from xret.index.scoring.centroids import (
     centroid_tables,
     check_centroids,
     check_table,
-    nearest,
+    nearest_centroids,
     scan_tables,
 )
 from xret.index.scoring.coded_passages import (
     CodedPassages,
     check_passage,
+    passage_numbers,
     run_shares,
-    selected,
-    spread,
+    spread_columns,
 )
 from xret.index.scoring.kernel_path import NUMPY, kernel_path
 from xret.index.scoring.query_codes import QueryCodes, query_codes
@@ -45,7 +45,7 @@ __all__ = [
     "fine_scores",
     "kernel_path",
     "maxsim_scores",
-    "nearest",
+    "nearest_centroids",
     "query_codes",
     "scan_tables",
     "score_passages",
@@ -112,9 +112,9 @@ def score_passages(
     )
     if tables is not None:
         check_table(queries, tables, np.float32)
-    numbers = selected(which, keep, n_passages=len(passages))
+    numbers = passage_numbers(which, keep, n_passages=len(passages))
     found = _scores(queries, passages, numbers, threads=threads, table=tables)
-    return spread(found, keep, missing=-np.inf)
+    return spread_columns(found, keep, missing=-np.inf)
 
 
 def fine_scores(
@@ -150,7 +150,7 @@ def fine_scores(
     )
     if centroid_codes is not None:
         check_centroids(centroid_codes, centroid_scales, dim=queries.codes.shape[1])
-    numbers = selected(which, keep, n_passages=len(passages))
+    numbers = passage_numbers(which, keep, n_passages=len(passages))
     found = _scores(
         queries,
         passages,
@@ -159,7 +159,7 @@ def fine_scores(
         centroid_codes=centroid_codes,
         centroid_scales=centroid_scales,
     )
-    return spread(found, keep, missing=-np.inf)
+    return spread_columns(found, keep, missing=-np.inf)
 
 
 def _scores(

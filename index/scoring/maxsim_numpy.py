@@ -18,7 +18,7 @@ from xret.index.scoring.coded_passages import CodedPassages, check_passage
 from xret.index.scoring.query_codes import LANES, PLANE, QueryCodes
 from xret.types import FloatArray, IntArray
 
-__all__ = ["byte_table", "extreme", "from_bfloat16", "nearest", "scan", "score", "tables"]
+__all__ = ["byte_table", "extreme", "from_bfloat16", "nearest_coded", "scan", "score", "tables"]
 
 BLOCK_ROWS = 8_192
 CACHED = 2**16
@@ -117,7 +117,7 @@ def scan(
     return scores
 
 
-def nearest(
+def nearest_coded(
     codes: npt.NDArray[np.int8],
     inverses: FloatArray,
     centroid_codes: npt.NDArray[np.int8],

@@ -14,7 +14,7 @@ from xret.errors import EncoderMismatchError
 from xret.index.storage.catalog import Catalog
 from xret.types import EncoderSpec
 
-__all__ = ["check_encoder", "first_record", "record_encoder", "recorded_adapters"]
+__all__ = ["check_same_encoder", "first_record", "record_encoder", "recorded_adapters"]
 
 NAME, FINGERPRINT = "encoder", "encoder_fingerprint"
 BASE, ROUTES = "encoder_base", "encoder_routes"
@@ -22,7 +22,7 @@ BASE, ROUTES = "encoder_base", "encoder_routes"
 adapters that any of them went through, each with its hash. They are never fewer."""
 
 
-def check_encoder(settings: Mapping[str, str], spec: EncoderSpec, folder: Path) -> None:
+def check_same_encoder(settings: Mapping[str, str], spec: EncoderSpec, folder: Path) -> None:
     """Raises EncoderMismatchError unless this encoder gives the vectors that the index has.
 
     It is the one that built it, or it shares that one's base and has every adapter that
@@ -59,7 +59,7 @@ def first_record(spec: EncoderSpec) -> dict[str, str]:
 def record_encoder(catalog: Catalog, spec: EncoderSpec) -> None:
     """Write down, in the transaction of a commit, the encoder that the index goes on with.
 
-    `check_encoder` has let it. An index that was built before bases were recorded gets one
+    `check_same_encoder` has let it. An index that was built before bases were recorded gets one
     here: its encoder is exactly this one, and its catalog has every route.
     """
     if not spec.base:

@@ -113,7 +113,7 @@ class Compaction:
             return
         known = self._codecs(catalog)
         sources = [(self._read(catalog, r, known), known.get(r.codec)) for r in records.values()]
-        made = recoding.train(
+        made = recoding.train_on_segments(
             [(segment.coded, segment.offsets, codec) for segment, codec in sources],
             bits=bits,
             dim=int(catalog.setting("dim")),
@@ -210,7 +210,7 @@ def _merged(
     coded, lengths, counts, spans = [], [np.empty(0, np.int64)], [np.empty(0, np.int64)], []
     for segment, alive in parts:
         passages, starts = segment.passages(alive)
-        made, offsets = recoding.selected(segment.coded, segment.offsets, passages)
+        made, offsets = recoding.selected_passages(segment.coded, segment.offsets, passages)
         if segment.codec != current:
             made = recoding.recoded(
                 made, codecs[current], offsets=offsets, before=codecs.get(segment.codec)

@@ -14,7 +14,7 @@ import filelock
 from xret.errors import IndexNotFoundError, UnusableIndexError
 from xret.index.coding import recoding
 from xret.index.storage.catalog import Catalog
-from xret.index.storage.encoder_record import check_encoder, first_record, record_encoder
+from xret.index.storage.encoder_record import check_same_encoder, first_record, record_encoder
 from xret.index.storage.files import StoredFile, prepare_folder, remove_folder, sync_folder
 from xret.index.storage.folder import claim_folder, lock_index, sweep
 from xret.index.storage.segment import Span, quantize, write_segment
@@ -121,7 +121,7 @@ class IndexWriter:
         try:
             sync_folder(folder)
             found = catalog.settings()
-            check_encoder(found, spec, folder)
+            check_same_encoder(found, spec, folder)
             if preset is not None and found["preset"] != preset:
                 raise UnusableIndexError(
                     f"{folder} has the preset {found['preset']}, not {preset}; leave the preset "
@@ -311,7 +311,7 @@ class IndexWriter:
         self._written.append(WrittenSegment.of(part, record, files))
         self._part = PendingSegment(part.number + 1)
 
-    def _train(self, last: recoding.Source, vectors: int) -> None:
+    def _train(self, last: recoding.CodedVectors, vectors: int) -> None:
         """Train the codec, and code again what was written before it."""
         files = self.catalog.files()
         earlier = [(one, files[one.folder]) for one in self.catalog.segments().values()]

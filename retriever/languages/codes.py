@@ -18,7 +18,9 @@ from langcodes.tag_parser import LanguageTagError
 from xret.errors import LanguageError
 from xret.types import UNDETERMINED
 
-__all__ = ["autonym", "direction", "language_code", "language_name"]
+__all__ = ["ENGLISH", "autonym", "direction", "language_code", "language_name"]
+
+ENGLISH = "en"
 
 RIGHT_TO_LEFT = frozenset({"Adlm", "Arab", "Hebr", "Mand", "Nkoo", "Rohg", "Syrc", "Thaa"})
 PART_OF = {"Hang": "Kore", "Hira": "Jpan", "Kana": "Jpan", "Hrkt": "Jpan"}

@@ -20,7 +20,14 @@ from langcodes.data_dicts import LIKELY_SUBTAGS
 from xret.errors import LanguageError
 from xret.types import UNDETERMINED
 
-__all__ = ["LanguageFacts", "distance", "facts", "known_languages", "nearest", "same_language"]
+__all__ = [
+    "LanguageFacts",
+    "distance",
+    "facts",
+    "known_languages",
+    "nearest_language",
+    "same_language",
+]
 
 TABLE = Path(__file__).parent / "data" / "languages.tsv"
 
@@ -57,14 +64,14 @@ class LanguageFacts:
     resources: int = 0
 
 
-def nearest(lang: str, candidates: Iterable[str]) -> tuple[str, str]:
+def nearest_language(lang: str, candidates: Iterable[str]) -> tuple[str, str]:
     """(the candidate nearest to a language, the reason in words).
 
     Ties go to the language with more text in the world, which has the better adapter, then
     to the code that sorts first: the order of the candidates does not matter. A language
     without a row is compared by its script alone. Raises LanguageError without candidates.
 
-    >>> nearest("gl", ["fr", "pt", "es"])
+    >>> nearest_language("gl", ["fr", "pt", "es"])
     ('pt', 'both Galician-Portuguese, Latin script')
     """
     ranked = sorted(

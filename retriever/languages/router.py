@@ -9,7 +9,7 @@ from typing import Literal
 
 from xret.errors import LanguageError
 from xret.retriever.languages.codes import language_code, language_name
-from xret.retriever.languages.relatives import nearest, same_language
+from xret.retriever.languages.relatives import nearest_language, same_language
 from xret.types import UNDETERMINED
 
 __all__ = ["LanguageRouter", "Policy", "Route"]
@@ -111,7 +111,7 @@ class LanguageRouter:
             )
         if self.policy is Policy.DEFAULT:
             return Route(lang, self.default, "default", "the default adapter")
-        adapter, reason = nearest(lang, self.adapters)
+        adapter, reason = nearest_language(lang, self.adapters)
         return Route(lang, adapter, "nearest", reason)
 
     def _own(self, lang: str) -> str | None:

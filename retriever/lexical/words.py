@@ -33,13 +33,13 @@ def query_words(queries: Sequence[Query], mode: Mode) -> Words | None:
     terms = [analyse_query(query.text, query.lang) for query in queries]
     if mode == "lexical":
         return Words(terms)
-    return Words(terms, fuse_within, [same_language(query.lang) for query in queries])
+    return Words(terms, fuse_within, [langs_sharing_words(query.lang) for query in queries])
 
 
-def same_language(lang: str) -> tuple[str, ...]:
+def langs_sharing_words(lang: str) -> tuple[str, ...]:
     """Codes of documents that share the words of a language, in any of its scripts.
 
-    >>> same_language("nb")[:3]
+    >>> langs_sharing_words("nb")[:3]
     ('no', 'nb', 'nn')
     """
     base = lang.partition("-")[0]

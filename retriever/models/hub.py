@@ -2,7 +2,7 @@
 
 A pulled model is a plain folder under $XRET_HOME/models with the files themselves, so it is
 carried to another machine by copying it. `pin.json` in it says which commit it is. Only
-`pull` opens a connection; loading never does.
+`pull_from_hub` opens a connection; loading never does.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from xret.index.storage.files import sync_folder
 from xret.retriever.models.layout import check_loadable, read_json
 from xret.retriever.models.registry import ENCODERS
 
-__all__ = ["Pin", "find_model", "model_folder", "pinned", "pull"]
+__all__ = ["Pin", "find_model", "model_folder", "pinned", "pull_from_hub"]
 
 PIN = "pin.json"
 # Data only: weights as safetensors, tokenizers, configurations. Never a pickle, never code.
@@ -79,7 +79,7 @@ def find_model(name: str, *, revision: str | None = None) -> Path:
     return folder
 
 
-def pull(name: str, *, revision: str | None = None) -> Pin:
+def pull_from_hub(name: str, *, revision: str | None = None) -> Pin:
     """Download a model's data files and record the commit that they are of.
 
     revision: a commit, branch or tag. None takes the registered one, else the one recorded by an

@@ -9,7 +9,7 @@ import numpy as np
 
 from xret.errors import CorpusError, ModelError
 from xret.retriever.languages.codes import autonym, language_name
-from xret.retriever.trim.report import HeldOut
+from xret.retriever.trim.report import HeldOutLines
 from xret.retriever.trim.served_texts import Sample, ServedTexts, whole_text
 from xret.retriever.trim.vocabulary import Vocabulary
 from xret.types import Document, IntArray, Progress
@@ -45,7 +45,7 @@ class PieceChoice:
     compared: Sequence[Document] = ()
     lines: int = 0
     identical: int = 0
-    held_out: HeldOut | None = None
+    held_out: HeldOutLines | None = None
 
     def by_scripts(self) -> None:
         """Keep every piece with a letter of the scripts, or with none.
@@ -90,7 +90,7 @@ class PieceChoice:
                 f"no line of the texts keeps all its pieces where each must occur {min_count} "
                 "times; lower --min-count, or give more text"
             )
-        self.held_out = HeldOut(apart, apart_same) if apart else None
+        self.held_out = HeldOutLines(apart, apart_same) if apart else None
         self.compared = [Document("", d.text, texts.lang_of(d), d.title) for d in sample.documents]
 
     def _order(self, kept: Collection[int]) -> list[int]:

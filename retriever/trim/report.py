@@ -8,13 +8,13 @@ from pathlib import Path
 
 from xret.retriever.trim.folder import FileBytes
 
-__all__ = ["HeldOut", "TrimReport", "write_card"]
+__all__ = ["HeldOutLines", "TrimReport", "write_card"]
 
 CARD = "README.md"
 
 
 @dataclass(frozen=True, slots=True)
-class HeldOut:
+class HeldOutLines:
     """Lines that the vocabulary was not chosen from: how many, and cut into the same pieces."""
 
     lines: int
@@ -54,7 +54,7 @@ class TrimReport:
     lines: int = 0
     identical: int = 0
     skipped: int = 0
-    held_out: HeldOut | None = None
+    held_out: HeldOutLines | None = None
     left_out: Mapping[str, str] = field(default_factory=dict)
 
     @property

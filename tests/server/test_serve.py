@@ -19,7 +19,7 @@ from encoders import HashingEncoder
 
 from xret.errors import IndexNotFoundError, ServerError
 from xret.retriever.searcher import Searcher
-from xret.server.serve import bind, open_searchers, run, serve
+from xret.server.serve import bind, open_searchers, serve, serve_on
 from xret.server.settings import ServerSettings
 
 PROGRAM = """
@@ -118,7 +118,7 @@ def test_port_taken_between_binding_and_listening_is_said_so(searcher: Searcher)
         with bind("127.0.0.1", port) as second:
             first.listen()
             with pytest.raises(ServerError, match=f"port {port} on 127.0.0.1 is in use"):
-                run({"demo": searcher}, second, announce=print, settings=ServerSettings())
+                serve_on({"demo": searcher}, second, announce=print, settings=ServerSettings())
 
 
 def test_port_in_use_is_said_before_an_index_is_opened(tmp_path: Path) -> None:

@@ -25,12 +25,12 @@ def main() -> None:
 
 
 def _run() -> None:
-    from xret.cli.commands import Interrupted, run
+    from xret.cli.commands import Interrupted, answer
     from xret.cli.output import prepare_streams
 
     prepare_streams()
     try:
-        run()
+        answer()
     except Interrupted:
         raise KeyboardInterrupt from None
     except XretError as error:

@@ -31,7 +31,7 @@ from xret.cli import train_encoder as train_encoder  # to `xret train`
 from xret.cli.variadic import RunsCommand
 from xret.config import read_settings
 
-__all__ = ["Interrupted", "app", "run"]
+__all__ = ["Interrupted", "answer", "app"]
 
 
 class Interrupted(BaseException):
@@ -75,7 +75,7 @@ app.add_typer(modules.app, name="module")
 app.add_typer(train.app, name="train")
 
 
-def run() -> None:
+def answer() -> None:
     """Answer the command line with the settings of the folder it was typed in.
 
     Leaves by SystemExit; raises XretError, OSError and Interrupted.

@@ -13,7 +13,7 @@ from xret.cli.output import message, print_json, print_table, show_progress
 
 if TYPE_CHECKING:
     from xret.retriever.training.language.add import AddedLanguage
-    from xret.retriever.training.language.measures import Interval
+    from xret.retriever.training.language.measures import BootstrapInterval
     from xret.retriever.training.language.report import AdditionReport
 
 __all__ = ["add"]
@@ -142,5 +142,5 @@ def _print_end(added: AddedLanguage) -> None:
         message(f"installed: {added.installed} now has an adapter for {report.lang}")
 
 
-def _interval(found: Interval, *, sign: str = "") -> str:
+def _interval(found: BootstrapInterval, *, sign: str = "") -> str:
     return f"{found.mean:{sign}.3f} [{found.low:{sign}.3f}, {found.high:{sign}.3f}]"

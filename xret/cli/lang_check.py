@@ -90,8 +90,7 @@ def check(
 def _codes(langs: Sequence[str]) -> list[str]:
     """Codes of what was typed; English, which the others are compared with, is none of them."""
     from xret.errors import LanguageError
-    from xret.eval.alignment import ENGLISH
-    from xret.retriever.languages.codes import language_code
+    from xret.retriever.languages.codes import ENGLISH, language_code
     from xret.types import UNDETERMINED
 
     found = list(dict.fromkeys(language_code(spelling) for spelling in langs))

@@ -66,7 +66,7 @@ def pull_model(
     as_json: AsJson = False,
 ) -> None:
     """Download a model's data files from the hub and record the commit; run it again to go on."""
-    from xret.retriever.models.hub import model_folder, pull
+    from xret.retriever.models.hub import model_folder, pull_from_hub
     from xret.retriever.models.registry import ENCODERS
 
     known = ENCODERS.get(name)
@@ -74,7 +74,7 @@ def pull_model(
         message(f"{name} is under {known.licence}: for non-commercial use only")
     if known is not None and known.note:
         message(f"{name}: {known.note}")
-    pin = pull(name, revision=revision)
+    pin = pull_from_hub(name, revision=revision)
     if as_json:
         print_json(pin)
         return

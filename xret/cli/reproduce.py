@@ -14,7 +14,7 @@ from xret.cli.output import message, print_json, print_table
 
 if TYPE_CHECKING:
     from xret.eval.reproduction.comparison import Measured, RowResult
-    from xret.eval.reproduction.table import Published, PublishedTable, Row
+    from xret.eval.reproduction.table import Published, PublishedTable, SystemRow
 
 __all__ = ["reproduce"]
 
@@ -76,7 +76,7 @@ def _say_nothing(_: Sequence[str]) -> None:
     pass
 
 
-def _list(found: PublishedTable, rows: Sequence[Row], folder: Path, *, as_json: bool) -> None:
+def _list(found: PublishedTable, rows: Sequence[SystemRow], folder: Path, *, as_json: bool) -> None:
     """Rows and commands; without --json a script that a shell can run."""
     from xret.eval.reproduction.comparison import commands_of
 

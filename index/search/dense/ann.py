@@ -23,7 +23,7 @@ from xret.types import FloatArray, IntArray
 __all__ = [
     "copied_scan",
     "faiss_threads",
-    "nearest",
+    "nearest_lists",
     "pair_code_scan",
     "scan_one",
     "scan_parameters",
@@ -81,7 +81,7 @@ def train_centroids(
     return centroids * unit
 
 
-def nearest(
+def nearest_lists(
     values: FloatArray,
     centroids: FloatArray,
     *,
@@ -91,7 +91,7 @@ def nearest(
     """Number of the nearest centroid of each vector, by Euclidean distance, → (t,) int64.
 
     values: (t, d); centroids: (k, d), float32. In float32, so near ties may differ between
-    machines; lists that are stored come from `xret.index.scoring.maxsim.nearest` instead.
+    machines; lists that are stored come from `xret.index.scoring.maxsim.nearest_centroids` instead.
     Raises DimensionMismatchError, and as `train_centroids`.
     """
     if values.shape[1] != centroids.shape[1]:

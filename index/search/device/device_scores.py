@@ -16,7 +16,7 @@ from xret.types import FloatArray, IntArray
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["ordered_keys", "query_sums", "ranked", "similarities", "stacked"]
+__all__ = ["lane_sums", "ordered_keys", "similarities", "stacked", "unpacked_keys"]
 
 NUMBER_BITS = 32
 NUMBER_MASK = 2**NUMBER_BITS - 1
@@ -59,7 +59,7 @@ def similarities(codes: Tensor, scales: Tensor, queries: Tensor) -> Tensor:
     return (codes.to(dtype) @ queries.to(dtype).T).to(torch.float32) * scales
 
 
-def query_sums(weighted: Tensor) -> Tensor:
+def lane_sums(weighted: Tensor) -> Tensor:
     """(n, m, lanes) → (n, m), added in the kernels' order: groups first, then halves."""
     n, m, lanes = weighted.shape
     groups = weighted.view(n, m, lanes // LANES, LANES).unbind(2)
@@ -90,7 +90,7 @@ def ordered_keys(scores: Tensor, first_number: int, keep: Tensor | None) -> Tens
     return torch.where(keep[first_number : first_number + len(scores), None], keys, NO_HIT)
 
 
-def ranked(keys: npt.NDArray[np.int64]) -> tuple[list[IntArray], list[FloatArray]]:
+def unpacked_keys(keys: npt.NDArray[np.int64]) -> tuple[list[IntArray], list[FloatArray]]:
     """(k, m) keys, best first → numbers and scores of each query."""
     numbers = NUMBER_MASK - (keys & NUMBER_MASK)
     rising = (keys >> NUMBER_BITS).astype(np.int32)

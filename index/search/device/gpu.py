@@ -34,11 +34,11 @@ from xret.index.search.device.device_blocks import (
     padded_dim,
 )
 from xret.index.search.device.device_scores import (
+    lane_sums,
     ordered_keys,
-    query_sums,
-    ranked,
     similarities,
     stacked,
+    unpacked_keys,
 )
 from xret.types import FloatArray, IntArray
 
@@ -128,7 +128,7 @@ class DeviceScan:
         n_kept = self.n_documents if keep is None else int(np.count_nonzero(keep))
         k = min(k, n_kept)
         if k < 1 or not len(queries):
-            return ranked(np.zeros((0, len(queries)), dtype=np.int64))
+            return unpacked_keys(np.zeros((0, len(queries)), dtype=np.int64))
         codes, scales = map(torch.from_numpy, stacked(queries, padded_dim(self.dim)))
         codes, scales = codes.to(self.device), scales.to(self.device)
         mask = None if keep is None else torch.from_numpy(np.array(keep)).to(self.device)
@@ -138,7 +138,7 @@ class DeviceScan:
                 scores = _block_scores(block, loaded, codes, scales)
                 best = torch.cat([best, ordered_keys(scores, block.first_document, mask)])
                 best = best.topk(min(k, len(best)), dim=0).values
-        return ranked(best.cpu().numpy())
+        return unpacked_keys(best.cpu().numpy())
 
     def _in_turn(self) -> Iterator[tuple[Block, tuple[Tensor, Tensor]]]:
         """The blocks with their codes, those on the host brought over one after the other."""
@@ -187,7 +187,7 @@ def _block_scores(
         values = similarities(*loaded, codes[first : first + share].reshape(-1, dim))
         best = torch.segment_reduce(values, "max", lengths=block.passage_lengths, unsafe=True)
         weighted = best * scales[first : first + share].reshape(-1)
-        sums = query_sums(weighted.view(len(best), -1, lanes))
+        sums = lane_sums(weighted.view(len(best), -1, lanes))
         if block.document_lengths is not None:
             sums = torch.segment_reduce(sums, "max", lengths=block.document_lengths, unsafe=True)
         found.append(sums)

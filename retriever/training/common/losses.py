@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
-__all__ = ["contrastive", "maxsim_scores", "mix", "ranking"]
+__all__ = ["contrastive", "maxsim_matrix", "mix", "ranking"]
 
 _MASKED = -1e4
 
@@ -46,7 +46,7 @@ def mix(
     return functional.normalize(mixed, dim=1), lengths, owner, texts
 
 
-def maxsim_scores(
+def maxsim_matrix(
     queries: torch.Tensor,
     shares: torch.Tensor,
     owner: torch.Tensor,

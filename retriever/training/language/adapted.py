@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer
@@ -17,15 +17,15 @@ from xret.errors import ModelError
 from xret.retriever.encoder import EncoderOptions
 from xret.retriever.encoders.precision import Precision, choose_precision
 from xret.retriever.encoders.sentence_model import SentenceModel
+from xret.retriever.encoders.transformer import Task
 from xret.retriever.encoders.word_pooling import WordPooling
+from xret.retriever.languages.codes import ENGLISH
 from xret.retriever.models.layout import model_kind
 from xret.retriever.training.language.grown import GrownEmbedding, grown_tokenizer
 from xret.retriever.xmod.xmod import adapter_name
 
-__all__ = ["ENGLISH", "NONE", "AdaptedModel", "Packed", "Task"]
+__all__ = ["NONE", "AdaptedModel", "Packed"]
 
-Task = Literal["query", "document"]
-ENGLISH = "en"
 NONE = "none"
 """The adapter that adds nothing."""
 

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from xret.errors import LanguageError, ModelError
-from xret.retriever.languages.codes import language_code, language_name
-from xret.retriever.languages.relatives import nearest, same_language
-from xret.retriever.training.language.adapted import ENGLISH
+from xret.retriever.languages.codes import ENGLISH, language_code, language_name
+from xret.retriever.languages.relatives import nearest_language, same_language
 from xret.retriever.training.language.course import Addition, CourseSettings, learn_language
 from xret.retriever.training.language.report import AdditionReport
 from xret.retriever.training.language.text import LanguageText, Pair
@@ -141,7 +140,7 @@ def chosen_relative(
     if aligned and ENGLISH not in known:
         raise ModelError(f"{folder} has no English adapter, which --parallel aligns with")
     if relative is None:
-        return nearest(lang, known)
+        return nearest_language(lang, known)
     code = language_code(relative)
     if code not in known:
         raise LanguageError(f"{folder} has no adapter {code!r}; it has {', '.join(sorted(known))}")

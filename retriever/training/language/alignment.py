@@ -13,12 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from xret.retriever.training.common.losses import maxsim_scores, ranking
-from xret.retriever.training.language.adapted import ENGLISH, AdaptedModel, Packed, Task
+from xret.retriever.encoders.transformer import Task
+from xret.retriever.languages.codes import ENGLISH
+from xret.retriever.training.common.losses import maxsim_matrix, ranking
+from xret.retriever.training.language.adapted import AdaptedModel, Packed
 from xret.retriever.training.language.text import PASSAGE_LINES, Pair
 from xret.types import Progress
 
-__all__ = ["Alignment", "EnglishSide"]
+__all__ = ["AlignmentLoss", "EnglishSide"]
 
 _CHARACTERS, _PASSAGE_CHARACTERS = 240, 160
 """That are read of a sentence, and of one that is part of a passage."""
@@ -58,7 +60,7 @@ class EnglishSide:
         return Packed.of([each.float() for each in vectors], torch.stack(whole))
 
 
-class Alignment:
+class AlignmentLoss:
     """The loss of one batch of pairs, drawn as a function of seed and step."""
 
     def __init__(
@@ -97,7 +99,7 @@ class Alignment:
         if self._model.unit:  # else the queries' vectors are as long as they weigh
             shares = shares / sizes.repeat_interleave(sizes)
         longest = int(documents.offsets.diff().max())
-        scores = maxsim_scores(
+        scores = maxsim_matrix(
             queries.vectors,
             shares,
             queries.owner,

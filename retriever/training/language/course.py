@@ -17,7 +17,7 @@ from torch import Tensor
 from xret.errors import TrainingError
 from xret.retriever.training.common.checkpoint import WorkFolder
 from xret.retriever.training.language.adapted import NONE, AdaptedModel
-from xret.retriever.training.language.alignment import MOST_PAIRS, Alignment
+from xret.retriever.training.language.alignment import MOST_PAIRS, AlignmentLoss
 from xret.retriever.training.language.learning import Learning, LearningSettings
 from xret.retriever.training.language.masked import (
     Candidates,
@@ -26,7 +26,7 @@ from xret.retriever.training.language.masked import (
     masked_loss,
     masked_losses,
 )
-from xret.retriever.training.language.measures import DevelopmentSet, mean_retrieval
+from xret.retriever.training.language.measures import PairRetrieval, mean_retrieval
 from xret.retriever.training.language.report import (
     MASKED,
     AdditionReport,
@@ -97,7 +97,7 @@ def learn_language(
     torch.manual_seed(settings.seed)
     base = shared_fingerprint(folder)
     model = AdaptedModel.load(folder, lang=text.lang, relative=relative, english=bool(text.pairs))
-    held = DevelopmentSet(model, text.held_pairs) if text.held_pairs else None
+    held = PairRetrieval(model, text.held_pairs) if text.held_pairs else None
     retrieval = {a: held.measured(a) for a in (NONE, relative)} if held else {}
     script = Script.of(model, text)
     if script.pieces:
@@ -146,15 +146,15 @@ class _Course:
         self._candidates = Candidates(model, self._lines)
         self._head = MaskedHead(folder, model.width, eps=model.backbone.config.layer_norm_eps)
         self._choosing = self._masked(text.choosing_lines)
-        self._alignment: Alignment | None = None
-        self._development: DevelopmentSet | None = None
+        self._alignment: AlignmentLoss | None = None
+        self._development: PairRetrieval | None = None
         self.notes: list[str] = []
         if text.pairs:
             pairs = self._aligned_pairs(text)
-            self._alignment = Alignment(
+            self._alignment = AlignmentLoss(
                 model, pairs, batch_size=settings.batch_size, seed=settings.seed
             )
-            self._development = DevelopmentSet(model, text.choosing_pairs)
+            self._development = PairRetrieval(model, text.choosing_pairs)
 
     def prepare(self) -> Iterator[Progress]:
         """What is computed once."""
@@ -176,7 +176,7 @@ class _Course:
         )
 
     def values(
-        self, held: DevelopmentSet | None, before: dict[str, dict[str, FloatArray]]
+        self, held: PairRetrieval | None, before: dict[str, dict[str, FloatArray]]
     ) -> dict[str, dict[str, FloatArray]]:
         """For the report: retrieval of the model as it was and is, losses of masked words.
 

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from xret.retriever.training.language.adapted import ENGLISH, AdaptedModel, Packed
+from xret.retriever.languages.codes import ENGLISH
+from xret.retriever.training.language.adapted import AdaptedModel, Packed
 from xret.retriever.training.language.text import PASSAGE_LINES, Pair
 from xret.types import FloatArray
 
@@ -18,8 +19,8 @@ __all__ = [
     "MRR",
     "RETRIEVAL",
     "TO_ENGLISH",
-    "DevelopmentSet",
-    "Interval",
+    "BootstrapInterval",
+    "PairRetrieval",
     "interval",
     "maxsim",
     "mean_retrieval",
@@ -36,7 +37,7 @@ _RESAMPLES = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
+class BootstrapInterval:
     """A mean and its 95 % interval by the bootstrap."""
 
     mean: float
@@ -44,15 +45,15 @@ class Interval:
     high: float
 
 
-def interval(values: FloatArray) -> Interval:
+def interval(values: FloatArray) -> BootstrapInterval:
     """Of the mean of some values, resampled a thousand times from a fixed seed."""
     rng = np.random.default_rng(0)
     means = values[rng.integers(0, len(values), (_RESAMPLES, len(values)))].mean(axis=1)
     low, high = np.quantile(means, [0.025, 0.975])
-    return Interval(float(values.mean()), float(low), float(high))
+    return BootstrapInterval(float(values.mean()), float(low), float(high))
 
 
-class DevelopmentSet:
+class PairRetrieval:
     """Pairs kept from training: sentences to find in English, and passages to find from it."""
 
     def __init__(self, model: AdaptedModel, pairs: Sequence[Pair]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from xret.retriever.training.language.measures import RETRIEVAL, Interval, interval
+from xret.retriever.training.language.measures import RETRIEVAL, BootstrapInterval, interval
 from xret.types import FloatArray
 
 __all__ = ["COLUMNS", "MASKED", "AdditionReport", "Measure", "compared", "judged"]
@@ -26,10 +26,10 @@ class Measure:
     """One row of the report. gain: own less relative, of the same sentences; n: how many."""
 
     name: str
-    none: Interval
-    relative: Interval
-    own: Interval
-    gain: Interval
+    none: BootstrapInterval
+    relative: BootstrapInterval
+    own: BootstrapInterval
+    gain: BootstrapInterval
     n: int
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from xret.retriever.training.common.losses import maxsim_scores, ranking
+from xret.retriever.training.common.losses import maxsim_matrix, ranking
 
 __all__ = ["OnePassLoss"]
 
@@ -145,7 +145,7 @@ def _scores(queries: _Words, documents: _Words) -> Tensor:
     sizes = queries.offsets.diff()
     owner = torch.repeat_interleave(torch.arange(len(sizes), device=sizes.device), sizes)
     even = torch.ones(len(owner), device=owner.device)  # words have their shares in their lengths
-    return maxsim_scores(
+    return maxsim_matrix(
         queries.words,
         even,
         owner,

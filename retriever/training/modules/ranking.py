@@ -40,7 +40,7 @@ from xret.retriever.modules.sparse import SparseMask
 from xret.retriever.training.common.fitting import FitSettings, fit, training_arguments
 from xret.retriever.training.common.thread import SoundLosses
 from xret.retriever.training.modules.base import freeze_languages
-from xret.retriever.training.modules.rows import RankingRow, with_negatives
+from xret.retriever.training.modules.rows import RankingRow, rows_with_negatives
 from xret.retriever.training.modules.sparse import learn_sparse_mask
 from xret.types import Progress
 
@@ -75,7 +75,7 @@ def learn_ranking_adapter(
     model: of sentence-transformers. Base and language adapters stay as they are, bit for bit.
     The card gets the accuracy on rows held out, before and after. Raises TrainingError.
     """
-    trained, held_out = split_rows(with_negatives(rows))
+    trained, held_out = split_rows(rows_with_negatives(rows))
     results = {"accuracy_before": ranking_accuracy(model, held_out)}
     start = RankingAdapter.start(model, bottleneck=bottleneck, seed=settings.seed, card=card)
     learn = {name: p.requires_grad for name, p in named_weights(model).items()}
@@ -110,7 +110,7 @@ def learn_ranking_mask(
 
     In X-MOD embeddings and language adapters are left out. Raises TrainingError.
     """
-    trained, held_out = split_rows(with_negatives(rows))
+    trained, held_out = split_rows(rows_with_negatives(rows))
     learn = {name: p.requires_grad for name, p in named_weights(model).items()}
     before = ranking_accuracy(model, held_out)
     try:

@@ -16,7 +16,7 @@ from typing import Any
 
 from xret.errors import CorpusError, TrainingError
 
-__all__ = ["LEAST_ROWS", "RankingRow", "read_lines", "read_ranking_rows", "with_negatives"]
+__all__ = ["LEAST_ROWS", "RankingRow", "read_lines", "read_ranking_rows", "rows_with_negatives"]
 
 LEAST_ROWS = 20
 _LONGEST = 1_000_000
@@ -62,7 +62,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
                 yield number, text
 
 
-def with_negatives(rows: Sequence[RankingRow]) -> list[RankingRow]:
+def rows_with_negatives(rows: Sequence[RankingRow]) -> list[RankingRow]:
     """Rows that all have a negative: where there is none, the positive of a later row.
 
     Raises TrainingError where every row has the same positive.

@@ -11,12 +11,12 @@ from typing import Annotated, Literal
 from xret.errors import ConfigError
 from xret.retriever.training.common.described import Described
 
-__all__ = ["OnError", "Recipe", "Task"]
+__all__ = ["OnError", "Recipe", "TrainingTask"]
 
 OnError = Literal["stop", "skip"]
 """What a line that cannot be read does."""
 
-Task = Literal["contrastive", "scores", "vectors", "align"]
+TrainingTask = Literal["contrastive", "scores", "vectors", "align"]
 
 # Where a run of one seed may be taken up with another value, since no weight depends on it
 # before: a rate may have been too high, a disk too small for many checkpoints.
@@ -39,7 +39,7 @@ class Recipe:
     for the card.
     """
 
-    task: Task
+    task: TrainingTask
     model: Annotated[str, Described("Model to start from: a folder or a name (xret model list).")]
     output: Path
     data: Annotated[

@@ -17,7 +17,7 @@ from xret.retriever.encoders.static import (
     WEIGHTS_FILE,
     StaticConfig,
 )
-from xret.retriever.training.static.quantize import principal_axes, quantize
+from xret.retriever.training.static.quantize import principal_axes, quantize_rows
 from xret.types import FloatArray, IntArray
 
 __all__ = ["LARGEST_COUNT", "write_model"]
@@ -41,7 +41,7 @@ def write_model(
     """
     folder.mkdir(parents=True, exist_ok=True)
     weights = np.minimum(counts + 1, LARGEST_COUNT).astype(np.float32)
-    table = quantize(rows @ principal_axes(rows, weights))
+    table = quantize_rows(rows @ principal_axes(rows, weights))
     fields = {"format": FORMAT, **dataclasses.asdict(config)}
     text = json.dumps(fields, indent=2, ensure_ascii=False) + "\n"
     tensors = {**table.tensors(), "emphasis": emphasis.astype(np.float16)}

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from xret.types import FloatArray
 
-__all__ = ["QuantizedRows", "principal_axes", "quantize"]
+__all__ = ["QuantizedRows", "principal_axes", "quantize_rows"]
 
 _SAMPLE = 4_000_000
 _LLOYD_ROUNDS = 30
@@ -58,7 +58,7 @@ def principal_axes(rows: FloatArray, weights: FloatArray) -> FloatArray:
     return np.ascontiguousarray(axes[:, ::-1], dtype=np.float32)
 
 
-def quantize(rows: FloatArray) -> QuantizedRows:
+def quantize_rows(rows: FloatArray) -> QuantizedRows:
     """4-bit codes of (v, d) rows, d even: a scale a row and a column, 16 shared levels.
 
     The levels are the best for the values met (Lloyd 1982); each row's scale is then the

@@ -28,7 +28,7 @@ from xret.retriever.training.static.settings import StaticTraining
 from xret.retriever.training.static.student import (
     DOCUMENT_MIX,
     QUERY_MIX,
-    Student,
+    StaticStudent,
     TrainingText,
     final_emphasis,
 )
@@ -72,7 +72,7 @@ def train_static(
     size = pieces.vocabulary_size
     counts = text.english.counts(size) + text.others.counts(size)
     rows = TrainedRows.start(counts, dim=settings.dim, seed=settings.seed)
-    student = Student(rows, text, settings)
+    student = StaticStudent(rows, text, settings)
     yield from _train(student, work, settings)
     write_model(
         output,
@@ -183,7 +183,9 @@ def _teacher_vectors(
     return TeacherVectors(vectors, dim=settings.dim, seed=settings.seed)
 
 
-def _train(student: Student, work: WorkFolder, settings: StaticTraining) -> Iterator[Progress]:
+def _train(
+    student: StaticStudent, work: WorkFolder, settings: StaticTraining
+) -> Iterator[Progress]:
     """All steps from the last checkpoint on; the state is kept every `checkpoint_steps`."""
     total = settings.pooled_steps + settings.maxsim_steps
     step, tensors = work.load_state()

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from xret.retriever.training.common.losses import contrastive, maxsim_scores, mix, ranking
+from xret.retriever.training.common.losses import contrastive, maxsim_matrix, mix, ranking
 from xret.retriever.training.static.batches import PairSampler
 from xret.retriever.training.static.pieces import PieceArray, Pieces
 from xret.retriever.training.static.rows import TrainedRows, word_starts
@@ -18,7 +18,7 @@ from xret.retriever.training.static.settings import StaticTraining
 from xret.retriever.training.static.teacher import TeacherVectors
 from xret.types import IntArray
 
-__all__ = ["DOCUMENT_MIX", "QUERY_MIX", "Student", "TrainingText", "final_emphasis"]
+__all__ = ["DOCUMENT_MIX", "QUERY_MIX", "StaticStudent", "TrainingText", "final_emphasis"]
 
 QUERY_MIX = {"token": 1.0, "text": 0.4}
 DOCUMENT_MIX = {"token": 1.0, "text": 0.6}
@@ -45,7 +45,7 @@ class TrainingText:
     teacher: TeacherVectors | None
 
 
-class Student:
+class StaticStudent:
     """Rows of the vocabulary, an emphasis for each piece in queries, three temperatures.
 
     A query word's share is its length to `query_power` times exp(emphasis).
@@ -140,7 +140,7 @@ class Student:
         shares = self._shares(queries, lengths, owner, len(english))
         words, offsets = touched.words(1)
         targets, _, _, _ = mix(words, offsets, **DOCUMENT_MIX)
-        scores = maxsim_scores(
+        scores = maxsim_matrix(
             vectors, shares, owner, targets, offsets, n_queries=len(english), longest=_PASSAGE_WORDS
         )
         same = torch.from_numpy(english[:, None] == english[None, :]).fill_diagonal_(False)
@@ -201,7 +201,7 @@ class Student:
         self._log_scales.data.clamp_(_SMALLEST_LOG_SCALE, _LARGEST_LOG_SCALE)
 
 
-def final_emphasis(student: Student) -> npt.NDArray[np.float32]:
+def final_emphasis(student: StaticStudent) -> npt.NDArray[np.float32]:
     """(v,) float32: the emphasis of each piece in queries."""
     values: npt.NDArray[np.float32] = student.emphasis.detach().squeeze(1).numpy()
     return values

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from xret.errors import CorpusError, DimensionMismatchError, LanguageError, ModelError
-from xret.eval.alignment import Alignment, SentencePool, mexa_hits, pooled, retrieval_hits
+from xret.eval.alignment import AlignmentShares, SentencePool, mexa_hits, pooled, retrieval_hits
 from xret.eval.evaluation import Interval
 from xret.eval.fertility import Fertility, read_tokenizer
 from xret.eval.fitness import (
@@ -147,9 +147,9 @@ def test_an_encoder_without_a_tokenizer_has_no_fertility(tmp_path: Path) -> None
     assert (found.fertility, found.verdict, found.trained) == (None, "fit", True)
 
 
-def alignment(retrieval: float, mexa: float = 0.9) -> Alignment:
+def alignment(retrieval: float, mexa: float = 0.9) -> AlignmentShares:
     share = Interval(retrieval, retrieval, retrieval, 200)
-    return Alignment(Interval(mexa, mexa, mexa, 200), share, share)
+    return AlignmentShares(Interval(mexa, mexa, mexa, 200), share, share)
 
 
 @pytest.mark.parametrize(

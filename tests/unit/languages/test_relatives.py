@@ -10,7 +10,7 @@ from xret.retriever.languages.relatives import (
     distance,
     facts,
     known_languages,
-    nearest,
+    nearest_language,
     same_language,
 )
 
@@ -93,7 +93,7 @@ NEAREST_ADAPTER = {
 
 @pytest.mark.parametrize(("lang", "adapter"), NEAREST_ADAPTER.items())
 def test_a_language_without_adapter_goes_to_its_nearest_relative(lang: str, adapter: str) -> None:
-    assert nearest(lang, XMOD)[0] == adapter
+    assert nearest_language(lang, XMOD)[0] == adapter
 
 
 @pytest.mark.parametrize(
@@ -112,14 +112,14 @@ def test_a_language_without_adapter_goes_to_its_nearest_relative(lang: str, adap
 def test_of_few_candidates_the_nearest_is_taken(
     lang: str, candidates: list[str], chosen: str
 ) -> None:
-    assert nearest(lang, candidates)[0] == chosen
+    assert nearest_language(lang, candidates)[0] == chosen
 
 
 def test_the_reason_says_what_the_two_share() -> None:
-    assert nearest("gl", ["es", "pt"]) == ("pt", "both Galician-Portuguese, Latin script")
-    assert nearest("tg", ["fa"])[1] == "both Southwestern Iranian, in Arabic script"
-    assert nearest("nb", ["no"])[1] == "the same language"
-    assert "no relative" in nearest("qu", ["es"])[1]
+    assert nearest_language("gl", ["es", "pt"]) == ("pt", "both Galician-Portuguese, Latin script")
+    assert nearest_language("tg", ["fa"])[1] == "both Southwestern Iranian, in Arabic script"
+    assert nearest_language("nb", ["no"])[1] == "the same language"
+    assert "no relative" in nearest_language("qu", ["es"])[1]
 
 
 def test_every_row_is_whole() -> None:
@@ -144,10 +144,10 @@ def test_every_row_is_whole() -> None:
 )
 @settings(deadline=None)
 def test_every_language_has_a_nearest_whatever_the_order(lang, candidates, random) -> None:  # type: ignore[no-untyped-def]
-    chosen = nearest(lang, candidates)
+    chosen = nearest_language(lang, candidates)
     assert chosen[0] in candidates and chosen[1]
     random.shuffle(candidates)
-    assert nearest(lang, candidates) == chosen
+    assert nearest_language(lang, candidates) == chosen
     assert lang not in candidates or chosen[0] == lang
 
 
@@ -167,10 +167,10 @@ def test_spellings_of_one_language_are_the_same() -> None:
 
 def test_a_code_with_a_script_is_compared_in_that_script() -> None:
     assert facts("uz-Cyrl").scripts == ("Cyrl",)
-    assert nearest("ks-Deva", ["ur", "hi"])[0] == "hi"
-    assert nearest("ks", ["ur", "hi"])[0] == "ur"
+    assert nearest_language("ks-Deva", ["ur", "hi"])[0] == "hi"
+    assert nearest_language("ks", ["ur", "hi"])[0] == "ur"
 
 
 def test_without_candidates_there_is_no_nearest() -> None:
     with pytest.raises(LanguageError, match="no language to choose from"):
-        nearest("gl", [])
+        nearest_language("gl", [])

@@ -13,7 +13,7 @@ from xret.index.writing.compaction import Compaction
 from xret.retriever import indexing
 from xret.retriever.encoders.words_only import WordsOnly
 from xret.retriever.lexical import analysis, words
-from xret.retriever.lexical.words import same_language
+from xret.retriever.lexical.words import langs_sharing_words
 from xret.retriever.searcher import Searcher
 from xret.types import Document, Hit, Query
 
@@ -202,6 +202,6 @@ def test_words_alone_need_no_model_and_open_by_name(tmp_path: Path) -> None:
 
 
 def test_codes_of_one_written_language_go_together() -> None:
-    assert {"zh", "zh-Hant", "yue"} <= set(same_language("zh-Hant"))
-    assert {"sr-Latn", "hr"} <= set(same_language("sr"))
-    assert "de" not in same_language("en")
+    assert {"zh", "zh-Hant", "yue"} <= set(langs_sharing_words("zh-Hant"))
+    assert {"sr-Latn", "hr"} <= set(langs_sharing_words("sr"))
+    assert "de" not in langs_sharing_words("en")

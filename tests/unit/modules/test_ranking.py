@@ -34,7 +34,7 @@ from xret.retriever.training.modules.ranking import (
     ranking_accuracy,
     split_rows,
 )
-from xret.retriever.training.modules.rows import RankingRow, read_ranking_rows, with_negatives
+from xret.retriever.training.modules.rows import RankingRow, read_ranking_rows, rows_with_negatives
 from xret.retriever.xmod.xmod import prepare_xmod
 
 CARD = ModuleCard("ranking", "base", task="ranking")
@@ -409,6 +409,6 @@ def test_too_few_rows_and_rows_without_negatives(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="has 19 rows; ranking is learnt from at least 20"):
         read_ranking_rows(path)
     rows = [RankingRow("a", "x"), RankingRow("b", "x"), RankingRow("c", "y", ("z",))]
-    assert [row.negatives for row in with_negatives(rows)] == [("y",), ("y",), ("z",)]
+    assert [row.negatives for row in rows_with_negatives(rows)] == [("y",), ("y",), ("z",)]
     with pytest.raises(TrainingError, match="same positive"):
-        with_negatives(rows[:2])
+        rows_with_negatives(rows[:2])

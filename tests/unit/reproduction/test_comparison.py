@@ -13,7 +13,7 @@ from xret.eval.reproduction.table import (
     TABLES,
     Published,
     PublishedTable,
-    Row,
+    SystemRow,
     find_table,
     read_table,
 )
@@ -136,7 +136,7 @@ def test_rows_of_one_language_index_that_language() -> None:
     [(0.26, "match"), (0.25, "match"), (0.27, "match"), (0.2489, "miss"), (0.2711, "miss")],
 )
 def test_a_match_is_within_the_tolerance_at_both_ends(measured: float, outcome: str) -> None:
-    row = Row("r", "demo", "xret-static", (Published("RR@10", 0.26, "p", "u"),))
+    row = SystemRow("r", "demo", "xret-static", (Published("RR@10", 0.26, "p", "u"),))
     table = PublishedTable("t", "t", "", 0.01, "", (row,))
     results = [
         {"query_lang": "en", "doc_lang": "fr", "measures": {"RR@10": 0.9}},
@@ -152,7 +152,7 @@ def test_a_match_is_within_the_tolerance_at_both_ends(measured: float, outcome: 
 
 
 def test_a_command_that_fails_ends_the_row_and_is_named() -> None:
-    row = Row("r", "clirudit", "bge-m3", (Published("RR@10", 0.26, "p", "u"),), lang="fr")
+    row = SystemRow("r", "clirudit", "bge-m3", (Published("RR@10", 0.26, "p", "u"),), lang="fr")
     table = PublishedTable("t", "t", "", 0.01, "", (row,))
     run: list[tuple[str, ...]] = []
 
@@ -168,7 +168,7 @@ def test_a_command_that_fails_ends_the_row_and_is_named() -> None:
 
 
 def test_an_answer_without_results_is_said() -> None:
-    row = Row("r", "demo", "xret-static", (Published("RR@10", None, "", ""),))
+    row = SystemRow("r", "demo", "xret-static", (Published("RR@10", None, "", ""),))
     table = PublishedTable("t", "t", "", 0.01, "", (row,))
     with pytest.raises(RunError, match="no results"):
         reproduce_row(

@@ -23,7 +23,7 @@ from xret.index.scoring.maxsim import (
     fine_scores,
     kernel_path,
     maxsim_scores,
-    nearest,
+    nearest_centroids,
     query_codes,
     scan_tables,
     score_passages,
@@ -144,7 +144,7 @@ def everything(made: Case, *, threads: int = 1) -> dict[str, Any]:
         "scan": centroid_scan(
             made.queries, small, made.centroids, made.offsets, keep=keep, threads=threads
         ),
-        "nearest": nearest(made.values, made.centroid_codes, made.centroid_scales),
+        "nearest": nearest_centroids(made.values, made.centroid_codes, made.centroid_scales),
     }
 
 
@@ -322,7 +322,7 @@ def test_arrays_that_do_not_belong_together_are_refused() -> None:
     with pytest.raises(ValueError, match="passage numbers"):
         score_passages(queries, codes, scales, offsets, which=np.array([9]), **coding)
     with pytest.raises(DimensionMismatchError):
-        nearest(made.values[:, :-4], made.centroid_codes, made.centroid_scales)
+        nearest_centroids(made.values[:, :-4], made.centroid_codes, made.centroid_scales)
 
 
 def test_the_compiled_kernels_compare_every_length_themselves() -> None:
@@ -401,7 +401,7 @@ def test_nearest_takes_the_lowest_of_equal_centroids() -> None:
     values = centroids[::3] * np.float32(0.01)
     for path in PATHS:
         with on(path):
-            assert np.array_equal(nearest(values, centroids, scales), np.arange(50) * 3)
+            assert np.array_equal(nearest_centroids(values, centroids, scales), np.arange(50) * 3)
 
 
 def test_fine_scores_agree_with_float_maxsim() -> None:

@@ -17,7 +17,7 @@ import xret
 from xret.errors import ConfigError, DimensionMismatchError, MissingLibraryError
 from xret.index.scoring.maxsim import query_codes, score_passages
 from xret.index.search.dense import dense_candidates
-from xret.index.search.dense.ann import nearest, train_centroids
+from xret.index.search.dense.ann import nearest_lists, train_centroids
 from xret.index.search.dense.dense_candidates import DenseCandidates
 from xret.index.search.dense.dense_vectors import Int8Vectors
 from xret.index.search.dense.pending_candidates import PendingCandidates
@@ -101,10 +101,10 @@ def test_centroids_are_the_same_bytes_for_any_matrix_product(kernels: str) -> No
 
 def test_centroids_lie_in_the_middle_of_what_is_nearest_to_them(values: FloatArray) -> None:
     centroids = train_centroids(values, 40, iterations=25, max_points=10_000)
-    lists = nearest(values, centroids)
+    lists = nearest_lists(values, centroids)
     squares = ((values - centroids[lists]) ** 2).sum(axis=1)
     shuffled = values[np.random.default_rng(0).choice(len(values), 40, replace=False)]
-    before = ((values - shuffled[nearest(values, shuffled)]) ** 2).sum(axis=1)
+    before = ((values - shuffled[nearest_lists(values, shuffled)]) ** 2).sum(axis=1)
     assert squares.mean() < 0.8 * before.mean()
     for number in np.unique(lists):
         mean = values[lists == number].mean(axis=0)
@@ -119,7 +119,7 @@ def test_spherical_centroids_have_one_length(values: FloatArray) -> None:
 def test_nearest_is_the_least_distance(values: FloatArray) -> None:
     centroids = values[:37]
     distances = ((values[:, None] - centroids[None]) ** 2).sum(axis=2)
-    assert np.array_equal(nearest(values, centroids, threads=1), distances.argmin(axis=1))
+    assert np.array_equal(nearest_lists(values, centroids, threads=1), distances.argmin(axis=1))
 
 
 def test_unusable_vectors_are_refused(values: FloatArray) -> None:
@@ -130,7 +130,7 @@ def test_unusable_vectors_are_refused(values: FloatArray) -> None:
     with pytest.raises(ConfigError, match="must be finite"):
         train_centroids(broken, 10)
     with pytest.raises(DimensionMismatchError, match="32 dimensions, the centroids 16"):
-        nearest(values, values[:5, :16])
+        nearest_lists(values, values[:5, :16])
 
 
 def test_clustering_zeros_and_duplicates_does_not_fail() -> None:
@@ -143,7 +143,7 @@ def test_a_gpu_that_is_not_there_is_refused(values: FloatArray) -> None:
     with pytest.raises(ConfigError, match="no device cuda:77"):
         train_centroids(values, 4, device="cuda:77")
     with pytest.raises(ConfigError, match="must be cpu, cuda or cuda:<number>"):
-        nearest(values, values[:3], device="tpu")
+        nearest_lists(values, values[:3], device="tpu")
 
 
 def test_threads_of_others_are_left_alone(values: FloatArray) -> None:
@@ -335,7 +335,7 @@ def test_faiss_and_torch_work_in_one_process(order: str) -> None:
         "    while not stop.is_set(): (t @ t[:256].T).amax(1)\n"
         "thread = threading.Thread(target=work); thread.start()\n"
         "c = train_centroids(v, 16, iterations=3, threads=2)\n"
-        "found = nearest(v, c, threads=2)\n"
+        "found = nearest_lists(v, c, threads=2)\n"
         "stop.set(); thread.join()\n"
         "d = ((t[:, None] - torch.from_numpy(c)[None]) ** 2).sum(2)\n"
         "print((d.argmin(1).numpy() == found).mean() > 0.999)"

@@ -18,13 +18,13 @@ from xret.errors import CorpusError, ModelError, TrainingError
 from xret.retriever.encoders.static import StaticEncoder
 from xret.retriever.training.common.checkpoint import WorkFolder
 from xret.retriever.training.common.held_out import HeldOut
-from xret.retriever.training.common.losses import maxsim_scores
+from xret.retriever.training.common.losses import maxsim_matrix
 from xret.retriever.training.common.parallel import PairReader
 from xret.retriever.training.static.pieces import WORD_START, Pieces
-from xret.retriever.training.static.quantize import principal_axes, quantize
+from xret.retriever.training.static.quantize import principal_axes, quantize_rows
 from xret.retriever.training.static.settings import StaticTraining
 from xret.retriever.training.static.static import train_static
-from xret.retriever.training.static.student import Student
+from xret.retriever.training.static.student import StaticStudent
 from xret.types import Document, Query
 
 SUBJECTS = {
@@ -113,13 +113,13 @@ def test_progress_names_its_stages_and_ends_with_the_model(data: Path, tmp_path:
 
 def test_loss_falls(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     losses: list[float] = []
-    original = Student.step
+    original = StaticStudent.step
 
-    def step(self: Student, number: int) -> float:
+    def step(self: StaticStudent, number: int) -> float:
         losses.append(original(self, number))
         return losses[-1]
 
-    monkeypatch.setattr(Student, "step", step)
+    monkeypatch.setattr(StaticStudent, "step", step)
     settings = dataclasses.replace(SETTINGS, maxsim_steps=0, lexicon_share=0.0)
     train(data, tmp_path / "model", settings)
     assert np.mean(losses[-10:]) < 0.6 * np.mean(losses[:10])
@@ -170,12 +170,12 @@ def test_a_corrected_file_of_the_same_size_is_other_data(data: Path, tmp_path: P
 def test_loss_that_is_no_number_stops_and_keeps_the_checkpoint(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = Student.step
+    original = StaticStudent.step
 
-    def step(self: Student, number: int) -> float:
+    def step(self: StaticStudent, number: int) -> float:
         return float("nan") if number == 50 else original(self, number)
 
-    monkeypatch.setattr(Student, "step", step)
+    monkeypatch.setattr(StaticStudent, "step", step)
     with pytest.raises(TrainingError, match="step 50 is nan"):
         train(data, tmp_path / "model")
     state = load_file(tmp_path / "model" / "work" / "state.safetensors")
@@ -284,7 +284,7 @@ def test_maxsim_scores_follow_a_plain_loop_and_an_empty_query_scores_zero() -> N
     )
     owner, shares = torch.tensor([0, 0, 1]), torch.tensor([0.25, 0.75, 1.0])
     offsets = torch.tensor([0, 1, 4, 6])
-    scores = maxsim_scores(queries, shares, owner, documents, offsets, n_queries=3, longest=10)
+    scores = maxsim_matrix(queries, shares, owner, documents, offsets, n_queries=3, longest=10)
     for document, (start, end) in enumerate(pairwise(offsets.tolist())):
         best = (queries @ documents[start:end].T).max(dim=1).values * shares
         expected = [best[0] + best[1], best[2], torch.tensor(0.0)]
@@ -306,7 +306,7 @@ def test_quantised_rows_are_near_and_axes_are_a_rotation() -> None:
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(500, 32)).astype(np.float32) * rng.uniform(0.1, 3, (500, 1))
     rows = rows.astype(np.float32)
-    table = quantize(rows)
+    table = quantize_rows(rows)
     error = np.linalg.norm(table.rows() - rows) / np.linalg.norm(rows)
     assert table.codes.shape == (500, 16)
     assert error < 0.13
