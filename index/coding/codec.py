@@ -1,6 +1,6 @@
-"""How document vectors become codes: 8 bits a dimension, or a trained codec of 4, 2 or 1.
+"""A trained codec of document vectors: 4, 2 or 1 bits a dimension.
 
-The trained codec is a residual one (as in PLAID, Santhanam et al. 2022): a vector is its
+It is a residual one (as in PLAID, Santhanam et al. 2022): a vector is its
 nearest centroid plus a residual with 2**bits levels a dimension and one scale a vector.
 A passage of several vectors has a mean of its own besides (`xret.index.coding.passage_means`).
 Vectors are rotated first, so that a residual is spread evenly over its dimensions and looks
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,10 +30,10 @@ from xret.index.coding.passage_means import (
 )
 from xret.index.coding.rotation import Rotation
 from xret.index.scoring.centroids import MAX_CENTROIDS, nearest_centroids
-from xret.index.storage.segment import Coded, padded, quantize, widened
+from xret.index.storage.segment import Coded, widened
 from xret.types import FloatArray, IntArray
 
-__all__ = ["CENTROID_BITS", "Codec", "Int8Codec", "ResidualCodec"]
+__all__ = ["CENTROID_BITS", "ResidualCodec"]
 
 BLOCK_ROWS = 2**13
 
@@ -41,84 +41,6 @@ CENTROID_BITS = 4
 """A dimension of a stored centroid: what it is off by goes into the residuals."""
 
 _CENTROID_LEVELS = integer_levels(CENTROID_BITS)
-
-
-class Codec(Protocol):
-    """Turns vectors into codes and back. levels: int8 (2**bits,), empty for 8 bits.
-
-    offsets: (p + 1,) of the passages that own the vectors; None where each is a passage.
-    mean_bytes: of a passage's coded mean, 0 where the codec keeps none.
-    """
-
-    @property
-    def bits(self) -> int: ...
-
-    @property
-    def dim(self) -> int: ...
-
-    @property
-    def code_bytes(self) -> int: ...
-
-    @property
-    def levels(self) -> npt.NDArray[np.int8]: ...
-
-    @property
-    def n_centroids(self) -> int: ...
-
-    @property
-    def mean_bytes(self) -> int: ...
-
-    def rotate(self, values: FloatArray) -> FloatArray:
-        """(q, d) query vectors as the codes see them: (q, width)."""
-        ...
-
-    def encode(self, values: FloatArray, offsets: IntArray | None = None) -> Coded: ...
-
-    def decode(self, coded: Coded, offsets: IntArray | None = None) -> FloatArray: ...
-
-    def arrays(self) -> dict[str, npt.NDArray[Any]]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Int8Codec:
-    """Symmetric 8-bit codes with one scale a vector; nothing to train."""
-
-    dim: int
-    bits: int = 8
-    n_centroids: int = 0
-    mean_bytes: int = 0
-
-    @property
-    def code_bytes(self) -> int:
-        return padded(self.dim)
-
-    @property
-    def levels(self) -> npt.NDArray[np.int8]:
-        return np.empty(0, np.int8)
-
-    def rotate(self, values: FloatArray) -> FloatArray:
-        return np.pad(values, ((0, 0), (0, self.code_bytes - self.dim)))
-
-    def encode(
-        self,
-        values: FloatArray,
-        offsets: IntArray | None = None,  # noqa: ARG002
-    ) -> Coded:
-        """(t, d) float32 → codes. Raises ValueError for a vector of zeros or not finite."""
-        _check_dim(values, self.dim)
-        return quantize(values)
-
-    def decode(
-        self,
-        coded: Coded,
-        offsets: IntArray | None = None,  # noqa: ARG002
-    ) -> FloatArray:
-        codes = coded.codes.view(np.int8)[:, : self.dim]
-        values: FloatArray = codes * widened(coded.scales)[:, None]
-        return values
-
-    def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        return {"dim": np.array([self.dim], np.int64)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,6 @@ from xret.index.scoring import maxsim_numpy
 from xret.index.scoring.centroids import (
     centroid_scan,
     centroid_tables,
-    check_centroids,
     check_table,
     nearest_centroids,
     scan_tables,
@@ -125,20 +124,16 @@ def fine_scores(
     *,
     bits: int = 8,
     levels: npt.NDArray[np.int8] | None = None,
-    centroids: npt.NDArray[np.uint16] | None = None,
-    centroid_codes: npt.NDArray[np.int8] | None = None,
-    centroid_scales: npt.NDArray[np.uint16] | None = None,
     which: IntArray | None = None,
     keep: npt.NDArray[np.bool_] | None = None,
     threads: int = 1,
 ) -> FloatArray:
     """`score_passages` without the query's rounding, for the few best: queries of 15 bits.
 
-    queries: from `query_codes(..., fine=True)`. centroids: together with centroid_codes
-    (K, d) int8 and centroid_scales (K,) bfloat16 bits, in place of tables.
+    queries: from `query_codes(..., fine=True)`.
     """
-    if queries.low is None or (centroids is None) != (centroid_codes is None):
-        raise TypeError("fine query codes, and centroids together with centroid_codes")
+    if queries.low is None:
+        raise TypeError("the query codes are plain; fine ones are of query_codes(..., fine=True)")
     passages = CodedPassages.checked(
         codes,
         scales,
@@ -146,19 +141,10 @@ def fine_scores(
         dim=queries.codes.shape[1],
         bits=bits,
         levels=levels,
-        centroids=centroids,
+        centroids=None,
     )
-    if centroid_codes is not None:
-        check_centroids(centroid_codes, centroid_scales, dim=queries.codes.shape[1])
     numbers = passage_numbers(which, keep, n_passages=len(passages))
-    found = _scores(
-        queries,
-        passages,
-        numbers,
-        threads=threads,
-        centroid_codes=centroid_codes,
-        centroid_scales=centroid_scales,
-    )
+    found = _scores(queries, passages, numbers, threads=threads)
     return spread_columns(found, keep, missing=-np.inf)
 
 
@@ -169,32 +155,24 @@ def _scores(
     *,
     threads: int,
     table: FloatArray | None = None,
-    centroid_codes: npt.NDArray[np.int8] | None = None,
-    centroid_scales: npt.NDArray[np.uint16] | None = None,
 ) -> FloatArray:
     """(n_queries, passages of `which`) by whichever path this machine runs."""
     n_columns = len(passages) if which is None else len(which)
     path = kernel_path()
-    near = table if table is not None else centroid_codes
-    n_centroids = 0 if near is None else len(near)
+    n_centroids = 0 if table is None else len(table)
     if path == NUMPY:
         return maxsim_numpy.score(
             queries,
             passages,
             np.arange(n_columns) if which is None else which,
             table=table,
-            centroid_codes=centroid_codes,
-            centroid_scales=centroid_scales,
         )
     from xret.index import _kernels
 
     out = np.empty((len(queries), n_columns), dtype=np.float32)
     if not out.size:
         return out
-    looked_up, codes, scales = (
-        None if a is None else np.ascontiguousarray(a)
-        for a in (table, centroid_codes, centroid_scales)
-    )
+    looked_up = None if table is None else np.ascontiguousarray(table)
 
     def work(first: int, last: int) -> int:
         return _kernels.score(
@@ -209,8 +187,8 @@ def _scores(
             passages.offsets,
             passages.levels,
             looked_up,
-            codes,
-            scales,
+            None,
+            None,
             which,
             out,
             len(queries),

@@ -38,31 +38,22 @@ def score(
     which: IntArray,
     *,
     table: FloatArray | None = None,
-    centroid_codes: npt.NDArray[np.int8] | None = None,
-    centroid_scales: npt.NDArray[np.uint16] | None = None,
 ) -> FloatArray:
     """Late-interaction scores of these passages: (n_queries, len(which)) float32."""
-    near_values = table if table is not None else centroid_codes
     _check(
         passages.offsets,
         which,
         n_rows=len(passages.codes),
         centroids=passages.centroids,
-        n_centroids=0 if near_values is None else len(near_values),
+        n_centroids=0 if table is None else len(table),
     )
     scores = np.empty((len(queries), len(which)), dtype=np.float32)
     lengths = passages.offsets[which + 1] - passages.offsets[which]
     for columns, rows in _blocks(passages.offsets, which):
         values = _decoded(passages, rows)
         similarities = _dots(queries, values) * from_bfloat16(passages.scales[rows])
-        if passages.centroids is not None:
-            near = passages.centroids[rows]
-            if centroid_codes is not None and centroid_scales is not None:
-                similarities += _dots(queries, centroid_codes[near]) * from_bfloat16(
-                    centroid_scales[near]
-                )
-            elif table is not None:
-                similarities += table[near].T
+        if passages.centroids is not None and table is not None:
+            similarities += table[passages.centroids[rows]].T
         starts = np.cumsum(lengths[columns]) - lengths[columns]
         best = np.maximum.reduceat(similarities, starts, axis=1)
         scores[:, columns] = _sums(best * queries.scales[:, None], queries.offsets)

@@ -9,17 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 import xxhash
-from tokenizers import Tokenizer
 
 from xret.errors import MissingLibraryError, ModelError
-from xret.types import Embeddings, FloatArray, IntArray
+from xret.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -39,8 +36,6 @@ __all__ = [
 GRAPH, DATA = "model.onnx", "model.onnx.data"
 TOKENIZER, CARD = "tokenizer.json", "xret_onnx.json"
 FORMAT = 1
-TOKEN_BUDGET = 8192
-"""Tokens of a batch, padding included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +112,10 @@ def graph_hash(folder: Path) -> str:
 
 
 class OnnxSession:
-    """One exported graph, ready to encode."""
+    """One exported graph, from token ids to vectors."""
 
-    def __init__(self, card: OnnxCard, tokenizer: Tokenizer, session: InferenceSession) -> None:
+    def __init__(self, card: OnnxCard, session: InferenceSession) -> None:
         self.card = card
-        self.truncated = 0
-        self._tokenizer = tokenizer
         self._session = session
 
     @classmethod
@@ -144,10 +137,7 @@ class OnnxSession:
             raise ModelError(f"{folder / GRAPH} is not the graph that {CARD} describes")
         if file_hash(folder / TOKENIZER) != card.tokenizer:
             raise ModelError(f"{folder / TOKENIZER} is not the tokenizer that {CARD} describes")
-        tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
-        tokenizer.no_padding()
-        tokenizer.no_truncation()
-        return cls(card, tokenizer, _inference(folder / GRAPH, threads=threads, gpu=gpu))
+        return cls(card, _inference(folder / GRAPH, threads=threads, gpu=gpu))
 
     def forward(self, input_ids: IntArray, attention_mask: IntArray) -> FloatArray:
         """(b, t) int64 each to (b, dim) or (b, t, dim) float32, by the card's kind.
@@ -162,65 +152,6 @@ class OnnxSession:
         features = {"input_ids": input_ids, "attention_mask": attention_mask}
         vectors: FloatArray = self._session.run(["vectors"], features)[0]
         return vectors
-
-    def encode_pooled(self, texts: Sequence[str], *, max_length: int | None = None) -> FloatArray:
-        """(n, dim): one vector a text, in input order.
-
-        Raises ModelError where the graph gives token vectors.
-        """
-        self._require("pooled")
-        pooled = np.zeros((len(texts), self.card.dim), np.float32)
-        for positions, ids, mask in self._batches(texts, max_length):
-            pooled[positions] = self.forward(ids, mask)
-        return pooled
-
-    def encode_tokens(self, texts: Sequence[str], *, max_length: int | None = None) -> Embeddings:
-        """One vector for each token of each text, the special ones included, in input order.
-
-        Raises ModelError where the graph gives one vector a text.
-        """
-        self._require("tokens")
-        nothing = np.zeros((0, self.card.dim), np.float32)
-        rows: list[FloatArray] = [nothing] * len(texts)
-        for positions, ids, mask in self._batches(texts, max_length):
-            vectors = self.forward(ids, mask)
-            for position, row, real in zip(positions, vectors, mask, strict=True):
-                rows[position] = row[real == 1]
-        offsets = np.cumsum([0, *(len(row) for row in rows)]).astype(np.int64)
-        return Embeddings(np.concatenate([nothing, *rows]), offsets)
-
-    def _require(self, kind: str) -> None:
-        if self.card.kind != kind:
-            raise ModelError(f"this graph is of kind {self.card.kind!r}, not {kind!r}")
-
-    def _batches(
-        self, texts: Sequence[str], max_length: int | None
-    ) -> Iterator[tuple[list[int], IntArray, IntArray]]:
-        """(positions, ids, mask), texts of similar length together, within the token budget."""
-        length = min(max_length or self.card.max_length, self.card.max_length)
-        ids = [self._cut(text, length) for text in texts]
-        order = sorted(range(len(texts)), key=lambda i: (-len(ids[i]), i))
-        while order:
-            # int8 scales its activations by batch: alone, a text does not depend on others.
-            budget = TOKEN_BUDGET if self.card.precision == "float32" else 1
-            count = max(1, budget // max(1, len(ids[order[0]])))
-            positions, order = order[:count], order[count:]
-            shape = (len(positions), len(ids[positions[0]]))
-            input_ids = np.full(shape, self.card.pad_id, np.int64)
-            mask = np.zeros(shape, np.int64)
-            for row, position in enumerate(positions):
-                input_ids[row, : len(ids[position])] = ids[position]
-                mask[row, : len(ids[position])] = 1
-            yield positions, input_ids, mask
-
-    def _cut(self, text: str, length: int) -> list[int]:
-        """Token ids, the last one kept when the middle is cut; lone surrogates are replaced."""
-        clean = text.encode("utf-8", "replace").decode("utf-8")
-        ids: list[int] = self._tokenizer.encode(clean).ids
-        if len(ids) > length:
-            self.truncated += 1
-            ids = [*ids[: length - 1], ids[-1]]
-        return ids
 
 
 def _inference(graph: Path, *, threads: int, gpu: bool) -> InferenceSession:

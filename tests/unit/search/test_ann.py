@@ -326,7 +326,7 @@ def test_faiss_and_torch_work_in_one_process(order: str) -> None:
     code = (
         f"import {order}\n"
         "import numpy as np, threading\n"
-        "from xret.index.search.dense.ann import train_centroids, nearest\n"
+        "from xret.index.search.dense.ann import train_centroids, nearest_lists\n"
         "torch.set_num_threads(2)\n"
         "v = np.random.default_rng(0).standard_normal((4_000, 32)).astype('f4')\n"
         "t = torch.from_numpy(v)\n"

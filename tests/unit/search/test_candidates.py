@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xret.index.coding.clustering import train_codec
-from xret.index.coding.codec import Int8Codec, ResidualCodec
+from xret.index.coding.codec import ResidualCodec
 from xret.index.scoring.maxsim import (
     QueryCodes,
     centroid_tables,
@@ -19,7 +19,7 @@ from xret.index.scoring.maxsim import (
     score_passages,
 )
 from xret.index.search.candidates import byte_tables, candidate_documents, default_candidates
-from xret.index.storage.segment import Segment
+from xret.index.storage.segment import Segment, quantize
 
 
 def unit(values: np.ndarray) -> np.ndarray:
@@ -170,7 +170,7 @@ def test_an_index_of_equal_documents_returns_them_all() -> None:
 
 def test_documents_without_centroids_are_all_candidates() -> None:
     rng, codec = np.random.default_rng(3), CODECS[1]
-    coded = Int8Codec(24).encode(unit(rng.standard_normal((9, 24))))
+    coded = quantize(unit(rng.standard_normal((9, 24))))
     segments = [made_segment(codec, rng, 50), Segment(2, 0, coded, np.arange(10))]
     queries = coded_for({1: codec}, unit(rng.standard_normal((4, 24))))
     masks = [None, np.arange(9) % 2 == 0]
