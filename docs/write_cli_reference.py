@@ -20,7 +20,7 @@ resumed by the same command.
 Each flag may also be set by an environment variable, `XRET_` with the command's words and the
 flag (`XRET_SEARCH_HITS`, `XRET_LANG_ADD_STEPS`), or in `xret.toml`, in the command's table
 (`[search]`, `hits = 5`). A flag wins over the environment, the environment over the file;
-`xret config` prints each value and where it came from. A flag marked * may be repeated.
+`xret config COMMAND` prints each value and where it came from. A flag marked * may be repeated.
 """
 
 

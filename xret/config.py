@@ -20,6 +20,9 @@ from xret.errors import ConfigError, IndexNotFoundError
 __all__ = ["find_index", "home", "index_folder", "read_settings"]
 
 SETTINGS_FILE = "xret.toml"
+DEMO = "demo"
+"""The corpus that comes with xret; its index has its name."""
+
 CATALOG_FILE = "catalog.sqlite"
 """What makes a folder an index; a folder of that name without one hides no index at home."""
 
@@ -58,7 +61,9 @@ def find_index(index: str | Path) -> Path:
         return path
     kept = sorted(p.name for p in (home() / "indexes").glob("*") if p.is_dir())
     close = difflib.get_close_matches(str(index), kept, n=3, cutoff=0.5)
-    if close:
+    if str(index) == DEMO:
+        advice = "build it with: xret index --corpus demo"
+    elif close:
         advice = f"did you mean {', '.join(close)}?"
     else:
         advice = "build it with: xret index --corpus CORPUS --output " + str(index)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+import xret
 from xret.cli import (
     compact,
     corpus,
@@ -51,11 +53,30 @@ app = typer.Typer(
     cls=_Commands,
     help="Search documents in one language with questions in another.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    context_settings={"auto_envvar_prefix": "XRET", "help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"xret {xret.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_print_version, help="Print the version, and stop."
+        ),
+    ] = False,
+) -> None:
+    """Search documents in one language with questions in another."""
+
+
 app.command("index")(index.index)
 app.command("search")(search.search)
 app.command("run")(run_command.run)
@@ -82,4 +103,6 @@ def answer() -> None:
     """
     command: Any = typer.main.get_command(app)
     settings.name_variables(command)
-    command(default_map=settings.checked(read_settings(Path.cwd()), command), prog_name="xret")
+    # What a shell asks for at the Tab key must not fail over a file that is being written.
+    file = {} if "_XRET_COMPLETE" in os.environ else read_settings(Path.cwd())
+    command(default_map=settings.checked(file, command), prog_name="xret")

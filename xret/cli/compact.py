@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from xret.cli.ids import typed
 from xret.cli.options import AsJson, IndexArgument
 from xret.cli.output import message, print_json, print_table, show_progress
 
@@ -31,7 +32,7 @@ def delete(
     wanted = list(doc_ids or [])
     if listed is not None:
         content = sys.stdin.buffer.read() if str(listed) == "-" else listed.read_bytes()
-        wanted += read_ids(content, listed)
+        wanted += map(typed, read_ids(content, listed))
     deletion = xret.delete(index, wanted)
     if as_json:
         print_json(deletion)

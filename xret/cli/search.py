@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
+from xret.cli.hits import print_answer
 from xret.cli.options import AsJson, IndexArgument, LangPolicyOption
-from xret.cli.output import message, print_json, print_table
+from xret.cli.output import print_json
 from xret.types import Mode
 
 __all__ = ["search"]
@@ -15,7 +16,9 @@ __all__ = ["search"]
 
 def search(
     index: IndexArgument,
-    query: Annotated[str, typer.Argument(metavar="QUERY", help="The question, in any language.")],
+    query: Annotated[
+        list[str], typer.Argument(metavar="QUERY", help="The question, in any language.")
+    ],
     k: Annotated[int, typer.Option("-k", "--hits", min=1, help="How many hits.")] = 10,
     lang: Annotated[
         str | None, typer.Option("--lang", "--query-lang", help="Language of the question.")
@@ -57,7 +60,7 @@ def search(
     ) as searcher:
         answer = searcher.answer(
             SearchRequest(
-                query,
+                " ".join(query),
                 lang,
                 k,
                 doc_langs=doc_lang,
@@ -70,23 +73,4 @@ def search(
     if as_json:
         print_json(answer)
         return
-    rows = [
-        (
-            str(hit.rank),
-            f"{hit.score:.4f}",
-            _lang(hit.lang, hit.lang_source),
-            hit.id,
-            hit.title,
-            hit.snippets[0].text,
-        )
-        for hit in answer.hits
-    ]
-    print_table(("rank", "score", "lang", "id", "title", "text"), rows)
-    through = [answer.query.adapter, *(hit.adapter for hit in answer.hits)]
-    for line in dict.fromkeys([*(adapter for adapter in through if adapter), *answer.warnings]):
-        message(line)
-
-
-def _lang(lang: str, source: str) -> str:
-    """A language that was not given but identified carries a mark."""
-    return lang if source == "given" else f"{lang}?"
+    print_answer(answer, narrowed=bool(doc_lang or filter))

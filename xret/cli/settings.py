@@ -1,43 +1,96 @@
-"""`xret config`: every setting, its value and where the value came from."""
+"""`xret config`: the settings, their values and where those came from."""
 
 from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
-from xret.cli.output import print_table
+from xret.cli.options import AsJson
+from xret.cli.output import message, print_json, print_table
 from xret.config import SETTINGS_FILE, read_settings
 from xret.errors import ConfigError
 
-__all__ = ["checked", "config"]
+__all__ = ["checked", "config", "name_variables"]
+
+HEADINGS = ("setting", "value", "from")
+DEFAULT = "default"
 
 
-def config(context: typer.Context) -> None:
-    """Every setting with its value and its source: environment, xret.toml or default."""
+def config(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="COMMAND", help="Only this command's, all of them: lang add."),
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Those that have their default too.")
+    ] = False,
+    as_json: AsJson = False,
+    *,
+    context: typer.Context,
+) -> None:
+    """Settings, where they come from: the environment or xret.toml; with --all the defaults."""
     root: Any = context.find_root().command
-    file = checked(read_settings(Path.cwd()), root)
-    rows = []
+    asked = tuple(words or ())
+    _check_command(root, asked)
+    rows = [
+        row
+        for path, row in _listed(root, checked(read_settings(Path.cwd()), root))
+        if path[: len(asked)] == asked and (everything or asked or row[2] != DEFAULT)
+    ]
+    if as_json:
+        print_json({"settings": [dict(zip(HEADINGS, row, strict=True)) for row in rows]})
+    elif rows:
+        print_table(HEADINGS, rows)
+    else:
+        message("nothing is set: every setting has its default; see them with: xret config --all")
+
+
+def _check_command(root: Any, words: tuple[str, ...]) -> None:
+    """Raises ConfigError for words that are no command, with the nearest."""
+    command = root
+    for word in words:
+        known = getattr(command, "commands", {})
+        if word not in known:
+            close = difflib.get_close_matches(word, known, n=1) or list(known)
+            raise ConfigError(
+                f"there is no command {' '.join(words)!r}; did you mean {' or '.join(close)}?"
+            )
+        command = known[word]
+
+
+def _listed(
+    root: Any, file: dict[str, Any]
+) -> Iterator[tuple[tuple[str, ...], tuple[str, str, str]]]:
+    """By command, each setting's name, value and source; old spellings where they are set."""
     for command, table, option in _options(root):
-        variable = next(filter(os.environ.get, _variables(command, option)), None)
+        variable = next(filter(os.environ.get, option.envvar), None)
         if variable is not None:
             value, source = os.environ[variable], variable
         elif option.name in _table(file, table):
             value, source = _table(file, table)[option.name], SETTINGS_FILE
         else:
-            value, source = option.default, "default"
-        flag = option.opts[-1]
-        rows.append((f"{command} {flag}", "" if value is None else str(value), source))
-    print_table(("setting", "value", "from"), rows)
+            value, source = option.default, DEFAULT
+        if source != DEFAULT or not option.hidden:
+            name = f"{command} {option.opts[-1]}"
+            yield table, (name, "" if value is None else str(value), source)
+
+
+class Variables(list[str]):
+    """The environment's names for an option; in a message that which is set, or the longest."""
+
+    def __str__(self) -> str:
+        return next(filter(os.environ.get, self), self[0])
 
 
 def name_variables(command: Any) -> None:
     """Let every option of a command line be set by the variables of all its names."""
     for words, _, option in _options(command):
-        option.envvar = _variables(words, option)
+        option.envvar = Variables(_variables(words, option))
 
 
 def checked(settings: dict[str, Any], command: Any) -> dict[str, Any]:

@@ -1,0 +1,73 @@
+"""The hits of a search: two or three lines each at a terminal, a tab-separated one elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from xret.cli.ids import typable
+from xret.cli.output import message, print_table, printable
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from xret.retriever.answer import SearchAnswer, SearchHit
+
+__all__ = ["print_answer"]
+
+HEADINGS = ("rank", "score", "lang", "id", "title", "text")
+INDENT = 4
+
+
+def print_answer(answer: SearchAnswer, *, narrowed: bool) -> None:
+    """The hits, and on stderr what there is to know about them.
+
+    narrowed: whether only some of the documents were asked for.
+    """
+    if not answer.hits:
+        among = " among the documents that --doc-lang and --filter leave" if narrowed else ""
+        message(f"no hits in {answer.index}{among}")
+    elif sys.stdout.isatty():
+        _print_blocks(answer.hits)
+    else:
+        print_table(HEADINGS, map(_row, answer.hits))
+    through = [answer.query.adapter, *(hit.adapter for hit in answer.hits)]
+    for line in dict.fromkeys([*(adapter for adapter in through if adapter), *answer.warnings]):
+        message(line)
+
+
+def _row(hit: SearchHit) -> tuple[str, ...]:
+    text = hit.snippets[0].text
+    return str(hit.rank), f"{hit.score:.4f}", _lang(hit), typable(hit.id), hit.title, text
+
+
+def _lang(hit: SearchHit) -> str:
+    """A language that was not given but identified carries a mark."""
+    return hit.lang if hit.lang_source == "given" else f"{hit.lang}?"
+
+
+def _print_blocks(hits: list[SearchHit]) -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    for hit in hits:
+        for line in _block(hit, console.width):
+            console.print(line, no_wrap=True, overflow="ellipsis", crop=True)
+
+
+def _block(hit: SearchHit, width: int) -> list[Text]:
+    """Rank, score, language, title and id, the id on its own line where it does not fit."""
+    from rich.cells import cell_len
+    from rich.text import Text
+
+    start = f"{hit.rank:>2}  {hit.score:.4f}  {_lang(hit)}  "
+    title, doc_id = printable(hit.title), printable(typable(hit.id))
+    head = Text.assemble(start, (title or doc_id, "bold"))
+    lines = [head]
+    if title and head.cell_len + 2 + cell_len(doc_id) <= width:
+        head.append(f"  {doc_id}", style="dim")
+    elif title:
+        lines.append(Text(" " * INDENT + doc_id, style="dim"))
+    snippet = " ".join(printable(hit.snippets[0].text).split())
+    lines.append(Text(" " * INDENT + snippet))
+    return lines
