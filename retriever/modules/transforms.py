@@ -1,56 +1,31 @@
-"""Static transforms of output vectors by language: centring and whitening.
+"""Static transforms of output vectors by language: an affine map each, then unit length.
 
-Multilingual encoders put each language around a mean of its own, so that a cosine compares
-languages before meanings. Subtracting the language's mean removes most of that (Libovický,
-Rosa and Fraser 2020); whitening makes the directions equally long as well (Su et al. 2021).
-Here whitening is symmetric (ZCA): of all whitenings it turns the vectors least, so that
-those of two languages stay comparable. Its covariance is shrunk towards a multiple of the
-identity (Ledoit and Wolf 2004), without which directions that a sample hardly has would be
-blown up to noise.
+How they are fitted stands in `transform_fitting`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import xxhash
 from safetensors.numpy import load_file, save_file
 
-from xret.errors import LanguageError, ModelError, TrainingError
+from xret.errors import LanguageError, ModelError
 from xret.retriever.languages.codes import language_code
-from xret.types import UNDETERMINED, Document, FloatArray
+from xret.types import FloatArray
 
 if TYPE_CHECKING:
-    from xret.retriever.encoder import Encoder
+    pass
 
-__all__ = ["StaticTransforms", "TransformSettings", "fit_transforms"]
+__all__ = ["SMALLEST", "StaticTransforms"]
 
 FORMAT = 1
 CONFIG_FILE, WEIGHTS_FILE = "transforms.json", "transforms.safetensors"
-BATCH = 256
-_SMALLEST = np.float32(1e-12)
-
-
-@dataclass(frozen=True, slots=True)
-class TransformSettings:
-    """How transforms are fitted.
-
-    whiten: beyond centring. shrinkage: the share of the identity in the covariance, 0 none
-    to 1 (centring alone, but for scale). strength: the share of the mean that is taken
-    away. min_vectors: fewer of a language are no sample, and the fit is refused.
-    """
-
-    whiten: bool = False
-    shrinkage: float = 0.1
-    strength: float = 1.0
-    min_vectors: int = 100
+SMALLEST = np.float32(1e-12)
 
 
 class StaticTransforms:
@@ -108,7 +83,7 @@ class StaticTransforms:
         if self._matrices is not None:
             moved = moved @ self._matrices[row]
         lengths = np.sqrt(np.einsum("ij,ij->i", moved, moved))
-        moved /= np.maximum(lengths, _SMALLEST)[:, None]
+        moved /= np.maximum(lengths, SMALLEST)[:, None]
         unit: FloatArray = moved.astype(np.float32, copy=False)
         return unit
 
@@ -155,74 +130,6 @@ class StaticTransforms:
                 f"there is no transform {adapter!r}; there are {', '.join(self.adapters)}"
             )
         return row
-
-
-class _Moments:
-    """Running sums of the vectors of one language, in double precision."""
-
-    def __init__(self, dim: int, *, second: bool) -> None:
-        self.n = 0
-        self.total = np.zeros(dim)
-        self.products = np.zeros((dim, dim) if second else (0, 0))
-
-    def add(self, vectors: FloatArray) -> None:
-        wide = vectors.astype(np.float64)
-        self.n += len(wide)
-        self.total += wide.sum(axis=0)
-        if self.products.size:
-            self.products += wide.T @ wide
-
-    @property
-    def mean(self) -> npt.NDArray[np.float64]:
-        return self.total / self.n
-
-
-def fit_transforms(
-    encoder: Encoder,
-    documents: Iterable[Document],
-    *,
-    settings: TransformSettings = TransformSettings(),
-) -> StaticTransforms:
-    """Transforms of an encoder's vectors from a sample of documents in each language.
-
-    A few thousand vectors a language are a good sample; documents of unknown language are
-    left out. Memory is bounded by a batch and d * d numbers a language.
-    Raises TrainingError where a language has fewer than `settings.min_vectors` vectors, or
-    there is none.
-    """
-    moments: dict[str, _Moments] = {}
-    stream = (document for document in documents if document.lang != UNDETERMINED)
-    while batch := list(islice(stream, BATCH)):
-        for document, vectors in zip(batch, encoder.encode_documents(batch), strict=True):
-            lang = language_code(document.lang)
-            if lang not in moments:
-                moments[lang] = _Moments(encoder.spec.dim, second=settings.whiten)
-            moments[lang].add(vectors)
-    few = [f"{lang} ({m.n})" for lang, m in sorted(moments.items()) if m.n < settings.min_vectors]
-    if few or not moments:
-        raise TrainingError(
-            f"too few vectors to fit a transform: {', '.join(few) or 'none at all'}; "
-            f"at least {settings.min_vectors} of every language are needed"
-        )
-    langs = sorted(moments)
-    means = np.stack([moments[lang].mean * settings.strength for lang in langs])
-    matrices = None
-    if settings.whiten:
-        matrices = np.stack([_whitening(moments[lang], settings.shrinkage) for lang in langs])
-    return StaticTransforms(
-        langs, means.astype(np.float32), matrices, base=encoder.spec.fingerprint
-    )
-
-
-def _whitening(moments: _Moments, shrinkage: float) -> FloatArray:
-    """(d, d): the inverse square root of the shrunk covariance, scaled to leave its trace."""
-    mean = moments.mean
-    covariance = moments.products / moments.n - np.outer(mean, mean)
-    spread = max(float(np.trace(covariance)) / len(covariance), float(_SMALLEST))
-    shrunk = (1 - shrinkage) * covariance + shrinkage * spread * np.eye(len(covariance))
-    values, axes = np.linalg.eigh(shrunk)
-    scales = np.sqrt(spread / np.maximum(values, spread * 1e-6))
-    return np.asarray((axes * scales) @ axes.T, np.float32)
 
 
 def _files(folder: Path) -> tuple[dict[str, Any], Mapping[str, FloatArray]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from tiny_encoders import tiny_bi_encoder
 from tiny_models import TEXTS, tiny_dpr_xm
@@ -20,7 +21,10 @@ from xret.retriever.models.module_card import ModelBase, ModuleCard
 from xret.retriever.modules.base import model_base
 from xret.retriever.modules.ranking import RankingAdapter
 from xret.retriever.modules.sparse import SparseMask
+from xret.retriever.modules.transforms import StaticTransforms
+from xret.retriever.opening.encoder import load_encoder
 from xret.retriever.training.modules.base import open_base
+from xret.types import Document
 
 
 @dataclass
@@ -112,6 +116,7 @@ def test_a_ranking_adapter_is_learnt_and_cannot_be_folded(
     xret: Xret, base: Path, tmp_path: Path
 ) -> None:
     done = learn(xret, "ranking", "r.safetensors", "--bottleneck", "5")
+    assert "no search loads ranking adapters yet" in done.stderr
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("\tvalue\n") and "bottleneck\t5\n" in done.stdout
     RankingAdapter.load(tmp_path / "r.safetensors", base=model_base(base))
@@ -274,3 +279,39 @@ def test_a_full_disk_fails_the_work_and_leaves_what_was_there(
         "m.safetensors",
         "rows.jsonl",
     ]
+
+
+def test_a_transform_is_fitted_beside_the_model_and_applied(xret: Xret, tmp_path: Path) -> None:
+    folder = tiny_bi_encoder(tmp_path / "bi")
+    plain = load_encoder("bi")
+    rows = [
+        {"id": f"{code}{i}", "text": f"{TEXTS[code]} {i}", "lang": code}
+        for code in ("fr", "sw")
+        for i in range(100)
+    ]
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    (tmp_path / "docs.jsonl").write_text(text, encoding="utf-8")
+    lines = [f"{TEXTS['fr']} {i}\t{TEXTS['en']} {i}\n" for i in range(100)]
+    (tmp_path / "pairs.tsv").write_text("".join(lines), encoding="utf-8")
+    learnt = ("learn", "transform", "--model", "bi")
+    assert "--data" in xret(*learnt).stderr
+    more = ("--data", "docs.jsonl", "--parallel", "pairs.tsv", "--lang", "fr", "--whiten")
+    done = xret(*learnt, *more, "--outliers", "3", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["vectors"] == {"en": 100, "fr": 200, "sw": 100}
+    encoder = load_encoder("bi")
+    assert encoder.spec.languages == ("en", "fr", "sw")
+    assert encoder.spec.fingerprint != plain.spec.fingerprint
+    french = [Document("", TEXTS["fr"], "fr")]
+    moved = StaticTransforms.load(folder / "transforms").transform
+    wanted = moved(plain.encode_documents(french).values, "fr")
+    assert np.allclose(encoder.encode_documents(french).values, wanted, atol=1e-5)
+    again = xret(*learnt, *more)
+    assert again.returncode == 2 and "is there already" in again.stderr
+    assert not list(folder.glob(".transforms.part"))
+
+
+def test_what_takes_no_transform_is_refused(xret: Xret, tmp_path: Path) -> None:
+    (tmp_path / "docs.jsonl").write_text('{"id": "1", "text": "a", "lang": "fr"}\n')
+    done = xret("learn", "transform", "--model", "xret-static", "--data", "docs.jsonl")
+    assert done.returncode == 2 and "takes no transforms" in done.stderr

@@ -1,4 +1,4 @@
-"""`xret module`: sparse masks and ranking adapters, learnt, shown, added and applied."""
+"""`xret module`: masks, ranking adapters and transforms, learnt, shown, added and applied."""
 
 from __future__ import annotations
 
@@ -35,14 +35,22 @@ def module() -> None:
 @app.command("learn")
 def learn(
     kind: Annotated[
-        Literal["ranking", "mask"],
-        typer.Argument(help="ranking: an adapter behind each layer; mask: a few weights."),
+        Literal["ranking", "mask", "transform"],
+        typer.Argument(
+            help="ranking: an adapter behind each layer, which no search loads yet; mask: a few "
+            "weights; transform: of the finished vectors, by language."
+        ),
     ],
     model: ModelOption,
-    output: OutputOption,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="File of the module; a transform has none."),
+    ] = None,
     data: Annotated[
         Path | None,
-        typer.Option("--data", help="Rows of query, positive, negatives: tabs or JSON lines."),
+        typer.Option(
+            "--data", help="Rows of query, positive, negatives; for a transform documents."
+        ),
     ] = None,
     text: Annotated[
         Path | None, typer.Option("--text", help="Lines of a language, for its mask.")
@@ -65,12 +73,35 @@ def learn(
         float, typer.Option("--l1", min=0.0, help="Penalty on a mask's distance from the base.")
     ] = 0.0,
     seed: Annotated[int, typer.Option("--seed", min=0, help="What chance follows from.")] = 0,
+    parallel: Annotated[
+        Path | None,
+        typer.Option("--parallel", help="Translations, onto whose language a transform projects."),
+    ] = None,
+    whiten: Annotated[
+        bool, typer.Option("--whiten", help="A transform whitens, not only centres.")
+    ] = False,
+    outliers: Annotated[
+        float | None,
+        typer.Option(
+            "--outliers", min=0, help="Standard deviations above which a dimension is left out."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Learn ranking, or a language, as a module of its own; the model stays as it is."""
-    from xret.errors import MissingLibraryError
+    """Learn ranking, or a language, as a module of its own; a transform lies beside its model.
+
+    A ranking adapter can be shown, added to and kept: no search loads it until rerankers do.
+    """
+    from xret.errors import ConfigError, MissingLibraryError
     from xret.retriever.models.location import model_location
 
+    if kind == "transform":
+        _learn_transform(
+            model, data, parallel, lang, whiten=whiten, outliers=outliers, as_json=as_json
+        )
+        return
+    if output is None:
+        raise ConfigError("name the file that the module becomes: --output FILE")
     kept = _kept(keep)
     try:
         from xret.retriever.training.common.fitting import FitSettings
@@ -93,6 +124,31 @@ def learn(
     )
     show_progress(learn_module(learning, output))
     _show(output, as_json=as_json)
+    if kind == "ranking":
+        message(f"{output} is kept for a reranker: no search loads ranking adapters yet")
+
+
+def _learn_transform(
+    model: str,
+    data: Path | None,
+    parallel: Path | None,
+    lang: str | None,
+    *,
+    whiten: bool,
+    outliers: float | None,
+    as_json: bool,
+) -> None:
+    from xret.retriever.modules.transform_fitting import TransformSettings
+    from xret.retriever.training.modules.transforms import TransformLearning, learn_transforms
+
+    settings = TransformSettings(whiten=whiten, outliers=outliers)
+    learning = TransformLearning(model, data, parallel, lang, settings)
+    fitted = show_progress(learn_transforms(learning))
+    if as_json:
+        print_json({"folder": str(fitted.folder), "vectors": fitted.vectors})
+        return
+    print_table(("language", "vectors"), [(code, f"{n:,}") for code, n in fitted.vectors.items()])
+    message(f"{fitted.folder} is applied from now on; the model is another one by content")
 
 
 @app.command("show")
@@ -170,8 +226,10 @@ def _rows(card: ModuleCard) -> list[tuple[str, str]]:
     from xret.retriever.models.module_card import NAMES
 
     sizes = {"mask": "weights changed", "ranking": "bottleneck"}
+    used = {"mask": "by xret module apply", "ranking": "by no search yet: for a reranker"}
     rows: list[tuple[str, Any]] = [
         ("kind", NAMES[card.kind]),
+        ("used", used[card.kind]),
         ("language", card.lang),
         ("task", card.task),
         (sizes[card.kind], f"{card.size:,}"),

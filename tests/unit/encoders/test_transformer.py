@@ -241,7 +241,7 @@ def add_lora(folder: Path, lang: str, *, seed: int) -> None:
 
 
 def add_transforms(folder: Path) -> None:
-    from xret.retriever.modules.transforms import TransformSettings, fit_transforms
+    from xret.retriever.modules.transform_fitting import TransformSettings, fit_transforms
 
     settings = TransformSettings(min_vectors=4)
     sample = [

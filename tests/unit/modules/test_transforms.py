@@ -9,11 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xret.errors import LanguageError, ModelError, TrainingError
-from xret.retriever.modules.transforms import (
-    StaticTransforms,
-    TransformSettings,
-    fit_transforms,
-)
+from xret.retriever.modules.transform_fitting import TransformSettings, fit_transforms
+from xret.retriever.modules.transforms import StaticTransforms
 from xret.types import Document, FloatArray
 
 
@@ -158,3 +155,64 @@ def test_too_small_a_sample_is_refused() -> None:
         fit_transforms(VectorEncoder(), documents(3))
     with pytest.raises(TrainingError, match="none at all"):
         fit_transforms(VectorEncoder(), [])
+
+
+def test_outlier_dimensions_are_left_out_in_every_language() -> None:
+    class OneLarge(VectorEncoder):
+        def encode_documents(self, documents):  # type: ignore[no-untyped-def]
+            embeddings = super().encode_documents(documents)
+            values = embeddings.values.copy()
+            values[:, 5] = 3.0
+            values /= np.linalg.norm(values, axis=1, keepdims=True)
+            return type(embeddings)(values, embeddings.offsets)
+
+    rows = OneLarge().encode_documents(documents(20)).values
+    for white in (False, True):
+        chosen = TransformSettings(outliers=3.0, whiten=white)
+        transforms = fit_transforms(OneLarge(), documents(), settings=chosen)
+        for lang in transforms.adapters:
+            moved = transforms.transform(rows, lang)
+            assert not moved[:, 5].any()
+            assert np.delete(moved, 5, axis=1).any(axis=0).all()
+
+
+def turned_pairs(turn: FloatArray) -> tuple[VectorEncoder, list[tuple[Document, Document]]]:
+    """An encoder that turns French by a rotation, and French texts with their English ones."""
+
+    class Turned(HashingEncoder):
+        def encode_documents(self, documents):  # type: ignore[no-untyped-def]
+            embeddings = super().encode_documents(documents)
+            sizes = np.diff(embeddings.offsets)
+            french = np.repeat([document.lang == "fr" for document in documents], sizes)
+            values = embeddings.values.copy()
+            values[french] = values[french] @ turn
+            return type(embeddings)(values, embeddings.offsets)
+
+    texts = [f"w{i} v{i * 7 % 131} u{i % 53} t{i * 3 % 97}" for i in range(400)]
+    return Turned(), [(Document("", text, "fr"), Document("", text, "en")) for text in texts]
+
+
+def test_a_projection_brings_texts_to_their_translations() -> None:
+    rng = np.random.default_rng(1)
+    turn = np.linalg.qr(rng.standard_normal((32, 32)))[0].astype(np.float32)
+    encoder, pairs = turned_pairs(turn)
+    english = encoder.encode_documents([translation for _, translation in pairs[:50]]).values
+    french = encoder.encode_documents([text for text, _ in pairs[:50]]).values
+    centred = fit_transforms(encoder, [d for pair in pairs for d in pair])
+    projected = fit_transforms(encoder, [], pairs=pairs)
+
+    def cosine(transforms: StaticTransforms) -> float:
+        both = transforms.transform(french, "fr"), transforms.transform(english, "en")
+        return float((both[0] * both[1]).sum(axis=1).mean())
+
+    assert cosine(centred) < 0.3
+    assert cosine(projected) > 0.9
+
+
+def test_translations_into_two_languages_and_too_few_are_refused() -> None:
+    encoder, pairs = turned_pairs(np.eye(32, dtype=np.float32))
+    with pytest.raises(TrainingError, match="translations are in en and fr"):
+        fit_transforms(encoder, [], pairs=[*pairs, (pairs[0][1], pairs[0][0])])
+    texts = [document for pair in pairs for document in pair]
+    with pytest.raises(TrainingError, match=r"too few translations.*fr \(3\)"):
+        fit_transforms(encoder, texts, pairs=pairs[:3])
