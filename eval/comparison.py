@@ -58,12 +58,14 @@ def finished_evaluation(
     began: `time.perf_counter()` at the start of the work. latencies: by system. notes: what
     else a reader must know.
     """
-    names = dict.fromkeys(name for one in evaluations for name in one.measures)
+    names = dict.fromkeys(name for evaluation in evaluations for name in evaluation.measures)
     measures = tuple(measure_facts(name) for name in names)
     latencies = latencies or {}
     systems = tuple(
-        system_result(one, measures, seed=seed, latency=latencies.get(one.rankings.name))
-        for one in evaluations
+        system_result(
+            evaluation, measures, seed=seed, latency=latencies.get(evaluation.rankings.name)
+        )
+        for evaluation in evaluations
     )
     return Evaluation(
         title=title,
@@ -72,10 +74,16 @@ def finished_evaluation(
         systems=systems,
         comparisons=compare_systems(systems, measures, baseline=baseline, seed=seed),
         queries={
-            query.query_id: (query.text, query.lang) for one in evaluations for query in one.queries
+            query.query_id: (query.text, query.lang)
+            for evaluation in evaluations
+            for query in evaluation.queries
         },
-        query_langs=tuple(sorted({lang for one in evaluations for lang in one.query_langs})),
-        doc_langs=tuple(sorted({lang for one in evaluations for lang in one.doc_langs})),
+        query_langs=tuple(
+            sorted({lang for evaluation in evaluations for lang in evaluation.query_langs})
+        ),
+        doc_langs=tuple(
+            sorted({lang for evaluation in evaluations for lang in evaluation.doc_langs})
+        ),
         baseline=baseline or "",
         environment=describe_environment(
             seed=seed, took_s=0.0 if began is None else time.perf_counter() - began
@@ -111,8 +119,8 @@ def compare_systems(
         for one, other in pairs
         if (compared := _compared(one, other, measure.name, seed)) is not None
     ]
-    by_randomisation = holm([one.p_randomisation for one in made])
-    with_t = [one.p_t for one in made if one.p_t is not None]
+    by_randomisation = holm([test.p_randomisation for test in made])
+    with_t = [test.p_t for test in made if test.p_t is not None]
     by_t = iter(holm(with_t))
     return tuple(
         replace(

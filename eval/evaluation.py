@@ -121,7 +121,7 @@ class SystemResult:
     """One system (an index with its encoder, or a run file) over the collection.
 
     per_query: by measure, by query id, over the mixed list: every judged query has a value,
-    0 for one that was not answered. pairs: the matrix, then the rows over the mixed list, then
+    0 if it was not answered. pairs: the matrix, then the rows over the mixed list, then
     the one for all queries. recall: (k, recall at k) of the mixed list, rising.
     language_share: by language the share of each of `share_ranks` (up to and including it).
     unanswered: judged queries that the run does not have. metadata: the run's ir_metadata.

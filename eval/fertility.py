@@ -32,7 +32,7 @@ class Fertility:
     pieces_per_unit: pieces a word, or a character where the script writes no spaces between
     words (`unit`). parity: pieces over those of the same sentences in English (Petrov et al.
     2023: 1 is fair). unknown: share of the words of which no piece is known; a piece that
-    stands for one byte of a character that the vocabulary has not is none.
+    stands for one byte of a character that the vocabulary lacks does not count.
     """
 
     pieces_per_unit: float

@@ -111,7 +111,7 @@ def _rows(
 
 
 def _revision(collection: str) -> str:
-    """The commit in the catalogue, else the one that was read first, else none yet."""
+    """The commit in the catalogue, else the commit that was read first; None before that."""
     known = find_collection(collection)
     repo = known.source.removeprefix("https://huggingface.co/datasets/")
     return known.revision or Pins(collection).commit(repo) or UNPINNED

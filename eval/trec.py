@@ -102,7 +102,7 @@ def read_run_file(path: Path) -> RunFile:
     The ranks in the file are not trusted, as trec_eval does not: where they say another
     order, that is a warning with the number of queries. Lines that begin with `#` are its
     metadata. Raises RunError with the line that does not fit: another number of columns, a
-    score that is no number or not finite, a document twice for one query, no line at all.
+    score that is not a finite number, a document twice for one query, no line at all.
     """
     hits: dict[str, dict[str, float]] = {}
     order = _RankOrder()

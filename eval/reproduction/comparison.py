@@ -137,7 +137,7 @@ def _failed(
     said = f"{' '.join(failed)} failed (its message is above)"
     fetched = [" ".join(command) for command in commands if command[2] == "pull"]
     if fetched:
-        said += f"; what this row needs is had, where there is a network, by: {'; '.join(fetched)}"
+        said += f"; with a network, fetch what this row needs by: {'; '.join(fetched)}"
     return RowResult(row.name, commands, numbers, said)
 
 

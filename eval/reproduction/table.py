@@ -75,7 +75,7 @@ class PublishedTable:
     def chosen(self, only: Sequence[str]) -> tuple[SystemRow, ...]:
         """The rows of these names or patterns (`mmarco-*`), all for none, in the table's order.
 
-        Raises ConfigError for one that means no row.
+        Raises ConfigError for a name that matches no row.
         """
         names = [row.name for row in self.rows]
         for pattern in only:

@@ -165,7 +165,7 @@ def nearest_centroids(
     *,
     threads: int = 1,
 ) -> npt.NDArray[np.uint16]:
-    """The nearest centroid of every vector: the one of the largest dot - |centroid|² / 2.
+    """The nearest centroid of every vector, which has the largest dot - |centroid|² / 2.
 
     values: (t, d) float32, rounded to int8 with one scale a vector; centroid_codes: (K, d)
     int8 with bfloat16 scales, 1 <= K <= 65,536. Returns (t,) uint16; ties go to the lowest.

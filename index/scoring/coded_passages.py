@@ -109,7 +109,7 @@ def array_of(array: npt.NDArray[Any], dtype: npt.DTypeLike, name: str) -> npt.ND
 def passage_numbers(
     which: IntArray | None, keep: npt.NDArray[np.bool_] | None, *, n_passages: int
 ) -> IntArray | None:
-    """The passage numbers to score, None for all. Raises ValueError for one that is none."""
+    """The passage numbers to score, None for all. Raises ValueError for a number out of range."""
     if keep is not None:
         if which is not None or keep.shape != (n_passages,) or keep.dtype != np.bool_:
             raise ValueError(f"keep is a mask of {n_passages} passages, or which a list of some")

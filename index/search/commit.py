@@ -75,4 +75,4 @@ def filters(wanted: Filter | None, langs: Sequence[tuple[str, ...]]) -> list[Fil
     own = [Condition("lang", "in", of_query) for of_query in langs]
     if wanted is None:
         return [None, *own]
-    return [wanted, *(Logic("AND", (wanted, one)) for one in own)]
+    return [wanted, *(Logic("AND", (wanted, condition)) for condition in own)]

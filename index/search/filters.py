@@ -68,7 +68,7 @@ def parse_filter(
 ) -> Filter:
     """A filter in either form. language: how the codes of the field `lang` are spelt here.
 
-    Raises QueryError for what is no filter, saying what is known, and for one too large.
+    Raises QueryError for what is not a filter, saying what is known, and for a filter too large.
     """
     if isinstance(given, str):
         from xret.index.search.filter_text import parse_text
@@ -104,7 +104,9 @@ class _Parser:
             raise QueryError(f"conditions are joined by an operator of: {', '.join(LOGIC)}")
         if not isinstance(conditions, list | tuple) or not conditions:
             raise QueryError(f"{operator} needs a list of one condition or more")
-        return Logic(operator, tuple(self.filter(one, depth=depth + 1) for one in conditions))
+        return Logic(
+            operator, tuple(self.filter(condition, depth=depth + 1) for condition in conditions)
+        )
 
     def _condition(self, given: Mapping[str, Any]) -> Condition:
         if set(given) != {"field", "operator", "value"}:
@@ -122,7 +124,7 @@ class _Parser:
         if operator in ("in", "not in"):
             if not isinstance(value, list | tuple):
                 raise QueryError(f"{operator} needs a list of values")
-            return Condition(name, operator, tuple(self._value(name, one) for one in value))
+            return Condition(name, operator, tuple(self._value(name, element) for element in value))
         made = self._value(name, value)
         if operator not in ("==", "!=") and (made is None or isinstance(made, bool)):
             raise QueryError(f"{operator} compares with a text or a number")
@@ -158,7 +160,7 @@ def compile_filter(wanted: Filter) -> tuple[str, list[Scalar]]:
     No part of the filter is in the SQL itself but its structure.
     """
     if isinstance(wanted, Logic):
-        parts = [compile_filter(one) for one in wanted.conditions]
+        parts = [compile_filter(condition) for condition in wanted.conditions]
         joint = " OR " if wanted.operator == "OR" else " AND "
         sql = f"({joint.join(part for part, _ in parts)})"
         return (
@@ -181,12 +183,16 @@ def _membership(name: str, values: tuple[Scalar, ...]) -> tuple[str, list[Scalar
     A test a value would read the metadata anew for each, and SQLite takes no expression that
     is 1,000 deep: what is left of such tests (dates, null, true, false) is joined in groups.
     """
-    texts = [one for one in values if isinstance(one, str)]
-    numbers = [one for one in values if isinstance(one, int | float) and not isinstance(one, bool)]
-    single: list[Scalar] = [one for one in (None, True, False) if any(one is v for v in values)]
+    texts = [value for value in values if isinstance(value, str)]
+    numbers = [
+        value for value in values if isinstance(value, int | float) and not isinstance(value, bool)
+    ]
+    single: list[Scalar] = [
+        value for value in (None, True, False) if any(value is v for v in values)
+    ]
     if name == "date":
         single, texts = [*single, *dict.fromkeys(texts)], []
-    tests = [_comparison(Condition(name, "==", one)) for one in single]
+    tests = [_comparison(Condition(name, "==", value)) for value in single]
     for same in (texts, numbers):
         if same and name.startswith("meta."):
             tests.append(_meta(name[5:], "==", *same))

@@ -104,7 +104,8 @@ def best_documents(
 def _is_short(segments: Sequence[Segment]) -> bool:
     """Whether a query by candidates is done before other threads have woken."""
     return (
-        any(one.codec for one in segments) and sum(len(one.coded) for one in segments) < SHARED_ROWS
+        any(segment.codec for segment in segments)
+        and sum(len(segment.coded) for segment in segments) < SHARED_ROWS
     )
 
 

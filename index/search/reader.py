@@ -243,7 +243,7 @@ class IndexReader:
         rankings = [[hit for hit, _ in hits] for hits in pages]
         start = time.perf_counter()
         doc_ids = dict.fromkeys(hit.doc_id for hits in rankings for hit in hits) if fetch else {}
-        documents = {one.doc_id: one for one in self._catalog.documents.of(doc_ids)}
+        documents = {document.doc_id: document for document in self._catalog.documents.of(doc_ids)}
         if lost := doc_ids.keys() - documents:
             raise DamagedIndexError(
                 f"{self._catalog.path} has lost document {min(lost)!r}; restore it from a copy "

@@ -61,7 +61,7 @@ class Database:
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Everything read inside belongs to one commit; inside another, to that one's.
+        """Everything read inside belongs to one commit; inside an outer block, to the outer one.
 
         A writer's commit waits until it ends, so nothing slow belongs in it.
         """

@@ -25,8 +25,8 @@ adapters that any of them went through, each with its hash. They are never fewer
 def check_same_encoder(settings: Mapping[str, str], spec: EncoderSpec, folder: Path) -> None:
     """Raises EncoderMismatchError unless this encoder gives the vectors that the index has.
 
-    It is the one that built it, or it shares that one's base and has every adapter that
-    documents went through as it was. That holds for texts without unknown letters: what was
+    It built the index, or it has the same base and, unchanged, every adapter that the
+    documents went through. That holds for texts without unknown letters: what was
     [UNK] is read once a language has brought pieces for it, in texts of every language.
     """
     if settings[FINGERPRINT] == spec.fingerprint:

@@ -41,7 +41,7 @@ class StoredFile:
 
 def prepare_folder(path: Path) -> None:
     """Make a folder and those above it, durably, where there are none."""
-    missing = [one for one in (path, *path.parents) if not one.is_dir()]
+    missing = [folder for folder in (path, *path.parents) if not folder.is_dir()]
     path.mkdir(parents=True, exist_ok=True)
     for one in missing:
         sync_folder(one.parent)

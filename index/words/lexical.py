@@ -142,7 +142,7 @@ class LexicalSegment:
         return len(self.lengths)
 
     def find(self, names: Sequence[bytes]) -> list[tuple[int, int]]:
-        """Where the postings of each term start and end; (0, 0) for one that is not there."""
+        """Where the postings of each term start and end; (0, 0) if the term does not occur."""
         hashes = [term_hash(name) for name in names]
         firsts = self.hashes.searchsorted(np.array(hashes, np.uint32)).tolist()
         return list(map(self._postings, names, firsts, hashes))

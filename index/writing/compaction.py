@@ -144,7 +144,7 @@ class Compaction:
                 catalog.documents.move((n, place(number, i)) for i, n in enumerate(before))
             for old in group:
                 catalog.remove_segment(old.record)
-            used = {one.codec for one in catalog.segments().values()} | {current}
+            used = {segment.codec for segment in catalog.segments().values()} | {current}
             unused = [codec for codec in catalog.codecs() if codec not in used]
             for codec in unused:
                 catalog.remove_codec(codec)

@@ -294,13 +294,13 @@ class IndexWriter:
         part.rows += sum(lengths)
 
     def _cut(self) -> None:
-        """Write the part in hand as a segment; the one that fills the index trains a codec."""
+        """Write the current part as a segment; the part that fills the index trains a codec."""
         part = self._part
         coded, record = part.codes(), part.record()
         if self._codec is None and self._bits < 8:
             records = [*self.catalog.segments().values(), *(w.record for w in self._written)]
-            total = sum(one.vectors for one in records) + part.rows
-            passages = sum(one.passages for one in records) + len(part.lengths)
+            total = sum(record.vectors for record in records) + part.rows
+            passages = sum(record.passages for record in records) + len(part.lengths)
             if recoding.wants_codec(self._bits, vectors=total, passages=passages):
                 self._train((coded, part.offsets, None), total)
         if self._codec is not None:
@@ -314,7 +314,7 @@ class IndexWriter:
     def _train(self, last: recoding.CodedVectors, vectors: int) -> None:
         """Train the codec, and code again what was written before it."""
         files = self.catalog.files()
-        earlier = [(one, files[one.folder]) for one in self.catalog.segments().values()]
+        earlier = [(segment, files[segment.folder]) for segment in self.catalog.segments().values()]
         waiting = [(one.record, one.files) for one in self._written]
         codec, written, made = recoding.first_codec(
             self.folder, [*earlier, *waiting], last, bits=self._bits, dim=self._dim

@@ -31,7 +31,7 @@ class ScanSegment:
     """A segment to scan: its vectors and what owns them.
 
     vectors: t rows; offsets: (passages + 1,) int64 into the rows; documents:
-    (documents + 1,) int64 into the passages, None for one passage a document.
+    (documents + 1,) int64 into the passages, None if each document is one passage.
     """
 
     vectors: VectorRows
