@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from xret.retriever.corpus_build import build
     from xret.retriever.encoder import Encoder, EncoderOptions
     from xret.retriever.installation import examine
+    from xret.retriever.models.listing import models
     from xret.retriever.opening.encoder import load_encoder
+    from xret.retriever.opening.languages import model_languages
     from xret.retriever.searcher import SearchAnswer, Searcher, SearchHit, open
     from xret.retriever.upkeep import compact, delete, info, verify
     from xret.server.serve import serve
@@ -51,7 +53,9 @@ _NAMES = {
     "xret.retriever.corpus_build": "build",
     "xret.retriever.encoder": "Encoder EncoderOptions",
     "xret.retriever.installation": "examine",
+    "xret.retriever.models.listing": "models",
     "xret.retriever.opening.encoder": "load_encoder",
+    "xret.retriever.opening.languages": "model_languages",
     "xret.retriever.searcher": "SearchAnswer SearchHit Searcher open",
     "xret.retriever.upkeep": "compact delete info verify",
     "xret.server.serve": "serve",
@@ -85,6 +89,8 @@ __all__ = [
     "finish",
     "info",
     "load_encoder",
+    "model_languages",
+    "models",
     "open",
     "open_corpus",
     "pull_corpus",

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from xret.cli import lang_check
 from xret.cli.options import AsJson
 from xret.cli.output import message, print_json, print_table
-
-if TYPE_CHECKING:
-    from xret.retriever.xmod.installed import InstalledAdapter
 
 __all__ = ["app"]
 
@@ -39,7 +36,6 @@ HEADINGS = (
     "trained by",
     "origin",
 )
-_TRAINED_BY = ("trained_by", "tool", "command")
 
 
 @app.callback()
@@ -53,9 +49,9 @@ app.command("check")(lang_check.check)
 @app.command("list")
 def list_languages(model: ModelArgument, as_json: AsJson = False) -> None:
     """The languages that a model has something of its own for, and what that is."""
-    from xret.retriever.models.location import model_location
+    import xret
 
-    rows = _languages(model_location(model))
+    rows = xret.model_languages(model)
     if as_json:
         print_json({"model": model, "languages": rows})
         return
@@ -135,46 +131,6 @@ def remove_language(
         with changed_copy(folder, output) as copy:
             remove_adapter(copy, code)
     _print_changed(code, output or folder, as_json=as_json)
-
-
-def _languages(folder: Path) -> list[dict[str, Any]]:
-    """As JSON has them. Raises ModelError for a model without any modules by language."""
-    from xret.errors import ModelError
-    from xret.retriever.languages.codes import language_name
-    from xret.retriever.modules.installed_languages import InstalledLanguages
-    from xret.retriever.xmod.installed import adapters_of
-
-    installed = InstalledLanguages.of(folder)
-    if installed.kind == "X-MOD adapters":
-        return [_described(adapter) for adapter in adapters_of(folder)]
-    if not installed.names:
-        raise ModelError(
-            f"{folder} has no languages of its own: it reads texts of all languages alike"
-        )
-    return [
-        {"lang": code, "name": language_name(code), "kind": installed.kind}
-        for code in installed.names
-    ]
-
-
-def _described(adapter: InstalledAdapter) -> dict[str, Any]:
-    from xret.retriever.languages.codes import language_name
-
-    return {
-        "lang": adapter.lang,
-        "name": language_name(adapter.lang),
-        "kind": "X-MOD adapters",
-        "parameters": adapter.parameters,
-        "bytes": adapter.n_bytes,
-        "rows": adapter.pieces,
-        "trained_by": _trained_by(adapter.card),
-        "origin": "added" if adapter.added else "the model's own",
-        "card": adapter.card,
-    }
-
-
-def _trained_by(card: Mapping[str, Any]) -> str:
-    return next((str(card[name]) for name in _TRAINED_BY if card.get(name)), "")
 
 
 def _row(described: Mapping[str, Any]) -> Sequence[str]:

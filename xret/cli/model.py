@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from xret.cli.options import AsJson
 from xret.cli.output import message, print_json, print_table
-
-if TYPE_CHECKING:
-    from xret.retriever.models.registry import RegisteredEncoder
 
 __all__ = ["app"]
 
@@ -34,25 +31,25 @@ def model() -> None:
 @app.command("list")
 def list_models(as_json: AsJson = False) -> None:
     """Name, kind, languages, licence and revision of every encoder."""
-    from xret.retriever.models.registry import ENCODERS, languages_of
+    import xret
 
+    known = xret.models()
     if as_json:
-        rows = [{"name": name, **_described(name, known)} for name, known in ENCODERS.items()]
-        print_json({"models": rows})
+        print_json({"models": known})
         return
     print_table(
         ("name", "kind", "languages", "licence", "revision", "here", "note"),
         [
             (
-                name,
-                known.kind,
-                _count(languages_of(known)),
-                _licence(known),
-                _revision(name, known) or UNPINNED,
-                _here(name, known),
-                known.note,
+                each["name"],
+                each["kind"],
+                _count(each["languages"]),
+                each["licence"] + ("" if each["commercial"] else " (non-commercial)"),
+                each["revision"] or UNPINNED,
+                "shipped" if each["shipped"] else "pulled" if each["folder"] else "no",
+                each["note"],
             )
-            for name, known in ENCODERS.items()
+            for each in known
         ],
     )
 
@@ -144,48 +141,6 @@ def export_model(
         for report in export_encoder(folder, adapters=adapters, int8=int8)
     ]
     print_table(("language", "bytes", "largest error", "cosine", "folder"), rows)
-
-
-def _described(name: str, known: RegisteredEncoder) -> dict[str, object]:
-    from xret.retriever.models.registry import languages_of
-
-    return {
-        "kind": known.kind,
-        "languages": languages_of(known),
-        "licence": known.licence,
-        "revision": _revision(name, known),
-        "shipped": known.shipped,
-        "commercial": known.commercial,
-        "repo": known.repo,
-        "folder": _folder(name, known),
-        "note": known.note,
-    }
-
-
-def _revision(name: str, known: RegisteredEncoder) -> str | None:
-    """The commit that was pulled, else the registered one, None where neither is known."""
-    from xret.retriever.models.hub import pinned
-
-    pin = None if known.folder else pinned(name)
-    return pin.revision if pin else known.revision
-
-
-def _folder(name: str, known: RegisteredEncoder) -> str | None:
-    from xret.retriever.models.hub import model_folder, pinned
-
-    if known.folder is not None:
-        return str(known.folder) if known.shipped else None
-    return str(model_folder(name)) if pinned(name) else None
-
-
-def _here(name: str, known: RegisteredEncoder) -> str:
-    if known.shipped:
-        return "shipped"
-    return "pulled" if _folder(name, known) else "no"
-
-
-def _licence(known: RegisteredEncoder) -> str:
-    return known.licence if known.commercial else f"{known.licence} (non-commercial)"
 
 
 def _count(languages: list[str]) -> str:

@@ -44,13 +44,13 @@ def reproduce(
     as_json: AsJson = False,
 ) -> None:
     """Run the commands of a published table and say which numbers match."""
-    from xret.eval.reproduction.comparison import reproduce_row
+    from xret.eval.reproduction.comparison import commands_of, reproduce_row
     from xret.eval.reproduction.table import find_table
 
     found = find_table(table)
     rows = found.chosen(only or ())
     if dry_run:
-        _list(found, rows, folder, as_json=as_json)
+        _list(found, [(row, commands_of(row, folder)) for row in rows], as_json=as_json)
         return
     results = []
     for number, row in enumerate(rows, 1):
@@ -76,30 +76,33 @@ def _say_nothing(_: Sequence[str]) -> None:
     pass
 
 
-def _list(found: PublishedTable, rows: Sequence[SystemRow], folder: Path, *, as_json: bool) -> None:
-    """Rows and commands; without --json a script that a shell can run."""
-    from xret.eval.reproduction.comparison import commands_of
-
+def _list(
+    found: PublishedTable,
+    rows: Sequence[tuple[SystemRow, Sequence[Sequence[str]]]],
+    *,
+    as_json: bool,
+) -> None:
+    """Rows with their commands; without --json a script that a shell can run."""
     if as_json:
         listed = [
             {
                 "name": row.name,
                 "note": row.note,
                 "published": row.published,
-                "commands": commands_of(row, folder),
+                "commands": commands,
             }
-            for row in rows
+            for row, commands in rows
         ]
         print_json({**_described(found), "rows": listed})
         return
     for line in (found.title, found.citation, f"match: within {_tolerance(found)}", found.note):
         if line:
             typer.echo(f"# {line}")
-    for row in rows:
+    for row, commands in rows:
         typer.echo(f"\n# {row.name}" + (f" ({row.note})" if row.note else ""))
         for published in row.published:
             typer.echo(f"#   {_in_words(published)}")
-        for command in commands_of(row, folder):
+        for command in commands:
             typer.echo(shlex.join(command))
 
 
