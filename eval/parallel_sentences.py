@@ -1,4 +1,4 @@
-"""Sentences with their English translations, from a TSV file or a corpus whose judgements
+"""Sentences with their English translations, from a file of any shape or a corpus whose judgements
 join them."""
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from xret.errors import CorpusError, LanguageError
-from xret.retriever.corpora.decompress import open_decompressed
+from xret.retriever.corpora.parallel_text import SHAPES, read_pairs
 from xret.retriever.corpora.registry import open_corpus
-from xret.retriever.languages.codes import ENGLISH, language_code, language_name
+from xret.retriever.languages.codes import ENGLISH, language_name
 from xret.retriever.languages.identification import (
     identify_language,
     in_script,
@@ -38,8 +38,6 @@ ADVISED = 100
 """From it on a share of one half is known to about a tenth either way, at 95 %."""
 
 SURE = 0.9
-SHAPES = "each line is text<TAB>english, or lang<TAB>text<TAB>english"
-
 Pairs = list[tuple[str, str]]
 
 
@@ -108,32 +106,31 @@ def draw_sentences(
 
 
 def read_parallel_file(path: Path, langs: Sequence[str]) -> dict[str, Pairs]:
-    """Pairs by language from a tab-separated file, compressed or not.
+    """Pairs with English, by language, from parallel text of any shape.
 
-    langs: codes to keep; a file without a column of languages needs exactly one. Raises
-    CorpusError naming the line that is wrong, LanguageError for an unknown language.
+    langs: codes to keep; a file that names no language needs exactly one. Pairs of which
+    neither side is English are passed over. Raises CorpusError naming the line that is wrong,
+    LanguageError for an unknown language.
     """
-    if not path.is_file():
-        raise CorpusError(f"no such file: {path}")
-    found: dict[str, Pairs] = {}
-    columns = 0
-    for number, line in _lines(path):
-        cells = line.split("\t")
-        columns = columns or len(cells)
-        if len(cells) != columns or columns not in (2, 3):
-            expected = f"line 1 has {columns}; " if columns in (2, 3) else ""
-            raise CorpusError(
-                f"{path}:{number}: {len(cells)} columns; {expected}{SHAPES}, the same all through"
-            )
-        if columns == 2 and len(langs) != 1:
-            raise CorpusError(
-                f"{path} does not say the language of its texts; name one: xret lang check LANG"
-            )
-        lang = langs[0] if columns == 2 else _code(cells[0], f"{path}:{number}")
-        found.setdefault(lang, []).append((cells[-2], cells[-1]))
-    if not columns:
+    pairs: dict[str, Pairs] = {}
+    empty = True
+    for _, pair in read_pairs(path):
+        empty = False
+        sides = [pair.source, pair.target]
+        source_lang, target_lang = pair.source_lang, pair.target_lang or ENGLISH
+        if not source_lang:
+            if len(langs) != 1:
+                raise CorpusError(
+                    f"{path} does not say the language of its texts; name one: xret lang check LANG"
+                )
+            source_lang = langs[0]
+        if source_lang == ENGLISH:
+            source_lang, target_lang, sides = target_lang, source_lang, sides[::-1]
+        if target_lang == ENGLISH:
+            pairs.setdefault(source_lang, []).append((sides[0], sides[1]))
+    if empty:
         raise CorpusError(f"{path} is empty; {SHAPES}")
-    return _asked(found, langs, str(path))
+    return _asked(pairs, langs, str(path))
 
 
 def read_parallel_corpus(corpus: str, langs: Sequence[str]) -> dict[str, Pairs]:
@@ -186,25 +183,6 @@ def _joined(
                 yield query.lang, (query.text, document.text)
             elif query.lang == ENGLISH != document.lang:
                 yield document.lang, (document.text, query.text)
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Number and text of every line that is not blank."""
-    with open_decompressed(path) as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                text = line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
-            except UnicodeDecodeError as error:
-                raise CorpusError(f"{path}:{number}: no UTF-8: {error}") from error
-            if text.strip():
-                yield number, text
-
-
-def _code(spelling: str, place: str) -> str:
-    try:
-        return language_code(spelling)
-    except LanguageError as error:
-        raise LanguageError(f"{place}: {error}") from error
 
 
 def _asked(found: dict[str, Pairs], langs: Sequence[str], where: str) -> dict[str, Pairs]:

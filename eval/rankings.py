@@ -11,8 +11,8 @@ from typing import Protocol
 from xret.errors import CorpusError, LanguageError
 from xret.eval.evaluation import Latency
 from xret.eval.trec import RunFile, ranked
+from xret.retriever.corpora.lines import read_lines
 from xret.retriever.corpora.local import LocalCorpus
-from xret.retriever.corpora.qrels import table_lines
 from xret.retriever.corpora.records import kind_of
 from xret.retriever.languages.codes import language_code
 from xret.retriever.searcher import Searcher
@@ -164,8 +164,8 @@ def read_document_langs(path: Path) -> dict[str, str]:
 
 
 def _mapped(path: Path) -> Iterable[tuple[str, str]]:
-    for number, line in table_lines(path):
-        cells = line.rstrip("\r\n").split("\t") if "\t" in line else line.split()
+    for number, line in read_lines(path):
+        cells = line.split("\t") if "\t" in line else line.split()
         if not any(cells):
             continue
         if len(cells) != 2:

@@ -12,7 +12,7 @@ import numpy as np
 
 from xret.errors import RunError
 from xret.eval.metadata import parse_metadata, read_side_file
-from xret.retriever.corpora.qrels import table_lines
+from xret.retriever.corpora.lines import read_lines
 from xret.types import Hit, Run
 
 __all__ = [
@@ -108,7 +108,7 @@ def read_run_file(path: Path) -> RunFile:
     order = _RankOrder()
     tags: dict[str, None] = {}
     comments: list[str] = []
-    for number, line in table_lines(path):
+    for number, line in read_lines(path):
         cells = line.split()
         if not cells or _is_comment(cells):
             comments += [line.strip()] * (bool(cells) and len(comments) < MAX_HEADER_LINES)

@@ -14,7 +14,8 @@ from typing import Any
 from tiny_models import TEXTS, randomise, tiny_tokenizer
 from transformers import BertConfig, BertForSequenceClassification
 
-from xret.retriever.training.modules.rows import RankingRow
+from xret.retriever.corpora.rows import Example
+from xret.types import UNDETERMINED
 
 __all__ = ["WORDS", "drain", "marked_rows", "tiny_bert_config", "tiny_cross_encoder", "write_rows"]
 
@@ -43,7 +44,7 @@ def tiny_cross_encoder(folder: Path, *, seed: int = 0) -> Path:
     return folder
 
 
-def marked_rows(marker: str, *, n: int = 200, seed: int = 0) -> list[RankingRow]:
+def marked_rows(marker: str, *, n: int = 200, seed: int = 0) -> list[Example]:
     """Rows whose positives have the marker among other words, and whose negatives have not."""
     rng = random.Random(f"{marker}{seed}")
     words = [word for word in WORDS if word != marker]
@@ -51,11 +52,15 @@ def marked_rows(marker: str, *, n: int = 200, seed: int = 0) -> list[RankingRow]
     for _ in range(n):
         query, good, bad = (rng.sample(words, 4) for _ in range(3))
         good[rng.randrange(4)] = marker
-        rows.append(RankingRow(" ".join(query), " ".join(good), (" ".join(bad),)))
+        rows.append(
+            Example(
+                " ".join(query), " ".join(good), (" ".join(bad),), negative_langs=(UNDETERMINED,)
+            )
+        )
     return rows
 
 
-def write_rows(path: Path, rows: list[RankingRow]) -> Path:
+def write_rows(path: Path, rows: list[Example]) -> Path:
     """As JSON lines."""
     lines = [
         json.dumps({"query": row.query, "positive": row.positive, "negatives": row.negatives})

@@ -87,11 +87,11 @@ def _checked(path: Path) -> Iterator[bytes]:
     try:
         yield from read(path)
     except gzip.BadGzipFile as error:
-        raise CorpusError(f"{path} is cut or damaged: {error}") from error
+        raise CorpusError(f"{path} is cut or damaged: {error}; fetch or write it again") from error
     except OSError as error:
         raise CorpusError(f"{path} cannot be read: {error.strerror or error}") from error
     except (EOFError, ValueError, zlib.error) as error:
-        raise CorpusError(f"{path} is cut or damaged: {error}") from error
+        raise CorpusError(f"{path} is cut or damaged: {error}; fetch or write it again") from error
 
 
 def _plain(path: Path) -> Iterator[bytes]:

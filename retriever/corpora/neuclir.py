@@ -11,8 +11,8 @@ from dataclasses import replace
 from xret.errors import CorpusError
 from xret.retriever.corpora.catalogue import CatalogueFile
 from xret.retriever.corpora.collection import Choice, Collection, Part
-from xret.retriever.corpora.decompress import open_decompressed
 from xret.retriever.corpora.irds import IrDatasetsCorpus, find_dataset
+from xret.retriever.corpora.lines import read_lines
 from xret.retriever.corpora.mteb_layout import mteb_parts
 from xret.retriever.corpora.qrels import Qrels
 from xret.retriever.corpora.records import read_records
@@ -58,13 +58,12 @@ def qrels_2022(lang: str) -> Qrels:
     """
     path = CatalogueFile("neuclir", "trec-2022/qrels").path()
     qrels: Qrels = {}
-    with open_decompressed(path) as file:
-        for number, line in enumerate(file, start=1):
-            cells = line.decode("utf-8").split()
-            if cells and (len(cells) != 4 or not cells[3].lstrip("-").isdigit()):
-                raise CorpusError(f"{path}:{number}: no judgement of query, language and document")
-            if cells and cells[1] == lang:
-                qrels.setdefault(cells[0], {})[cells[2]] = int(cells[3])
+    for number, line in read_lines(path):
+        cells = line.split()
+        if cells and (len(cells) != 4 or not cells[3].lstrip("-").isdigit()):
+            raise CorpusError(f"{path}:{number}: no judgement of query, language and document")
+        if cells and cells[1] == lang:
+            qrels.setdefault(cells[0], {})[cells[2]] = int(cells[3])
     return qrels
 
 

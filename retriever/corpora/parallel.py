@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from xret.retriever.corpora.collection import Choice, Collection, Part
-from xret.retriever.corpora.decompress import open_decompressed
 from xret.retriever.corpora.download import UrlFile
 from xret.retriever.corpora.flores_languages import FLORES_LANGS, TATOEBA_LANGS
+from xret.retriever.corpora.lines import read_lines
 from xret.retriever.corpora.pins import collection_folder
 from xret.retriever.corpora.qrels import Qrels
 from xret.retriever.corpora.records import Record
@@ -27,9 +27,8 @@ TATOEBA_FOLDER = f"{GITHUB}/facebookresearch/LASER/{TATOEBA_COMMIT}/data/tatoeba
 
 
 def _lines(file: UrlFile) -> Iterator[str]:
-    with open_decompressed(file.local()) as lines:
-        for line in lines:
-            yield line.decode("utf-8").strip()
+    for _, line in read_lines(file.local()):
+        yield line.strip()
 
 
 def _part(

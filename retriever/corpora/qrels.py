@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from xret.errors import CorpusError
-from xret.retriever.corpora.decompress import open_decompressed
+from xret.retriever.corpora.lines import read_lines
 
-__all__ = ["Qrels", "read_qrels", "table_lines"]
+__all__ = ["Qrels", "read_qrels"]
 
 Qrels = dict[str, dict[str, int]]
 """Grades by document id, by query id."""
@@ -25,7 +24,7 @@ def read_qrels(path: Path) -> Qrels:
     Raises CorpusError with the line that does not fit.
     """
     qrels: Qrels = {}
-    for number, line in table_lines(path):
+    for number, line in read_lines(path):
         cells = _judgement(line)
         if not cells or (number == 1 and cells[-1].lower() in ("score", "rel", "relevance")):
             continue
@@ -59,15 +58,3 @@ def _judgement(line: str) -> list[str]:
         return cells
     tabbed = [cell.strip() for cell in line.strip().split("\t")]
     return tabbed if len(tabbed) in (3, 4) and all(tabbed) else cells
-
-
-def table_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Numbered lines of a file, plain or compressed. Raises CorpusError where it is no UTF-8."""
-    if not path.is_file():
-        raise CorpusError(f"no such file: {path}")
-    try:
-        with open_decompressed(path) as file:
-            for number, line in enumerate(file, start=1):
-                yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
-    except UnicodeDecodeError as error:
-        raise CorpusError(f"{path} cannot be read: {error}") from error

@@ -14,11 +14,17 @@ from typing import Any
 import orjson
 
 from xret.errors import CorpusError
-from xret.retriever.corpora.decompress import library, open_decompressed, uncompressed_name
+from xret.retriever.corpora.decompress import library, uncompressed_name
+from xret.retriever.corpora.lines import (
+    MAX_LINE_BYTES,
+    BadLine,
+    checked_lines,
+    encoding_fault,
+    first_bytes,
+)
 
 __all__ = ["ID_FIELDS", "TEXT_FIELDS", "BadRecord", "Record", "kind_of", "read_records"]
 
-MAX_LINE_BYTES = 16 * 1024 * 1024
 ID_FIELDS = ("_id", "docid", "doc_id", "query_id", "qid", "id")
 TEXT_FIELDS = ("text", "contents", "query")
 TSV_FIELDS = {2: ("id", "text"), 3: ("id", "title", "text")}
@@ -81,10 +87,10 @@ def read_records(path: Path) -> Iterator[Record | BadRecord]:
 
 
 def _json_lines(path: Path) -> Iterator[Record | BadRecord]:
-    for number, line in _lines(path):
+    for number, line in checked_lines(path):
         place = f"{path}:{number}"
-        if isinstance(line, BadRecord):
-            yield line
+        if isinstance(line, BadLine):
+            yield BadRecord(place, line.reason)
             continue
         if not line.strip():
             continue
@@ -101,11 +107,12 @@ def _json_lines(path: Path) -> Iterator[Record | BadRecord]:
 
 def _tab_separated(path: Path) -> Iterator[Record | BadRecord]:
     names: tuple[str, ...] | None = None
-    for number, line in _lines(path):
-        if isinstance(line, BadRecord):
-            yield line
+    for number, line in checked_lines(path):
+        place = f"{path}:{number}"
+        if isinstance(line, BadLine):
+            yield BadRecord(place, line.reason)
             continue
-        cells = line.decode("utf-8").rstrip("\r\n").split("\t")
+        cells = line.split("\t")
         if number == 1 and (names := _heading(cells)):
             continue
         if cells == [""]:
@@ -113,9 +120,9 @@ def _tab_separated(path: Path) -> Iterator[Record | BadRecord]:
         expected = names or TSV_FIELDS.get(len(cells))
         if expected is None or len(cells) != len(expected):
             wanted = len(names) if names else "2 or 3"
-            yield BadRecord(f"{path}:{number}", f"{len(cells)} cells where {wanted} are expected")
+            yield BadRecord(place, f"{len(cells)} cells where {wanted} are expected")
             continue
-        yield Record(dict(zip(expected, cells, strict=True)), f"{path}:{number}")
+        yield Record(dict(zip(expected, cells, strict=True)), place)
 
 
 def _heading(cells: list[str]) -> tuple[str, ...] | None:
@@ -131,12 +138,10 @@ def _heading(cells: list[str]) -> tuple[str, ...] | None:
 
 
 def _text_file(path: Path) -> Record | BadRecord:
-    with open_decompressed(path) as file:
-        content = file.read(MAX_LINE_BYTES + 1)
+    content = first_bytes(path, MAX_LINE_BYTES + 1)
     if len(content) > MAX_LINE_BYTES:
         return BadRecord(str(path), f"longer than {MAX_LINE_BYTES:,} bytes")
-    fault = _encoding_fault(content)
-    if fault:
+    if fault := encoding_fault(content):
         return BadRecord(str(path), fault)
     return Record({"id": path.name, "text": content.decode("utf-8-sig")}, str(path))
 
@@ -151,34 +156,3 @@ def _parquet(path: Path) -> Iterator[Record | BadRecord]:
                 yield Record(fields, f"{path}:{number}")
     except (OSError, ValueError) as error:
         raise CorpusError(f"{path} cannot be read as parquet: {error}") from error
-
-
-def _lines(path: Path) -> Iterator[tuple[int, bytes | BadRecord]]:
-    """Numbered lines, each checked to be UTF-8; an overlong line is skipped, not held."""
-    number = 0
-    with open_decompressed(path) as file:
-        while line := file.readline(MAX_LINE_BYTES + 1):
-            number += 1
-            if number == 1:
-                if line[:2] in (b"\xff\xfe", b"\xfe\xff"):
-                    raise CorpusError(f"{path} is UTF-16; convert it: iconv -f utf-16 -t utf-8")
-                line = line.removeprefix(b"\xef\xbb\xbf")
-            place = f"{path}:{number}"
-            if len(line) > MAX_LINE_BYTES:
-                while line and not line.endswith(b"\n"):
-                    line = file.readline(MAX_LINE_BYTES + 1)
-                yield number, BadRecord(place, f"a line longer than {MAX_LINE_BYTES:,} bytes")
-                continue
-            fault = _encoding_fault(line)
-            yield number, BadRecord(place, fault) if fault else line
-
-
-def _encoding_fault(content: bytes) -> str | None:
-    try:
-        content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        return (
-            f"not UTF-8 at byte {error.start}; if the file is Latin-1, convert it: "
-            "iconv -f latin1 -t utf-8"
-        )
-    return None

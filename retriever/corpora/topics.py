@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from xret.errors import CorpusError, LanguageError
-from xret.retriever.corpora.decompress import open_decompressed
+from xret.retriever.corpora.lines import BadLine, checked_lines, encoding_fault, first_bytes
 from xret.retriever.corpora.records import BadRecord, Record, kind_of, read_records
 from xret.retriever.corpora.shapes import query_of
 from xret.retriever.languages.codes import language_code
@@ -94,10 +94,7 @@ def _queries(
 
 
 def _is_tagged(path: Path) -> bool:
-    if not path.is_file():
-        raise CorpusError(f"no such file: {path}")
-    with open_decompressed(path) as file:
-        return TAGGED.match(file.read(256).removeprefix(b"\xef\xbb\xbf")) is not None
+    return TAGGED.match(first_bytes(path, 256).removeprefix(b"\xef\xbb\xbf")) is not None
 
 
 def _tagged(path: Path) -> Iterator[Record | BadRecord]:
@@ -105,15 +102,12 @@ def _tagged(path: Path) -> Iterator[Record | BadRecord]:
 
     A topic reaches to the next one: in FIRE 2012's Hindi topics number 200 has no end.
     """
-    with open_decompressed(path) as file:
-        content = file.read(MAX_TAGGED_BYTES + 1)
+    content = first_bytes(path, MAX_TAGGED_BYTES + 1)
     if len(content) > MAX_TAGGED_BYTES:
         raise CorpusError(f"{path} is longer than {MAX_TAGGED_BYTES:,} bytes")
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise CorpusError(f"{path} is not UTF-8: {error}") from error
-    _, *topics = TOPIC.split(text)
+    if fault := encoding_fault(content):
+        raise CorpusError(f"{path} is {fault}")
+    _, *topics = TOPIC.split(content.decode("utf-8-sig"))
     for number, (head, body) in enumerate(zip(topics[::2], topics[1::2], strict=True), start=1):
         fields: dict[str, Any] = {}
         for tag, words in FIELD.findall(body):
@@ -147,18 +141,16 @@ def _lines_of_two(path: Path) -> Iterator[Record | BadRecord]:
     if kind_of(path) == "tsv":
         yield from read_records(path)
         return
-    with open_decompressed(path) as file:
-        for number, line in enumerate(file, start=1):
-            place = f"{path}:{number}"
-            try:
-                query_id, tab, text = line.decode("utf-8-sig").rstrip("\r\n").partition("\t")
-            except UnicodeDecodeError as error:
-                yield BadRecord(place, f"not UTF-8 at byte {error.start}")
-                continue
-            if tab:
-                yield Record({"id": query_id, "text": text}, place)
-            elif query_id.strip():
-                yield BadRecord(place, "no tab between an id and a text")
+    for number, line in checked_lines(path):
+        place = f"{path}:{number}"
+        if isinstance(line, BadLine):
+            yield BadRecord(place, line.reason)
+            continue
+        query_id, tab, text = line.partition("\t")
+        if tab:
+            yield Record({"id": query_id, "text": text}, place)
+        elif query_id.strip():
+            yield BadRecord(place, "no tab between an id and a text")
 
 
 def _without_quotes(text: str, *, csv: bool) -> str:

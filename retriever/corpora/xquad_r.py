@@ -13,8 +13,8 @@ import orjson
 
 from xret.errors import CorpusError
 from xret.retriever.corpora.collection import Choice, Collection, Part
-from xret.retriever.corpora.decompress import open_decompressed
 from xret.retriever.corpora.download import UrlFile
+from xret.retriever.corpora.lines import first_bytes
 from xret.retriever.corpora.pins import collection_folder
 from xret.retriever.corpora.qrels import Qrels
 from xret.retriever.corpora.records import Record
@@ -48,8 +48,7 @@ def _file(lang: str) -> UrlFile:
 def _paragraphs(lang: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """The paragraphs of a language, numbered alike in all. Raises CorpusError for other files."""
     path = _file(lang).local()
-    with open_decompressed(path) as file:
-        content = file.read()
+    content = first_bytes(path)
     try:
         articles = orjson.loads(content)["data"]
         yield from enumerate(each for article in articles for each in article["paragraphs"])

@@ -228,7 +228,7 @@ def test_a_module_is_bound_to_the_size_of_the_vocabulary() -> None:
         (["--keep", "0%"], 2, "a share from above 0% to 100%"),
         (["--keep", "many"], 2, "a share from above 0% to 100%"),
         (["--text", "rows.jsonl"], 2, "from one of two"),
-        (["--data", "none.tsv"], 2, "none.tsv cannot be read"),
+        (["--data", "none.tsv"], 2, "no such file: none.tsv"),
         (["--data", "bad.tsv"], 2, "bad.tsv:2 has no positive"),
         (["--data", "few.tsv"], 1, "few.tsv has 1 rows"),
         (["--model", "no-such-model"], 2, "no encoder is called"),

@@ -25,12 +25,16 @@ HEADINGS = ("measure", "no adapter", "relative's", "own", "gain over relative's"
 def add(
     lang: Annotated[str, typer.Argument(metavar="LANG", help="The language to add.")],
     text: Annotated[
-        Path, typer.Option("--text", help="Text in it, a sentence or paragraph a line; .gz too.")
+        Path,
+        typer.Option("--text", help="Text in it, a sentence or paragraph a line; .gz, .zst too."),
     ],
     model: Annotated[str, typer.Option("--model", help="A model with X-MOD adapters.")],
     parallel: Annotated[
         Path | None,
-        typer.Option("--parallel", help="Lines of text<TAB>english, or lang<TAB>text<TAB>english."),
+        typer.Option(
+            "--parallel",
+            help="Pairs of text, english; of lang, text, english; or of lang, lang, text, text.",
+        ),
     ] = None,
     relative: Annotated[
         str | None,
@@ -60,11 +64,11 @@ def add(
     from xret.eval.parallel_sentences import read_parallel_file
     from xret.retriever.languages.codes import language_code
     from xret.retriever.models.location import model_location
-    from xret.retriever.training.language.text import read_lines
+    from xret.retriever.training.language.text import read_text
 
     code = language_code(lang)
     folder = model_location(model)
-    lines = read_lines(text)
+    lines = read_text(text)
     pairs = None if parallel is None else read_parallel_file(parallel, [code])[code]
     data = text.name if parallel is None else f"{text.name}, {parallel.name}"
 

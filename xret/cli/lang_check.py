@@ -41,7 +41,10 @@ def check(
     encoder: EncoderOption = "xret-static",
     parallel: Annotated[
         Path | None,
-        typer.Option("--parallel", help="Lines of text<TAB>english, or lang<TAB>text<TAB>english."),
+        typer.Option(
+            "--parallel",
+            help="Pairs of text, english; of lang, text, english; or of lang, lang, text, text.",
+        ),
     ] = None,
     corpus: Annotated[
         str | None,

@@ -90,20 +90,11 @@ def _corpus(source: str, langs: Sequence[str], bad: set[str]) -> Iterator[Docume
 
 
 def _lines(path: Path) -> Iterator[Document]:
-    from xret.errors import CorpusError
-    from xret.retriever.corpora.decompress import open_decompressed
+    from xret.retriever.corpora.lines import read_lines
     from xret.types import UNDETERMINED, Document
 
-    with open_decompressed(path) as file:
-        for number, line in enumerate(file, 1):
-            try:
-                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-            except UnicodeDecodeError as error:
-                raise CorpusError(
-                    f"{path}:{number} is no text in UTF-8: {error.reason}; convert the file, or "
-                    "name it .jsonl, .tsv or .parquet if it is one"
-                ) from error
-            yield Document(f"{path}:{number}", text.rstrip("\r\n"), UNDETERMINED)
+    for number, line in read_lines(path):
+        yield Document(f"{path}:{number}", line, UNDETERMINED)
 
 
 def _records(path: Path, bad: set[str]) -> Iterator[Document]:

@@ -90,8 +90,8 @@ def train_distil(
     leave_out=(*_NO_TEACHER, *_FREE_BATCHES),
     flags={"data": "--parallel"},
     helps={
-        "data": "JSON lines {source, target, source_lang, target_lang} or TSV lang, lang, text, "
-        "text; .gz too."
+        "data": "JSON lines {source, target, source_lang, target_lang}, or TSV: text, text; lang, "
+        "text, english; lang, lang, text, text. .gz or .zst too."
     },
 )
 def train_align(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
 from xret.errors import CorpusError, LanguageError
+from xret.retriever.corpora.lines import read_lines
 from xret.retriever.encoders.wordpieces import RUN_PREFIX, split_words
 from xret.retriever.languages.codes import language_code
 
@@ -71,14 +71,12 @@ def _keys(text: str, lang: str) -> set[int]:
 
 
 def _texts(path: Path) -> Iterator[tuple[str, str]]:
-    opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                record = json.loads(line)
-                yield str(record["text"]), str(record["lang"])
-            except (ValueError, KeyError, TypeError) as error:
-                raise CorpusError(f"{path}:{number}: no JSON record with text and lang") from error
+    for number, line in read_lines(path):
+        try:
+            record = json.loads(line)
+            yield str(record["text"]), str(record["lang"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise CorpusError(f"{path}:{number}: no JSON record with text and lang") from error
 
 
 def _code(spelling: str, languages: tuple[str, ...]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import re
 import zlib
 from array import array
@@ -14,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from xret.errors import CorpusError, TrainingError
+from xret.errors import TrainingError
+from xret.retriever.corpora.lines import read_cells
 from xret.retriever.training.common.held_out import HeldOut
 
 __all__ = ["SOURCE_WEIGHTS", "PairReader", "ParallelText", "source_weight"]
@@ -43,6 +43,8 @@ SOURCE_WEIGHTS: dict[str, float] = dict.fromkeys(_GENERAL.split(), 4.0) | {
 }
 """How often a row of a source is drawn, against 1 for the sources not named."""
 
+_SENTENCE = ("lang", "lang", "text", "text")
+_ENTRY = ("lang", "english", "translation")
 _SENTENCE_LIMIT = 700
 _ENTRY_LIMIT = 120
 _MARKUP = re.compile(r"<[^>]{0,200}>|https?://\S+|`|\*\*|\{\{[^}]*\}\}|%\d?\$?[sd]|\[\^\d+\]")
@@ -109,7 +111,7 @@ class PairReader:
 
     def _read_sentences(self, path: Path) -> None:
         source = self._source(path)
-        for first, lang, english, other in _fields(path, 4):
+        for _, (first, lang, english, other) in read_cells(path, *_SENTENCE):
             if first != "en" or lang not in self._code:
                 continue
             english = _plain(english[:_SENTENCE_LIMIT])
@@ -123,7 +125,7 @@ class PairReader:
 
     def _read_entries(self, path: Path) -> None:
         source = self._source(path)
-        for lang, english, other in _fields(path, 3):
+        for _, (lang, english, other) in read_cells(path, *_ENTRY):
             english, other = english.strip()[:_ENTRY_LIMIT], other.strip()[:_ENTRY_LIMIT]
             if lang in self._code and english and other:
                 self._add(source, lang, english, other)
@@ -153,21 +155,6 @@ class PairReader:
         text.english_of.append(number)
         text.lang_of.append(code)
         text.source_of.append(source)
-
-
-def _fields(path: Path, columns: int) -> Iterator[list[str]]:
-    number = 0
-    try:
-        with gzip.open(path, "rt", encoding="utf-8", newline="\n") as lines:
-            for number, line in enumerate(lines, 1):
-                fields = line.rstrip("\r\n").split("\t")
-                if len(fields) != columns:
-                    raise CorpusError(
-                        f"{path}:{number}: {columns} columns expected, found {len(fields)}"
-                    )
-                yield fields
-    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
-        raise CorpusError(f"{path}:{number + 1}: cannot be read: {error}") from error
 
 
 def _plain(text: str) -> str:

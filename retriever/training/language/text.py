@@ -5,9 +5,8 @@ Checked before anything is trained: enough of it, in UTF-8, in the language that
 
 from __future__ import annotations
 
-import gzip
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TypeVar
 import numpy as np
 
 from xret.errors import CorpusError, LanguageError, TrainingError
+from xret.retriever.corpora.lines import read_lines
 from xret.retriever.encoders.wordpieces import IS_UNSPACED, split_words
 from xret.retriever.languages.codes import language_name
 from xret.retriever.languages.identification import (
@@ -27,7 +27,7 @@ from xret.retriever.languages.identification import (
 from xret.retriever.languages.relatives import same_language
 from xret.types import UNDETERMINED
 
-__all__ = ["FEWEST_LINES", "FEWEST_PAIRS", "FEWEST_WORDS", "LanguageText", "Pair", "read_lines"]
+__all__ = ["FEWEST_LINES", "FEWEST_PAIRS", "FEWEST_WORDS", "LanguageText", "Pair", "read_text"]
 
 FEWEST_LINES, FEWEST_WORDS, FEWEST_PAIRS = 200, 2_000, 100
 """Below these an adapter learns its lines by heart, and what is held out says nothing."""
@@ -119,37 +119,20 @@ class LanguageText:
         )
 
 
-def read_lines(path: Path) -> list[str]:
-    """The lines of a text file that are not blank, gzip or plain.
+def read_text(path: Path) -> list[str]:
+    """The lines of a text file that are not blank, plain or compressed.
 
     Raises CorpusError for a file that is missing, empty, binary or not UTF-8.
     """
-    if not path.is_file():
-        raise CorpusError(f"no such file: {path}")
-    found = []
-    for number, line in _raw_lines(path):
-        if b"\0" in line:
+    texts = []
+    for number, line in read_lines(path):
+        if "\0" in line:
             raise CorpusError(f"{path}:{number}: a binary file; plain text in UTF-8 is needed")
-        try:
-            text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
-        except UnicodeDecodeError as error:
-            raise CorpusError(f"{path}:{number}: no UTF-8: {error}") from error
-        if text:
-            found.append(text)
-    if not found:
+        if text := line.strip():
+            texts.append(text)
+    if not texts:
         raise CorpusError(f"{path} is empty; a text in the new language is needed, line by line")
-    return found
-
-
-def _raw_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    opener = gzip.open if path.suffix == ".gz" else open
-    try:
-        with opener(path, "rb") as file:
-            yield from enumerate(file, 1)
-    except (gzip.BadGzipFile, EOFError) as error:
-        raise CorpusError(f"{path} is no whole gzip file: {error}") from error
-    except OSError as error:
-        raise CorpusError(f"{path} cannot be read: {error.strerror or error}") from error
+    return texts
 
 
 def _count_words(line: str) -> int:

@@ -21,6 +21,7 @@ from transformers import (
 )
 
 from xret.errors import ModelError, TrainingError
+from xret.retriever.corpora.lines import read_lines
 from xret.retriever.models.layout import check_loadable, read_json
 from xret.retriever.models.module_card import ModuleCard
 from xret.retriever.models.quiet import quiet_libraries
@@ -29,7 +30,7 @@ from xret.retriever.modules.sparse import SparseMask
 from xret.retriever.training.common.fitting import FitSettings, fit, training_arguments
 from xret.retriever.training.common.thread import SoundLosses
 from xret.retriever.training.modules.base import open_base
-from xret.retriever.training.modules.rows import LEAST_ROWS, read_lines
+from xret.retriever.training.modules.rows import LEAST_ROWS
 from xret.retriever.training.modules.sparse import learn_sparse_mask
 from xret.types import Progress
 
@@ -74,7 +75,7 @@ class TiedMaskedWords(nn.Module):
 
 def read_texts(path: Path) -> list[str]:
     """The lines of a file. Raises CorpusError for what is no text, TrainingError for too few."""
-    lines = [line for _, line in read_lines(path)]
+    lines = [line for _, line in read_lines(path) if line.strip()]
     if len(lines) < LEAST_ROWS:
         raise TrainingError(
             f"{path} has {len(lines)} lines of text; a language is learnt from at least "

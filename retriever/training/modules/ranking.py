@@ -33,6 +33,7 @@ from sentence_transformers.multi_vector_encoder.losses import (
 from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 from torch import nn
 
+from xret.retriever.corpora.rows import Example
 from xret.retriever.models.module_card import ModuleCard
 from xret.retriever.modules.named_weights import RANKING, head_names, named_weights, transformer_of
 from xret.retriever.modules.ranking import RankingAdapter
@@ -40,7 +41,7 @@ from xret.retriever.modules.sparse import SparseMask
 from xret.retriever.training.common.fitting import FitSettings, fit, training_arguments
 from xret.retriever.training.common.thread import SoundLosses
 from xret.retriever.training.modules.base import freeze_languages
-from xret.retriever.training.modules.rows import RankingRow, rows_with_negatives
+from xret.retriever.training.modules.rows import rows_with_negatives
 from xret.retriever.training.modules.sparse import learn_sparse_mask
 from xret.types import Progress
 
@@ -64,7 +65,7 @@ class _LateInteractionTrainer(SoundLosses, MultiVectorEncoderTrainer):
 
 def learn_ranking_adapter(
     model: Any,
-    rows: Sequence[RankingRow],
+    rows: Sequence[Example],
     *,
     bottleneck: int,
     settings: FitSettings,
@@ -99,7 +100,7 @@ def learn_ranking_adapter(
 
 def learn_ranking_mask(
     model: Any,
-    rows: Sequence[RankingRow],
+    rows: Sequence[Example],
     *,
     keep: int | float,
     settings: FitSettings,
@@ -133,15 +134,15 @@ def learn_ranking_mask(
 
 
 def split_rows(
-    rows: Sequence[RankingRow],
-) -> tuple[list[RankingRow], list[RankingRow]]:
+    rows: Sequence[Example],
+) -> tuple[list[Example], list[Example]]:
     """Rows to learn from, and every tenth (at most 200) to measure with."""
     held_out = set(range(HELD_OUT_EVERY - 1, len(rows), HELD_OUT_EVERY)[:MOST_HELD_OUT])
     trained = [row for i, row in enumerate(rows) if i not in held_out]
     return trained, [rows[i] for i in sorted(held_out)]
 
 
-def ranking_accuracy(model: Any, rows: Sequence[RankingRow]) -> float:
+def ranking_accuracy(model: Any, rows: Sequence[Example]) -> float:
     """Share of (query, positive, negative) whose positive scores higher; a tie is half right."""
     flat = [(row.query, row.positive, negative) for row in rows for negative in row.negatives]
     queries, positives, negatives = (list(texts) for texts in zip(*flat, strict=True))
@@ -163,7 +164,7 @@ def _scores(model: Any, queries: list[str], documents: list[str]) -> Any:
 
 
 def _fit(
-    model: Any, rows: Sequence[RankingRow], settings: FitSettings, stage: str
+    model: Any, rows: Sequence[Example], settings: FitSettings, stage: str
 ) -> Iterator[Progress]:
     with torch.random.fork_rng():
         device = model.device
@@ -171,7 +172,7 @@ def _fit(
         model.to(device)
 
 
-def _trainer(model: Any, rows: Sequence[RankingRow], settings: FitSettings) -> Any:
+def _trainer(model: Any, rows: Sequence[Example], settings: FitSettings) -> Any:
     """The trainer and the loss of the model's kind."""
     flat = [(row.query, row.positive, negative) for row in rows for negative in row.negatives]
     if isinstance(model, CrossEncoder):

@@ -14,8 +14,8 @@ from safetensors import safe_open
 from transformers import TrainerCallback
 
 from xret.index.scoring.maxsim import maxsim_scores
+from xret.retriever.corpora.rows import Example
 from xret.retriever.training.common.checkpoint import WorkFolder
-from xret.retriever.training.recipes.records import Example
 from xret.retriever.training.recipes.student import Student
 from xret.types import Document, Query
 

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from xret.errors import ConfigError
+from xret.retriever.corpora.rows import Example
 from xret.retriever.languages.identification import identify_language
 from xret.retriever.training.common.trainer import LanguageCollator
 from xret.retriever.training.recipes.plan import BatchPlan
-from xret.retriever.training.recipes.records import Example
 from xret.retriever.training.recipes.switching import Lexicon
 from xret.types import UNDETERMINED
 

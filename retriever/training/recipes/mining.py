@@ -21,10 +21,10 @@ from xret.errors import ConfigError, TrainingError
 from xret.index.scoring.maxsim import maxsim_scores
 from xret.index.search.commit import Found
 from xret.index.storage.files import sync_folder
+from xret.retriever.corpora.rows import Example
 from xret.retriever.encoders.transformer import TEMPLATE
 from xret.retriever.searcher import Searcher
 from xret.retriever.training.recipes.drawing import with_languages
-from xret.retriever.training.recipes.records import Example
 from xret.types import Document, FloatArray, Progress, Query
 
 __all__ = ["MiningRule", "MiningSummary", "NegativeMiner"]

@@ -11,7 +11,7 @@ import xxhash
 from sentence_transformers.base.sampler import DefaultBatchSampler, NoDuplicatesBatchSampler
 
 from xret.errors import TrainingError
-from xret.retriever.training.recipes.records import Example
+from xret.retriever.corpora.rows import Example
 from xret.types import IntArray
 
 __all__ = ["BatchPlan", "PlannedBatches", "plan_batches"]

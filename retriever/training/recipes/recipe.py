@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from xret.errors import ConfigError, MissingLibraryError
+from xret.retriever.corpora.rows import Example
 from xret.retriever.encoders.precision import Precision, choose_precision
 from xret.retriever.models.fingerprints import model_fingerprint
 from xret.retriever.models.hashes import file_hash
@@ -34,7 +35,7 @@ from xret.retriever.training.recipes.fitting import Meter, make_trainer
 from xret.retriever.training.recipes.model_card import RunFacts, recipe_card
 from xret.retriever.training.recipes.objective import Objective
 from xret.retriever.training.recipes.plan import BatchPlan, plan_batches
-from xret.retriever.training.recipes.records import Example, ExampleReader, ReadFile
+from xret.retriever.training.recipes.records import ExampleReader, ReadFile
 from xret.retriever.training.recipes.settings import Recipe
 from xret.retriever.training.recipes.student import Student, student_kind
 from xret.retriever.training.recipes.switching import Lexicon

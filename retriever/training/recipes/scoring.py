@@ -10,12 +10,12 @@ import numpy as np
 
 from xret.errors import ConfigError, ModelError
 from xret.index.scoring.maxsim import maxsim_scores
+from xret.retriever.corpora.rows import Example
 from xret.retriever.encoder import EncoderOptions
 from xret.retriever.models.layout import check_loadable, read_json
 from xret.retriever.models.location import model_location
 from xret.retriever.opening.encoder import load_encoder
 from xret.retriever.training.recipes.distillation import COSINE_SCALE
-from xret.retriever.training.recipes.records import Example
 from xret.types import Document, FloatArray, Query
 
 __all__ = ["PassageScorer", "load_scorer", "teacher_vectors"]

@@ -6,20 +6,20 @@ A model that meets a query half in another language learns to put both halves in
 
 from __future__ import annotations
 
-import gzip
 import re
-import zlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from xret.errors import CorpusError, LanguageError
+from xret.retriever.corpora.lines import read_cells
 from xret.retriever.languages.codes import language_code
 
 __all__ = ["Lexicon"]
 
+_COLUMNS = ("lang", "english", "translation")
 _MOST_TRANSLATIONS = 4
 _SHORTEST = 3
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
@@ -37,7 +37,7 @@ class Lexicon:
 
     @classmethod
     def read(cls, paths: Sequence[Path], languages: Collection[str] | None = None) -> Lexicon:
-        """Read TSV files `lang<TAB>english<TAB>translation`, plain or gzip.
+        """Read TSV files `lang<TAB>english<TAB>translation`, plain or compressed.
 
         languages: those to keep, None for all. Phrases are left out: what is replaced is a
         word. Raises CorpusError (file:line) for a line of another shape or a language that
@@ -46,7 +46,7 @@ class Lexicon:
         lexicon = cls()
         for path in paths:
             codes: dict[str, str] = {}
-            for number, (lang, english, translation) in enumerate(_rows(path), 1):
+            for number, (lang, english, translation) in read_cells(path, *_COLUMNS):
                 if lang not in codes:
                     try:
                         codes[lang] = language_code(lang)
@@ -83,22 +83,3 @@ class Lexicon:
             return found[int(rng.integers(len(found)))]
 
         return _WORD.sub(replaced, text)
-
-
-def _rows(path: Path) -> Iterator[list[str]]:
-    if not path.is_file():
-        raise CorpusError(f"no such file: {path}")
-    number = 0
-    opener = gzip.open if path.name.endswith(".gz") else open
-    try:
-        with opener(path, "rt", encoding="utf-8", newline="\n") as lines:
-            for number, line in enumerate(lines, 1):
-                cells = line.rstrip("\r\n").split("\t")
-                if len(cells) != 3:
-                    raise CorpusError(
-                        f"{path}:{number}: lang<TAB>english<TAB>translation was expected, found "
-                        f"{len(cells)} columns"
-                    )
-                yield cells
-    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
-        raise CorpusError(f"{path}:{number + 1}: cannot be read: {error}") from error

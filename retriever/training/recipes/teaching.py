@@ -7,8 +7,8 @@ from collections.abc import Generator, Iterable, Sequence
 import numpy as np
 
 from xret.errors import ModelError
+from xret.retriever.corpora.rows import Example
 from xret.retriever.training.common.checkpoint import WorkFolder
-from xret.retriever.training.recipes.records import Example
 from xret.retriever.training.recipes.scoring import load_scorer, teacher_vectors
 from xret.types import FloatArray, Progress
 

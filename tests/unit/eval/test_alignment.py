@@ -301,7 +301,7 @@ def test_a_language_that_does_not_exist_is_named_with_its_line(tmp_path: Path) -
     with pytest.raises(LanguageError, match=r"a\.tsv:2: 'xyzzy'"):
         read_parallel_file(path, [])
     (tmp_path / "b.tsv").write_bytes(b"a\tb\n\xff\tc\n")
-    with pytest.raises(CorpusError, match=r"b\.tsv:2: no UTF-8"):
+    with pytest.raises(CorpusError, match=r"b\.tsv:2: not UTF-8"):
         read_parallel_file(tmp_path / "b.tsv", ["fr"])
     with pytest.raises(CorpusError, match="no such file"):
         read_parallel_file(tmp_path / "c.tsv", ["fr"])

@@ -23,6 +23,7 @@ from transformers import (
 )
 
 from xret.errors import CorpusError, LanguageError, ModelError, TrainingError
+from xret.retriever.corpora.rows import Example
 from xret.retriever.models.module_card import ModelBase, ModuleCard
 from xret.retriever.modules.named_weights import named_weights, transformer_layers
 from xret.retriever.modules.ranking import RankingAdapter
@@ -34,7 +35,7 @@ from xret.retriever.training.modules.ranking import (
     ranking_accuracy,
     split_rows,
 )
-from xret.retriever.training.modules.rows import RankingRow, read_ranking_rows, rows_with_negatives
+from xret.retriever.training.modules.rows import read_ranking_rows, rows_with_negatives
 from xret.retriever.xmod.xmod import prepare_xmod
 
 CARD = ModuleCard("ranking", "base", task="ranking")
@@ -243,7 +244,7 @@ def cross_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_cross_encoder(tmp_path_factory.mktemp("ce"))
 
 
-def bce(model: Any, rows: list[RankingRow]) -> float:
+def bce(model: Any, rows: list[Example]) -> float:
     pairs = [(r.query, d) for r in rows for d in (r.positive, r.negatives[0])]
     scores = np.asarray(model.predict(pairs, activation_fn=nn.Sigmoid(), show_progress_bar=False))
     right = np.where(np.arange(len(scores)) % 2 == 0, scores, 1 - scores)
@@ -385,14 +386,14 @@ def test_rows_are_read_from_tabs_and_from_json(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        (b"query alone", "has no positive"),
-        (b"query\t\tnegative", "has an empty text"),
+        (b"query alone", "2 or more columns; found 1"),
+        (b"query\t\tnegative", "an empty text"),
         (b"query\tsame\tsame", "one text as positive and as negative"),
-        (b'{"query": "q"}', "has no 'positive'; it has 'query'"),
-        (b'{"query": "q", "positive": 3}', "must be texts"),
-        (b'{"query": "q", "positive": "p", "negatives": {}}', "must be texts"),
-        (b'{"query": "q"', "is no JSON"),
-        (b"query\t\xff\xfe", "is not UTF-8"),
+        (b'{"query": "q"}', "positive must be text, found nothing; the row has 'query'"),
+        (b'{"query": "q", "positive": 3}', "must be text, found int"),
+        (b'{"query": "q", "positive": "p", "negatives": {}}', "must be a list"),
+        (b'{"query": "q"', "no JSON"),
+        (b"query\t\xff\xfe", "not UTF-8"),
     ],
 )
 def test_a_bad_row_is_named_by_file_and_line(tmp_path: Path, line: bytes, said: str) -> None:
@@ -408,7 +409,7 @@ def test_too_few_rows_and_rows_without_negatives(tmp_path: Path) -> None:
     path.write_text("q\tp\tn\n" * 19)
     with pytest.raises(TrainingError, match="has 19 rows; ranking is learnt from at least 20"):
         read_ranking_rows(path)
-    rows = [RankingRow("a", "x"), RankingRow("b", "x"), RankingRow("c", "y", ("z",))]
+    rows = [Example("a", "x"), Example("b", "x"), Example("c", "y", ("z",))]
     assert [row.negatives for row in rows_with_negatives(rows)] == [("y",), ("y",), ("z",)]
     with pytest.raises(TrainingError, match="same positive"):
         rows_with_negatives(rows[:2])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from xret.retriever.corpora.rows import Example
 from xret.retriever.training.recipes.drawing import with_negatives
-from xret.retriever.training.recipes.records import Example
 
 
 class CountedExamples(list[Example]):

@@ -14,10 +14,11 @@ import pytest
 from xret.errors import ConfigError, TrainingError
 from xret.index.scoring.maxsim import maxsim_scores
 from xret.retriever.build import IndexBuild
+from xret.retriever.corpora.rows import Example
 from xret.retriever.opening.encoder import load_encoder
 from xret.retriever.searcher import Searcher
 from xret.retriever.training.recipes.mining import MiningRule, NegativeMiner
-from xret.retriever.training.recipes.records import Example, ExampleReader
+from xret.retriever.training.recipes.records import ExampleReader
 from xret.types import Document, Query
 
 PASSAGES = {

@@ -26,6 +26,7 @@ from xret.errors import (
     TrainingError,
     XretError,
 )
+from xret.retriever.corpora.rows import Example
 from xret.retriever.models.quiet import quiet_libraries
 from xret.retriever.opening.encoder import load_encoder
 from xret.retriever.training.common import trainer as trainers
@@ -35,7 +36,7 @@ from xret.retriever.training.recipes.drawing import Draw, with_negatives
 from xret.retriever.training.recipes.facts import energy_meter
 from xret.retriever.training.recipes.plan import plan_batches
 from xret.retriever.training.recipes.recipe import run_recipe
-from xret.retriever.training.recipes.records import Example, ExampleReader
+from xret.retriever.training.recipes.records import ExampleReader
 from xret.retriever.training.recipes.settings import Recipe
 from xret.retriever.training.recipes.student import Student
 from xret.retriever.training.recipes.switching import Lexicon
@@ -209,7 +210,7 @@ def test_damaged_and_unknown_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "empty.jsonl").write_text("")
     (tmp_path / "latin.tsv").write_bytes(b"q\tp\xe9\n")
     said = {
-        "cut.tsv.gz": "cannot be read",
+        "cut.tsv.gz": "cut.tsv.gz:1: the file is cut or damaged",
         "text.doc": "ending .doc",
         "empty.jsonl": "no example",
         "latin.tsv": "latin.tsv:1: not UTF-8",
