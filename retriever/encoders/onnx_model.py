@@ -23,6 +23,7 @@ from xret.retriever.encoder import EncoderOptions
 from xret.retriever.encoders.onnx_session import TOKENIZER, OnnxSession, find_graphs
 from xret.retriever.encoders.transformer import Features, Task, Through
 from xret.retriever.models.fingerprints import model_fingerprint
+from xret.retriever.models.published import write_file
 from xret.types import FloatArray, IntArray
 
 __all__ = ["EXPORTED", "ExportedEncoder", "OnnxModel"]
@@ -55,11 +56,8 @@ class ExportedEncoder:
 
     def write(self, folder: Path) -> None:
         """Save into a model folder; whole or not at all."""
-        path = folder / EXPORTED
-        part = path.with_name(path.name + ".part")
         content = {"format": FORMAT, **dataclasses.asdict(self)}
-        part.write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
-        part.replace(path)
+        write_file(folder / EXPORTED, json.dumps(content, indent=2, ensure_ascii=False))
 
     @classmethod
     def read(cls, folder: Path) -> ExportedEncoder | None:

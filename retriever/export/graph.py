@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 import logging
 import shutil
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -35,6 +34,7 @@ from xret.retriever.encoders.onnx_session import (
     graph_hash,
 )
 from xret.retriever.export.quantisation import onnx_library, quantise_graph
+from xret.retriever.models.published import published_folder
 from xret.retriever.xmod.xmod import adapter_spelling, prepare_xmod
 from xret.retriever.xmod.xmod_checkpoint import assemble_xmod
 from xret.types import FloatArray, IntArray
@@ -166,10 +166,7 @@ def export_graph(
     """
     _check_precision(module)
     module = module.train(False)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".export-") as made:
-        part = Path(made) / "graph"
-        part.mkdir()
+    with published_folder(folder) as part:
         shutil.copyfile(tokenizer, part / TOKENIZER)
         _write_graph(module, part / GRAPH)
         card = dataclasses.replace(card, tokenizer=file_hash(part / TOKENIZER))
@@ -185,9 +182,6 @@ def export_graph(
             card = dataclasses.replace(card, precision="int8", cosine=cosine)
         card = dataclasses.replace(card, graph=graph_hash(part))
         card.write(part)
-        if folder.exists():
-            shutil.rmtree(folder)
-        part.rename(folder)
     return GraphReport(folder, card, sum(path.stat().st_size for path in folder.iterdir()))
 
 

@@ -7,7 +7,6 @@ putting its files into place can be taken up again by whoever opens the folder n
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ import filelock
 
 from xret.errors import ModelError
 from xret.index.storage.files import sync_folder
+from xret.retriever.models.published import rename, sync_tree
 
 __all__ = ["FolderChange", "finish_change", "folder_change"]
 
@@ -50,11 +50,8 @@ class FolderChange:
     def commit(self, folder: Path) -> None:
         """Make everything durable, then the change real: `_apply` makes its name so too."""
         (self._stage / _ORDER).write_text(json.dumps(self._steps), encoding="utf-8")
-        for path in self._stage.iterdir():
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-        sync_folder(self._stage)
-        self._stage.replace(folder / _COMMITTED)
+        sync_tree(self._stage)
+        rename(self._stage, folder / _COMMITTED)
 
 
 @contextmanager
@@ -125,7 +122,7 @@ def _take_steps(folder: Path, committed: Path, steps: list[tuple[str, str | None
             target.unlink(missing_ok=True)
         elif (committed / staged).is_file():
             target.parent.mkdir(exist_ok=True)
-            (committed / staged).replace(target)
+            rename(committed / staged, target)
     for parent in {(folder / name).parent for name, _ in steps}:
         if parent.is_dir():
             sync_folder(parent)

@@ -8,13 +8,14 @@ change of status cannot be set by copying tools, so another content is not mista
 from __future__ import annotations
 
 import json
-import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import xxhash
 
 from xret.config import home
+from xret.retriever.models.published import write_file
 
 __all__ = ["file_hash"]
 
@@ -61,13 +62,9 @@ def _remembered() -> dict[str, tuple[list[int], str]]:
 def _remember(key: str, found: tuple[list[int], str]) -> None:
     """Add a row, without those of files that are gone. A home that cannot be written is fine."""
     rows = {other: row for other, row in _remembered().items() if Path(other).is_file()}
-    part = _file().with_name(f"hashes.{os.getpid()}.part")
-    try:
-        part.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps({**rows, key: found}), encoding="utf-8")
-        part.replace(_file())
-    except OSError:
-        part.unlink(missing_ok=True)
+    with suppress(OSError):
+        _file().parent.mkdir(parents=True, exist_ok=True)
+        write_file(_file(), json.dumps({**rows, key: found}))
 
 
 def _file() -> Path:

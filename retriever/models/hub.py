@@ -16,8 +16,8 @@ from pathlib import Path
 
 from xret.config import home
 from xret.errors import ModelError, UnknownModelError
-from xret.index.storage.files import sync_folder
 from xret.retriever.models.layout import check_loadable, read_json
+from xret.retriever.models.published import sync_tree, write_file
 from xret.retriever.models.registry import ENCODERS
 
 __all__ = ["Pin", "find_model", "model_folder", "pinned", "pull_from_hub"]
@@ -95,7 +95,8 @@ def pull_from_hub(name: str, *, revision: str | None = None) -> Pin:
     commit = _download(repo, wanted, folder)
     check_loadable(folder)
     pin = Pin(name, repo, commit)
-    _write(folder / PIN, json.dumps(asdict(pin), indent=2) + "\n")
+    sync_tree(folder)  # the pin says that all of it is there
+    write_file(folder / PIN, json.dumps(asdict(pin), indent=2) + "\n")
     return pin
 
 
@@ -158,14 +159,3 @@ def _check_files(repo: str, files: Sequence[str]) -> None:
 
 def _first_line(error: Exception) -> str:
     return next((line for line in str(error).splitlines() if line.strip()), repr(error))
-
-
-def _write(path: Path, content: str) -> None:
-    """All of the content or none of it, also after a crash."""
-    part = path.with_name(path.name + ".part")
-    with part.open("w", encoding="utf-8") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-    sync_folder(path.parent)

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -21,7 +19,8 @@ from safetensors.torch import save
 from torch import Tensor
 
 from xret.errors import ModelError
-from xret.index.storage.files import prepare_folder, sync_folder
+from xret.index.storage.files import prepare_folder
+from xret.retriever.models.published import write_file
 
 __all__ = [
     "NAMES",
@@ -144,18 +143,10 @@ def write_module(path: Path, tensors: Mapping[str, Tensor], card: ModuleCard) ->
     text = json.dumps({"format": version, **card.described()}, ensure_ascii=False, sort_keys=True)
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     content = save(whole, {_METADATA: text})
-    part = path.with_name(f".{path.name}.part")
     try:
         prepare_folder(path.parent)
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-        sync_folder(path.parent)
+        write_file(path, content)
     except OSError as error:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
         reason = f"{error.strerror or error}; what was there before stays"
         raise OSError(error.errno, reason, str(path)) from error
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -19,8 +18,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from xret.errors import ModelError
-from xret.index.storage.files import prepare_folder, sync_folder
+from xret.index.storage.files import folder_bytes
 from xret.retriever.models.fingerprints import LANGUAGE_MODULES, WEIGHTS
+from xret.retriever.models.published import published_folder, rename
 from xret.retriever.modules.sparse import SparseChange, SparseMask
 
 __all__ = ["fold_masks"]
@@ -39,23 +39,17 @@ def fold_masks(folder: Path, mask: SparseMask, output: Path) -> int:
     """
     if output.exists():
         raise ModelError(f"{output} exists already; name a folder that does not")
-    part = output.with_name(f".{output.name}.part")
     try:
-        prepare_folder(output.parent)
-        shutil.rmtree(part, ignore_errors=True)
-        shutil.copytree(folder, part, ignore=_left_out(folder))
-        _fold(part, mask)
-        size = _sync_all(part)
-        part.replace(output)
-        sync_folder(output.parent)
+        with published_folder(output) as part:
+            shutil.copytree(folder, part, ignore=_left_out(folder), dirs_exist_ok=True)
+            _fold(part, mask)
+            n_bytes = folder_bytes(part)
     except OSError as error:  # of a copied tree it is an error of many files
         reason = f"{error.strerror or error}; nothing of it was kept"
         raise OSError(error.errno, reason, str(output)) from error
     except SafetensorError as error:
         raise _designed(error, output) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-    return size
+    return n_bytes
 
 
 def _designed(error: SafetensorError, output: Path) -> Exception:
@@ -93,7 +87,7 @@ def _fold(folder: Path, mask: SparseMask) -> None:
         aside = path.with_name(f".{path.name}")
         save_file(tensors, aside, metadata)
         aside.chmod(0o644)  # safetensors writes for the owner alone
-        aside.replace(path)
+        rename(aside, path)
     if left:
         raise ModelError(
             f"the mask is of another model: its files have no {sorted(left)[0]!r}"
@@ -139,17 +133,3 @@ def _add(tensors: dict[str, Tensor], name: str, change: SparseChange) -> None:
     if not bool(flat.isfinite().all()):
         raise ModelError(f"the masks take {name} beyond the range of {weight.dtype}")
     tensors[name] = flat.view(change.shape)
-
-
-def _sync_all(folder: Path) -> int:
-    """Make every file of a folder durable; returns their bytes."""
-    total = 0
-    for path in sorted(folder.rglob("*")):
-        if path.is_dir():
-            sync_folder(path)
-            continue
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-        total += path.stat().st_size
-    sync_folder(folder)
-    return total

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from xret.errors import LanguageError, ModelError
 from xret.retriever.languages.codes import language_code
+from xret.retriever.models.published import write_file
 from xret.types import FloatArray
 
 __all__ = ["LoraAdapters", "bind_adapter"]
@@ -145,7 +146,7 @@ class LoraAdapters:
 def bind_adapter(folder: Path, base: str) -> None:
     """Write beside an adapter which model it belongs to: the fingerprint of its base."""
     text = json.dumps({"base": base}, indent=2) + "\n"
-    (folder / BINDING_FILE).write_text(text, encoding="utf-8")
+    write_file(folder / BINDING_FILE, text)
 
 
 def _read(folder: Path, model: nn.Module, base: str | None) -> dict[str, _Update]:

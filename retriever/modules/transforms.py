@@ -16,6 +16,7 @@ from safetensors.numpy import load_file, save_file
 
 from xret.errors import LanguageError, ModelError
 from xret.retriever.languages.codes import language_code
+from xret.retriever.models.published import published_file, write_file
 from xret.types import FloatArray
 
 if TYPE_CHECKING:
@@ -93,10 +94,11 @@ class StaticTransforms:
         tensors = {"means": np.ascontiguousarray(self._means)}
         if self._matrices is not None:
             tensors["matrices"] = np.ascontiguousarray(self._matrices)
-        save_file(tensors, folder / WEIGHTS_FILE)
+        with published_file(folder / WEIGHTS_FILE) as part:
+            save_file(tensors, part)
         config = {"format": FORMAT, "base": self.base, "dim": self.dim, "languages": self.adapters}
         text = json.dumps(config, indent=2) + "\n"
-        (folder / CONFIG_FILE).write_text(text, encoding="utf-8")
+        write_file(folder / CONFIG_FILE, text)
 
     @classmethod
     def load(cls, folder: Path, *, base: str | None = None) -> StaticTransforms:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Collection, Iterator
@@ -18,12 +17,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from xret.errors import ModelError
-from xret.index.storage.files import sync_folder
 from xret.retriever.models.fingerprints import LANGUAGE_MODULES, WEIGHTS
 from xret.retriever.models.layout import read_json
 from xret.retriever.trim.settings import REWRITTEN, TOKENIZER, Change, is_kept
 
-__all__ = ["FileBytes", "left_out", "model_entries", "sync_files", "table_rows", "write_file"]
+__all__ = ["FileBytes", "left_out", "model_entries", "table_rows", "write_file"]
 
 # Tables with a row for each piece, by the end of their name, and vectors beside them.
 _TABLE = re.compile(
@@ -107,17 +105,6 @@ def write_file(source: Path, target: Path, name: Path, change: Change) -> FileBy
     elif name.name not in REWRITTEN or not _rewrite(before, after, change):
         shutil.copyfile(before, after)
     return FileBytes(name.as_posix(), before.stat().st_size, after.stat().st_size)
-
-
-def sync_files(folder: Path) -> None:
-    """Make every file and folder below durable."""
-    for path in sorted(folder.rglob("*"), reverse=True):
-        if path.is_dir():
-            sync_folder(path)
-            continue
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-    sync_folder(folder)
 
 
 def _entries(folder: Path) -> Iterator[tuple[Path, str]]:

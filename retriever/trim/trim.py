@@ -8,8 +8,6 @@ copy gets its name.
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -17,7 +15,6 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from xret.errors import ConfigError, LanguageError, ModelError
-from xret.index.storage.files import prepare_folder, sync_folder
 from xret.retriever.encoder import Encoder, EncoderOptions
 from xret.retriever.encoders.sentence_model import SentenceModel
 from xret.retriever.encoders.transformer import TransformerEncoder
@@ -25,6 +22,7 @@ from xret.retriever.encoders.wordpieces import split_words
 from xret.retriever.languages.codes import language_code
 from xret.retriever.models.layout import check_loadable, model_kind
 from xret.retriever.models.location import model_location
+from xret.retriever.models.published import published_folder
 from xret.retriever.models.registry import ENCODERS
 from xret.retriever.modules.installed_languages import InstalledLanguages
 from xret.retriever.opening.encoder import load_encoder
@@ -32,7 +30,6 @@ from xret.retriever.trim.folder import (
     FileBytes,
     left_out,
     model_entries,
-    sync_files,
     table_rows,
     write_file,
 )
@@ -113,19 +110,13 @@ class ModelTrim:
             self.installed.spellings(self.langs),
             self._named_prompts(),
         )
-        prepare_folder(self.output.parent)
-        aside = self.output.with_name(f".{self.output.name}.{os.getpid()}.part")
-        try:
-            aside.mkdir()
+        with published_folder(self.output) as aside:
             files: list[FileBytes] = []
             yield from self._write(aside, change, files)
             apart = [0.0]
             yield from self._compare(whole, self._load(str(aside)), choice.compared, apart)
             self.report = self._report(choice, change, files, max(apart))
             write_card(self.folder, aside, self.report)
-            _publish(aside, self.output)
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
 
     def _load(self, model: str) -> Encoder:
         """The model itself, or the copy; of X-MOD's adapters only those that are served."""
@@ -264,12 +255,3 @@ def _check_model(folder: Path) -> None:
             f"{folder} has sparse masks, which name weights by their places in the whole model; "
             "fold them into it or take them out, then trim"
         )
-
-
-def _publish(aside: Path, output: Path) -> None:
-    """Make the copy durable, then give it its name."""
-    sync_files(aside)
-    if output.is_dir():
-        output.rmdir()
-    aside.rename(output)
-    sync_folder(output.parent)

@@ -6,9 +6,7 @@ change of all files is one (`folder_change`).
 
 from __future__ import annotations
 
-import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,9 +17,9 @@ import torch
 from torch import Tensor
 
 from xret.errors import ModelError
-from xret.index.storage.files import sync_folder
 from xret.retriever.models.folder_change import finish_change, folder_change
 from xret.retriever.models.layout import read_json
+from xret.retriever.models.published import published_folder
 from xret.retriever.models.registry import PRETRAINED
 from xret.retriever.xmod.fingerprints import shared_fingerprint
 from xret.retriever.xmod.language_adapter import EMPHASIS, WORD_ROWS, LanguageAdapter
@@ -173,22 +171,13 @@ def changed_copy(folder: Path, output: Path) -> Iterator[Path]:
         raise ModelError(f"there is no folder {folder}")
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise ModelError(f"{output} exists already; name a folder that does not")
-    part: Path | None = None
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{output.name}.part-", dir=output.resolve().parent))
-        part.chmod(0o755)
-        shutil.copytree(folder, part, ignore=_left_behind(folder), dirs_exist_ok=True)
-        yield part
-        _sync(part)
-        part.replace(output)
-        sync_folder(output.resolve().parent)
+        with published_folder(output) as part:
+            shutil.copytree(folder, part, ignore=_left_behind(folder), dirs_exist_ok=True)
+            yield part
     except (OSError, shutil.Error) as error:
         reason = getattr(error, "strerror", None) or error
         raise ModelError(f"{output} cannot be written: {reason}; nothing is left there") from error
-    finally:
-        if part is not None:
-            shutil.rmtree(part, ignore_errors=True)
 
 
 def _left_behind(folder: Path) -> Any:
@@ -197,14 +186,6 @@ def _left_behind(folder: Path) -> Any:
         return hidden | ({_PIN, "onnx", "work"} if Path(parent) == folder else set())
 
     return ignore
-
-
-def _sync(folder: Path) -> None:
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            with Path(parent, name).open("rb") as file:
-                os.fsync(file.fileno())
-        sync_folder(Path(parent))
 
 
 def _check_base(model: XmodFolder, adapter: LanguageAdapter) -> None:

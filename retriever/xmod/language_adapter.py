@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,8 +16,8 @@ from safetensors.torch import save
 from torch import Tensor
 
 from xret.errors import LanguageError, ModelError
-from xret.index.storage.files import sync_folder
 from xret.retriever.languages.codes import language_code
+from xret.retriever.models.published import write_file
 from xret.types import UNDETERMINED
 
 __all__ = ["EMPHASIS", "WORD_ROWS", "LanguageAdapter"]
@@ -90,17 +88,9 @@ class LanguageAdapter:
         tensors = {name: _plain(tensor) for name, tensor in self.tensors.items()}
         tensors |= {f"{_ROWS}{name}": _plain(tensor) for name, tensor in self.rows.items()}
         content = save(tensors, fields | {"hash": _hash(fields, tensors)})
-        part = path.with_name(f".{path.name}.part")
         try:
-            with part.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
-            sync_folder(path.parent)
+            write_file(path, content)
         except OSError as error:
-            with suppress(OSError):
-                part.unlink(missing_ok=True)
             raise ModelError(
                 f"cannot write {path} ({len(content):,} bytes): {error.strerror or error}"
             ) from error

@@ -7,8 +7,8 @@ fingerprint, of which they are a function, from one process to the next.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from xret.config import home
 from xret.errors import ConfigError, ModelError
 from xret.retriever.models.fingerprints import model_fingerprint
 from xret.retriever.models.layout import read_json
+from xret.retriever.models.published import write_file
 
 __all__ = ["LanguageContent"]
 
@@ -86,16 +87,9 @@ def _remember(whole: str, found: LanguageContent) -> None:
     """Add a row. A home that cannot be written is fine."""
     known = [*_remembered().items(), (whole, found)][-_KEPT:]
     models = {key: [content.base, dict(content.adapters)] for key, content in known}
-    try:
-        part = _file().with_name(f"languages.{os.getpid()}.part")
-    except ConfigError:
-        return
-    try:
-        part.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps({"format": _FORMAT, "models": models}), encoding="utf-8")
-        part.replace(_file())
-    except OSError:
-        part.unlink(missing_ok=True)
+    with suppress(OSError, ConfigError):
+        _file().parent.mkdir(parents=True, exist_ok=True)
+        write_file(_file(), json.dumps({"format": _FORMAT, "models": models}))
 
 
 def _file() -> Path:
