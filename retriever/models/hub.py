@@ -16,6 +16,7 @@ from pathlib import Path
 
 from xret.config import home
 from xret.errors import ModelError, UnknownModelError
+from xret.index.storage.files import prepare_folder
 from xret.retriever.models.layout import check_loadable, read_json
 from xret.retriever.models.published import sync_tree, write_file
 from xret.retriever.models.registry import ENCODERS
@@ -125,7 +126,7 @@ def _download(repo: str, wanted: str | None, folder: Path) -> str:
         if not _COMMIT.fullmatch(commit):
             raise ModelError(f"the hub names {commit!r} as the commit of {repo}, which is none")
         _check_files(repo, [file.rfilename for file in found.siblings or []])
-        folder.mkdir(parents=True, exist_ok=True)
+        prepare_folder(folder)
         (folder / PIN).unlink(missing_ok=True)  # no pin while files of two commits may lie there
         snapshot_download(
             repo,

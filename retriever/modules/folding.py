@@ -20,7 +20,7 @@ from torch import Tensor
 from xret.errors import ModelError
 from xret.index.storage.files import folder_bytes
 from xret.retriever.models.fingerprints import LANGUAGE_MODULES, WEIGHTS
-from xret.retriever.models.published import published_folder, rename
+from xret.retriever.models.published import published_folder
 from xret.retriever.modules.sparse import SparseChange, SparseMask
 
 __all__ = ["fold_masks"]
@@ -84,10 +84,8 @@ def _fold(folder: Path, mask: SparseMask) -> None:
             tensors = {name: file.get_tensor(name).clone() for name in names}
         for place, change in touched.items():
             _add(tensors, place, change)
-        aside = path.with_name(f".{path.name}")
-        save_file(tensors, aside, metadata)
-        aside.chmod(0o644)  # safetensors writes for the owner alone
-        rename(aside, path)
+        save_file(tensors, path, metadata)
+        path.chmod(0o644)  # safetensors writes for the owner alone
     if left:
         raise ModelError(
             f"the mask is of another model: its files have no {sorted(left)[0]!r}"

@@ -17,6 +17,7 @@ from safetensors.torch import save_file as save_tensors
 
 from xret.errors import TrainingError
 from xret.retriever.models.hashes import file_hash
+from xret.retriever.models.published import published_file
 
 __all__ = ["WorkFolder", "describe_run"]
 
@@ -112,12 +113,10 @@ class WorkFolder:
         return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
 
     def _write(self, name: str, write: Callable[[Path], object]) -> None:
-        part = self.path / f"{name}.part"
         try:
-            write(part)
-            part.replace(self.path / name)
+            with published_file(self.path / name) as part:
+                write(part)
         except Exception as error:  # safetensors wraps the system's errors in its own
-            part.unlink(missing_ok=True)
             full = getattr(error, "errno", None) == errno.ENOSPC or "space left" in str(error)
             if full:
                 raise TrainingError(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -23,7 +22,7 @@ from torch import Tensor, nn
 from torch.utils.data import SequentialSampler
 
 from xret.errors import TrainingError
-from xret.index.storage.files import sync_folder
+from xret.retriever.models.published import publish
 from xret.retriever.training.common.thread import SoundLosses, run_in_thread
 from xret.types import Progress
 
@@ -95,15 +94,9 @@ class _SafeTrainer(SoundLosses):
         try:
             super()._save_checkpoint(model, trial)  # type: ignore[misc]
             (made,) = part.iterdir()
-            _sync(made)
-        except BaseException:
+            publish(made, folder / made.name)
+        finally:
             shutil.rmtree(part, ignore_errors=True)  # its room may be what is missing
-            raise
-        if (folder / made.name).exists():
-            shutil.rmtree(folder / made.name)
-        made.rename(folder / made.name)
-        sync_folder(folder)
-        shutil.rmtree(part, ignore_errors=True)
         whole, keep = _checkpoints(folder), self.args.save_total_limit
         for old in whole[:-keep] if keep else ():
             shutil.rmtree(old, ignore_errors=True)
@@ -205,14 +198,6 @@ def _checkpoints(folder: Path) -> list[Path]:
     """Those that are whole, oldest first."""
     whole = [path for path in folder.glob("checkpoint-*") if (path / _STATE).is_file()]
     return sorted(whole, key=lambda path: int(path.name.rpartition("-")[2]))
-
-
-def _sync(folder: Path) -> None:
-    """Every file of a folder to the disk, then its entries."""
-    for path in folder.iterdir():
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-    sync_folder(folder)
 
 
 def _own_state(loss: Any, model: nn.Module) -> dict[str, Tensor]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import shutil
 import time
 from collections import Counter
@@ -24,6 +23,7 @@ from xret.retriever.encoders.precision import is_fast_in_bf16
 from xret.retriever.encoders.word_model import load_word_model
 from xret.retriever.languages.codes import language_code
 from xret.retriever.models.compact import compacted
+from xret.retriever.models.published import publish, published_folder, sync_tree, write_file
 from xret.retriever.models.quiet import quiet_libraries
 from xret.retriever.training.common.checkpoint import WorkFolder, describe_run
 from xret.retriever.training.common.held_out import HeldOut
@@ -71,11 +71,8 @@ def train_modular(
     if not (work.path / _EXAMPLES).is_dir():
         yield from _prepare(data, work, settings, languages)
     if not (work.path / _START).is_dir():
-        part = work.path / f"{_START}.part"
-        shutil.rmtree(part, ignore_errors=True)
-        with quiet_libraries():
+        with published_folder(work.path / _START) as part, quiet_libraries():
             write_start(static, part, languages=languages, shape=settings.shape, seed=settings.seed)
-        part.rename(work.path / _START)
     model = load_word_model(work.path / _START / "model", {})
     start = time.perf_counter()
     trainer = _trainer(model, work, settings)
@@ -89,7 +86,7 @@ def train_modular(
     with quiet_libraries():
         _write_compact(model, output)
     card = modular_card(settings, work.notes(), languages=languages)
-    (output / "README.md").write_text(card, encoding="utf-8")
+    write_file(output / "README.md", card)
     yield Progress("written", 1, 1, "model")
 
 
@@ -135,13 +132,10 @@ def _prepare(
                 }
 
     yield Progress("examples", 0, settings.steps * settings.batch_size, "examples")
-    part = work.path / f"{_EXAMPLES}.part"
-    shutil.rmtree(part, ignore_errors=True)
     columns = list(rows())
-    Dataset.from_dict({name: [row[name] for row in columns] for name in columns[0]}).save_to_disk(
-        part
-    )
-    part.rename(work.path / _EXAMPLES)
+    by_name = {name: [row[name] for row in columns] for name in columns[0]}
+    with published_folder(work.path / _EXAMPLES) as part:
+        Dataset.from_dict(by_name).save_to_disk(part)
     pairs = Counter((row["query_lang"], row["document_lang"]) for row in columns)
     shares = {"to_english": 0, "from_english": 0, "within": 0, "across": 0}
     for (asked, told), n in pairs.items():
@@ -247,14 +241,12 @@ def _write_compact(model: MultiVectorEncoder, output: Path) -> None:
         for path in part.rglob("*.safetensors"):
             save_file(compacted(load_file(path)), path)
             path.chmod(0o644)
+        sync_tree(part)
         files = [path for path in part.rglob("*") if path.is_file()]
-        for path in files:
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
         for path in sorted(files, key=lambda path: (path == part / "config.json", str(path))):
             place = output / path.relative_to(part)
             place.parent.mkdir(parents=True, exist_ok=True)
-            path.replace(place)
+            publish(path, place)
     except Exception as error:  # safetensors wraps the system's errors in its own
         raise designed_error(error, output) from error
     finally:

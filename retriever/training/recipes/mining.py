@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,9 +19,9 @@ import numpy as np
 from xret.errors import ConfigError, TrainingError
 from xret.index.scoring.maxsim import maxsim_scores
 from xret.index.search.commit import Found
-from xret.index.storage.files import sync_folder
 from xret.retriever.corpora.rows import Example
 from xret.retriever.encoders.transformer import TEMPLATE
+from xret.retriever.models.published import published_file
 from xret.retriever.searcher import Searcher
 from xret.retriever.training.recipes.drawing import with_languages
 from xret.types import Document, FloatArray, Progress, Query
@@ -87,22 +86,15 @@ class NegativeMiner:
         if self.searcher.encoder.spec.language_adapters:
             examples = with_languages(examples)
         known = _answers(examples)
-        part = output.with_name(f"{output.name}.part")
         try:
-            with part.open("w", encoding="utf-8") as file:
+            with published_file(output) as part, part.open("w", encoding="utf-8") as file:
                 for first in range(0, len(examples), _BATCH):
                     self._mine(examples[first : first + _BATCH], known, file)
                     done = min(first + _BATCH, len(examples))
                     yield Progress("mining", done, len(examples), "queries")
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(output)
-            sync_folder(output.resolve().parent)
         except OSError as error:
             full = "no space left" if error.errno == errno.ENOSPC else error.strerror or error
             raise TrainingError(f"{output} cannot be written: {full}") from error
-        finally:
-            part.unlink(missing_ok=True)
 
     def _mine(self, examples: Sequence[Example], known: dict[str, set[str]], file: IO[str]) -> None:
         encoder, n = self.searcher.encoder, len(examples)

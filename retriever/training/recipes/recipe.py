@@ -44,7 +44,7 @@ from xret.retriever.training.recipes.trained_folder import (
     STEPS,
     is_finished,
     open_work,
-    write_model,
+    publish_model,
 )
 from xret.types import UNDETERMINED, FloatArray, Progress
 
@@ -90,7 +90,7 @@ def run_recipe(recipe: Recipe, *, resume: bool = True) -> Generator[Progress, No
             work.note(_BEFORE, training.held_out.measure(student))
         yield from _fit(recipe, training, student, work, device)
         card = recipe_card(recipe, _facts(recipe, training, student, work, device))
-        write_model(student, recipe.output, work, card=card, run=run)
+        publish_model(student, recipe.output, work, card=card, run=run)
     yield Progress("written", 1, 1, "model")
 
 

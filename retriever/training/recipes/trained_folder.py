@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,17 +11,17 @@ from pathlib import Path
 import filelock
 
 from xret.errors import TrainingError
-from xret.index.storage.files import sync_folder
+from xret.retriever.models.published import publish
 from xret.retriever.training.common.checkpoint import WorkFolder
 from xret.retriever.training.recipes.student import Student
 
-__all__ = ["STEPS", "is_finished", "open_work", "write_model"]
+__all__ = ["STEPS", "is_finished", "open_work", "publish_model"]
 
 STEPS = "steps"
 """Of the work, the trainer's folder: its checkpoints."""
 
 _RUN = ".training"  # hidden, so that it is no part of what the model is
-_LOCK, _MODEL, _OLD = "lock", "model", "replaced"
+_LOCK, _MODEL = "lock", "model"
 _OF_MODELS = (_RUN, "modules.json")
 
 
@@ -78,24 +77,21 @@ def is_finished(output: Path, run: str) -> bool:
     return marker.is_file() and marker.read_text(encoding="utf-8") == run
 
 
-def write_model(student: Student, output: Path, work: WorkFolder, *, card: str, run: str) -> None:
+def publish_model(student: Student, output: Path, work: WorkFolder, *, card: str, run: str) -> None:
     """Write the model and its card aside, durably, then put it in place; the work goes.
 
     Raises TrainingError where the disk refuses; what is trained is kept, and running again
     writes it.
     """
-    made, old = work.path / _MODEL, work.path / _OLD
+    made = work.path / _MODEL
     try:
         shutil.rmtree(made, ignore_errors=True)
         student.save(made)
         (made / "README.md").write_text(card, encoding="utf-8")
         (made / _RUN).write_text(run, encoding="utf-8")
-        _sync(made)
-        if output.exists():
-            shutil.rmtree(old, ignore_errors=True)
-            output.rename(old)
-        made.rename(output)
-        sync_folder(output.parent)
+        for path in made.rglob("*.safetensors"):
+            path.chmod(0o644)  # safetensors writes for the owner alone
+        publish(made, output)
     except Exception as error:  # safetensors wraps the system's errors in its own
         shutil.rmtree(made, ignore_errors=True)
         if getattr(error, "errno", None) == errno.ENOSPC or "space left" in str(error):
@@ -107,14 +103,3 @@ def write_model(student: Student, output: Path, work: WorkFolder, *, card: str, 
             raise TrainingError(f"{output} cannot be written: {error}") from error
         raise
     shutil.rmtree(work.path, ignore_errors=True)
-
-
-def _sync(folder: Path) -> None:
-    """Every file below a folder to the disk, readable as others are, and every folder's entries."""
-    for path in [*folder.rglob("*"), folder]:
-        if path.is_dir():
-            sync_folder(path)
-        else:
-            path.chmod(0o644)  # safetensors writes for the owner alone
-            with path.open("rb") as file:
-                os.fsync(file.fileno())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,16 +16,17 @@ from xret.retriever.encoders.static import (
     WEIGHTS_FILE,
     StaticConfig,
 )
+from xret.retriever.models.published import published_file, write_file
 from xret.retriever.training.static.quantize import principal_axes, quantize_rows
 from xret.types import FloatArray, IntArray
 
-__all__ = ["LARGEST_COUNT", "write_model"]
+__all__ = ["LARGEST_COUNT", "write_static"]
 
 LARGEST_COUNT = 200
 """Pieces seen more often weigh no more than this when the axes are chosen."""
 
 
-def write_model(
+def write_static(
     folder: Path,
     rows: FloatArray,
     emphasis: FloatArray,
@@ -34,7 +34,7 @@ def write_model(
     tokenizer: Path,
     config: StaticConfig,
 ) -> None:
-    """Rotate, quantise and write the three files, each whole or not at all.
+    """Rotate, quantise and write the three files, each whole or not at all, the settings last.
 
     rows: (v, d) float32, d as in the configuration; emphasis: (v,), each piece's in queries;
     counts: (v,), how often each piece was seen. tokenizer: the file to copy.
@@ -45,15 +45,9 @@ def write_model(
     fields = {"format": FORMAT, **dataclasses.asdict(config)}
     text = json.dumps(fields, indent=2, ensure_ascii=False) + "\n"
     tensors = {**table.tensors(), "emphasis": emphasis.astype(np.float16)}
-    save_file(tensors, _aside(folder / WEIGHTS_FILE))
-    _aside(folder / WEIGHTS_FILE).chmod(0o644)
-    _aside(folder / CONFIG_FILE).write_text(text, encoding="utf-8")
+    with published_file(folder / WEIGHTS_FILE) as part:
+        save_file(tensors, part)
+        part.chmod(0o644)  # safetensors writes for the owner alone
     if tokenizer.resolve() != (folder / TOKENIZER_FILE).resolve():
-        shutil.copyfile(tokenizer, _aside(folder / TOKENIZER_FILE))
-        _aside(folder / TOKENIZER_FILE).replace(folder / TOKENIZER_FILE)
-    for name in (WEIGHTS_FILE, CONFIG_FILE):
-        _aside(folder / name).replace(folder / name)
-
-
-def _aside(path: Path) -> Path:
-    return path.with_name(path.name + ".part")
+        write_file(folder / TOKENIZER_FILE, tokenizer.read_bytes())
+    write_file(folder / CONFIG_FILE, text)

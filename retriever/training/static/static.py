@@ -15,12 +15,13 @@ import torch
 from xret.errors import TrainingError
 from xret.retriever.encoders.static import StaticConfig
 from xret.retriever.encoders.wordpieces import WordPieces
+from xret.retriever.models.published import published_file, write_file
 from xret.retriever.training.common.checkpoint import WorkFolder, describe_run
 from xret.retriever.training.common.held_out import HeldOut
 from xret.retriever.training.common.parallel import PairReader, ParallelText, source_weight
 from xret.retriever.training.static.batches import PairSampler
 from xret.retriever.training.static.card import model_card
-from xret.retriever.training.static.export import write_model
+from xret.retriever.training.static.export import write_static
 from xret.retriever.training.static.framing import OPENINGS
 from xret.retriever.training.static.pieces import Pieces, cut_texts
 from xret.retriever.training.static.rows import TrainedRows
@@ -74,7 +75,7 @@ def train_static(
     rows = TrainedRows.start(counts, dim=settings.dim, seed=settings.seed)
     student = StaticStudent(rows, text, settings)
     yield from _train(student, work, settings)
-    write_model(
+    write_static(
         output,
         student.rows.values.numpy(),
         final_emphasis(student),
@@ -83,7 +84,7 @@ def train_static(
         _configuration(size, settings),
     )
     card = model_card(settings, work.notes())
-    (output / "README.md").write_text(card, encoding="utf-8")
+    write_file(output / "README.md", card)
     yield Progress("written", 1, 1, "model")
 
 
@@ -127,8 +128,8 @@ def _prepare(data: Path, work: WorkFolder, settings: StaticTraining) -> Iterator
     if not work.has(_TOKENIZER):
         start = time.perf_counter()
         yield Progress("vocabulary", 0, None, "pieces")
-        train_tokenizer(text, work.path / f"{_TOKENIZER}.part", settings=settings)
-        (work.path / f"{_TOKENIZER}.part").replace(work.path / _TOKENIZER)
+        with published_file(work.path / _TOKENIZER) as part:
+            train_tokenizer(text, part, settings=settings)
         work.add_seconds("vocabulary_s", time.perf_counter() - start)
     if settings.teacher is not None:
         start = time.perf_counter()

@@ -13,6 +13,7 @@ from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer
 
 from xret.errors import ModelError
+from xret.retriever.models.published import published_file
 from xret.types import FloatArray, IntArray
 
 __all__ = ["SentenceTeacher", "TeacherVectors", "encode_english", "read_english"]
@@ -114,9 +115,8 @@ def encode_english(texts: Sequence[str], teacher: SentenceTeacher, folder: Path)
         which = order[start : start + _TEXTS_A_FILE]
         if not path.is_file():
             vectors = teacher.encode([texts[position] for position in which.tolist()])
-            part = path.with_suffix(".part")
-            save_file({"texts": which.astype(np.int64), "vectors": vectors}, part)
-            part.replace(path)
+            with published_file(path) as part:
+                save_file({"texts": which.astype(np.int64), "vectors": vectors}, part)
         yield min(len(order), start + _TEXTS_A_FILE)
 
 
