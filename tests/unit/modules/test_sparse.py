@@ -206,7 +206,7 @@ def test_a_full_disk_leaves_the_old_file_whole(
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("xret.retriever.models.module_card.os.fsync", full)
+    monkeypatch.setattr("xret.retriever.models.published.os.fsync", full)
     with pytest.raises(OSError, match=r"No space left on device; what was there before stays"):
         small_mask().scaled(2).save(path)
     assert path.read_bytes() == before
