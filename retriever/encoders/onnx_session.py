@@ -28,7 +28,7 @@ __all__ = [
     "TOKENIZER",
     "OnnxCard",
     "OnnxSession",
-    "file_hash",
+    "files_hash",
     "find_graphs",
     "graph_hash",
 ]
@@ -89,7 +89,7 @@ def find_graphs(folder: Path) -> dict[str | None, Path]:
     return {OnnxCard.read(path).adapter: path for path in found}
 
 
-def file_hash(*paths: Path) -> str:
+def files_hash(*paths: Path) -> str:
     """Hash of the content of files, to tell them apart.
 
     Raises ModelError for a file that cannot be read.
@@ -108,7 +108,7 @@ def file_hash(*paths: Path) -> str:
 def graph_hash(folder: Path) -> str:
     """Hash of a folder's graph, with the weights beside it where it is a large one."""
     data = [folder / DATA] if (folder / DATA).exists() else []
-    return file_hash(folder / GRAPH, *data)
+    return files_hash(folder / GRAPH, *data)
 
 
 class OnnxSession:
@@ -135,7 +135,7 @@ class OnnxSession:
             )
         if graph_hash(folder) != card.graph:
             raise ModelError(f"{folder / GRAPH} is not the graph that {CARD} describes")
-        if file_hash(folder / TOKENIZER) != card.tokenizer:
+        if files_hash(folder / TOKENIZER) != card.tokenizer:
             raise ModelError(f"{folder / TOKENIZER} is not the tokenizer that {CARD} describes")
         return cls(card, _inference(folder / GRAPH, threads=threads, gpu=gpu))
 

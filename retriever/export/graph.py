@@ -30,7 +30,7 @@ from xret.retriever.encoders.onnx_session import (
     TOKENIZER,
     OnnxCard,
     OnnxSession,
-    file_hash,
+    files_hash,
     graph_hash,
 )
 from xret.retriever.export.quantisation import onnx_library, quantise_graph
@@ -169,7 +169,7 @@ def export_graph(
     with published_folder(folder) as part:
         shutil.copyfile(tokenizer, part / TOKENIZER)
         _write_graph(module, part / GRAPH)
-        card = dataclasses.replace(card, tokenizer=file_hash(part / TOKENIZER))
+        card = dataclasses.replace(card, tokenizer=files_hash(part / TOKENIZER))
         error, _ = _compare(module, part, card)
         if not error <= TOLERANCE:
             raise ModelError(

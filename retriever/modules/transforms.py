@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import xxhash
@@ -18,9 +18,6 @@ from xret.errors import LanguageError, ModelError
 from xret.retriever.languages.codes import language_code
 from xret.retriever.models.published import published_file, write_file
 from xret.types import FloatArray
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["SMALLEST", "StaticTransforms"]
 

@@ -21,7 +21,7 @@ from xret.retriever.models.fingerprints import LANGUAGE_MODULES, WEIGHTS
 from xret.retriever.models.layout import read_json
 from xret.retriever.trim.settings import REWRITTEN, TOKENIZER, Change, is_kept
 
-__all__ = ["FileBytes", "left_out", "model_entries", "table_rows", "write_file"]
+__all__ = ["FileBytes", "left_out", "model_entries", "table_rows", "write_trimmed"]
 
 # Tables with a row for each piece, by the end of their name, and vectors beside them.
 _TABLE = re.compile(
@@ -93,7 +93,7 @@ def table_rows(folder: Path) -> int:
     return next(iter(sizes.values()))
 
 
-def write_file(source: Path, target: Path, name: Path, change: Change) -> FileBytes:
+def write_trimmed(source: Path, target: Path, name: Path, change: Change) -> FileBytes:
     """One file of the model with what is kept of it; same bytes where it says nothing of that.
 
     Raises ModelError for a tensor that may have a row a piece and is of no known name.

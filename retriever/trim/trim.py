@@ -31,7 +31,7 @@ from xret.retriever.trim.folder import (
     left_out,
     model_entries,
     table_rows,
-    write_file,
+    write_trimmed,
 )
 from xret.retriever.trim.language_modules import write_modules
 from xret.retriever.trim.named_texts import named_rows, named_texts
@@ -146,7 +146,7 @@ class ModelTrim:
             if name.as_posix() != CARD and (name.parts[0] != CARDS or name.stem in self.langs)
         ]
         for done, name in enumerate(names, 1):
-            files.append(write_file(self.folder, aside, name, change))
+            files.append(write_trimmed(self.folder, aside, name, change))
             yield Progress("write", done, len(names), "files")
         if self.installed.beside:
             base = self._load(str(aside)).spec.fingerprint

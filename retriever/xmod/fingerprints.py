@@ -12,7 +12,7 @@ import xxhash
 from xret.errors import ModelError
 from xret.retriever.models.fingerprints import model_files
 from xret.retriever.models.weight_file import WeightFile
-from xret.retriever.xmod.vocabulary_rows import pieces_of, read_tokenizer
+from xret.retriever.xmod.vocabulary_rows import pieces_of, read_wordpiece
 from xret.retriever.xmod.xmod_folder import (
     CARDS,
     CONFIG,
@@ -75,7 +75,7 @@ def language_fingerprints(folder: Path) -> dict[str, str]:
     Raises ModelError as `shared_fingerprint` does.
     """
     model = XmodFolder.open(folder)
-    tokenizer = read_tokenizer(folder) if model.rows else {}
+    tokenizer = read_wordpiece(folder) if model.rows else {}
     found = {}
     for lang, spelling in model.languages.items():
         digest = xxhash.xxh3_128()

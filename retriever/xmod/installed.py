@@ -24,7 +24,7 @@ from xret.retriever.models.registry import PRETRAINED
 from xret.retriever.xmod.fingerprints import shared_fingerprint
 from xret.retriever.xmod.language_adapter import EMPHASIS, WORD_ROWS, LanguageAdapter
 from xret.retriever.xmod.model_change import write_change
-from xret.retriever.xmod.vocabulary_rows import dequantised, pieces_of, read_tokenizer
+from xret.retriever.xmod.vocabulary_rows import dequantised, pieces_of, read_wordpiece
 from xret.retriever.xmod.xmod import adapter_name
 from xret.retriever.xmod.xmod_folder import CARDS, XmodFolder
 
@@ -132,7 +132,7 @@ def export_adapter(folder: Path, lang: str) -> LanguageAdapter:
     pieces: tuple[str, ...] = ()
     rows: dict[str, Tensor] = {}
     if first < end:
-        pieces = pieces_of(read_tokenizer(folder), first, end)
+        pieces = pieces_of(read_wordpiece(folder), first, end)
         rows = _rows(model, first, end)
     return LanguageAdapter(
         lang=lang,

@@ -16,7 +16,7 @@ from xret.retriever.xmod.vocabulary_rows import (
     changed_pieces,
     changed_table,
     quantised,
-    read_tokenizer,
+    read_wordpiece,
 )
 from xret.retriever.xmod.xmod_folder import (
     CARDS,
@@ -96,7 +96,7 @@ def _write_vocabulary(
     """The tokenizer, and the emphasis of pieces where words are weighed."""
     pieces = adapter.pieces if adapter else ()
     content = changed_pieces(
-        read_tokenizer(model.folder),
+        read_wordpiece(model.folder),
         without=_gone(model, lang),
         pieces=pieces,
         n_rows=model.n_rows,

@@ -25,7 +25,7 @@ __all__ = [
     "dequantised",
     "pieces_of",
     "quantised",
-    "read_tokenizer",
+    "read_wordpiece",
     "unsafe_pieces",
 ]
 
@@ -35,7 +35,7 @@ _SMALLEST = 2.0**-24
 """The smallest float16 above zero."""
 
 
-def read_tokenizer(folder: Path) -> dict[str, Any]:
+def read_wordpiece(folder: Path) -> dict[str, Any]:
     """The content of tokenizer.json.
 
     Raises ModelError for a tokenizer that rows cannot be added to: any but WordPiece.

@@ -308,7 +308,7 @@ def test_a_transform_is_fitted_beside_the_model_and_applied(xret: Xret, tmp_path
     assert np.allclose(encoder.encode_documents(french).values, wanted, atol=1e-5)
     again = xret(*learnt, *more)
     assert again.returncode == 2 and "is there already" in again.stderr
-    assert not list(folder.glob(".transforms.part"))
+    assert not list(folder.glob(".transforms.*"))
 
 
 def test_what_takes_no_transform_is_refused(xret: Xret, tmp_path: Path) -> None:

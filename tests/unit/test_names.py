@@ -16,7 +16,7 @@ REASONS = {
 }
 """Names that stand in several modules on purpose."""
 
-TO_RENAME = {"Example", "file_hash", "read_lines", "read_tokenizer", "write_model"}
+TO_RENAME = {"Example", "read_lines"}
 """Doubles that are left over; no name may come to these."""
 
 

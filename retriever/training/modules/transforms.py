@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from xret.errors import ConfigError, ModelError
-from xret.index.storage.files import sync_folder
 from xret.retriever.corpora.local import LocalCorpus
 from xret.retriever.encoders.transformer import TransformerEncoder
 from xret.retriever.languages.codes import ENGLISH
 from xret.retriever.models.location import model_location
+from xret.retriever.models.published import published_folder
 from xret.retriever.modules.installed_languages import TRANSFORMS_FOLDER
 from xret.retriever.modules.transform_fitting import TransformFit, TransformSettings, batches
 from xret.retriever.opening.encoder import load_encoder
@@ -75,15 +73,8 @@ def learn_transforms(learning: TransformLearning) -> Work[FittedTransforms]:
     if learning.parallel is not None:
         yield from _add_pairs(fit, learning.parallel, learning.lang)
     transforms = fit.transforms()
-    part = folder / f".{TRANSFORMS_FOLDER}.part"
-    shutil.rmtree(part, ignore_errors=True)
-    transforms.save(part)
-    for path in part.iterdir():
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-    sync_folder(part)
-    part.replace(target)
-    sync_folder(folder)
+    with published_folder(target) as part:
+        transforms.save(part)
     return FittedTransforms(target, fit.counts)
 
 
