@@ -18,10 +18,10 @@ from typing import Any
 from xret.errors import CorpusError, LanguageError
 from xret.retriever.corpora.lines import read_lines
 from xret.retriever.corpora.rows import code_of, is_json, json_fields
+from xret.retriever.languages.codes import ENGLISH
 
-__all__ = ["ENGLISH", "SHAPES", "TextPair", "parallel_fields", "read_pairs"]
+__all__ = ["SHAPES", "TextPair", "parallel_fields", "read_pairs"]
 
-ENGLISH = "en"
 SHAPES = (
     "each line is text<TAB>text, lang<TAB>text<TAB>english, or lang<TAB>lang<TAB>text<TAB>text, "
     "the same all through; or JSON with source and target"
