@@ -229,7 +229,7 @@ def test_a_module_is_bound_to_the_size_of_the_vocabulary() -> None:
         (["--keep", "many"], 2, "a share from above 0% to 100%"),
         (["--text", "rows.jsonl"], 2, "from one of two"),
         (["--data", "none.tsv"], 2, "no such file: none.tsv"),
-        (["--data", "bad.tsv"], 2, "bad.tsv:2 has no positive"),
+        (["--data", "bad.tsv"], 2, "bad.tsv:2: query<TAB>positive"),
         (["--data", "few.tsv"], 1, "few.tsv has 1 rows"),
         (["--model", "no-such-model"], 2, "no encoder is called"),
         (["--rate", "1e38"], 1, "nothing was written"),

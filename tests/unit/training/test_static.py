@@ -190,10 +190,10 @@ def test_missing_data_is_a_training_error(tmp_path: Path) -> None:
 
 def test_unreadable_line_is_named_with_file_and_line(data: Path, tmp_path: Path) -> None:
     write_tsv(data / "train" / "zz.tsv.gz", [("en", "de", "one", "eins"), ("en", "de", "two")])
-    with pytest.raises(CorpusError, match=r"zz\.tsv\.gz:2: 4 columns expected, found 3"):
+    with pytest.raises(CorpusError, match=r"zz\.tsv\.gz:2: .*found 3 columns instead of 4"):
         train(data, tmp_path / "model")
     (data / "train" / "zz.tsv.gz").write_bytes(b"not gzip")
-    with pytest.raises(CorpusError, match=r"zz\.tsv\.gz:1: cannot be read"):
+    with pytest.raises(CorpusError, match=r"zz\.tsv\.gz:1: the file is cut or damaged"):
         train(data, tmp_path / "other")
 
 
