@@ -58,8 +58,9 @@ class IndexBuild:
 
     `run` yields Progress and commits a segment at a time: killed at any moment and run
     again over the same documents it goes on after the last commit, and ends with the same
-    index as an unbroken run. A second run over the same documents changes nothing. Memory
-    is bounded by one segment. `stop` ends a run early after committing what was read.
+    index as an unbroken run: a batch that the commit cut in two is encoded whole again.
+    A second run over the same documents changes nothing. Memory is bounded by one segment.
+    `stop` ends a run early after committing what was read.
     """
 
     def __init__(
@@ -116,7 +117,10 @@ class IndexBuild:
         return self.summary
 
     def _unseen(self, writer: IndexWriter, batch: list[Document], before: int) -> list[Document]:
-        """The documents of a batch that must be encoded now, in order."""
+        """The documents of a batch that must be encoded now, in order.
+
+        Among them are those that a commit cut off from the rest of the batch.
+        """
         new: dict[str, Document] = {}
         for document in batch:
             check_document(document)
@@ -131,6 +135,8 @@ class IndexBuild:
                 new[doc_id] = document
             elif earlier[0] == content:
                 self.summary.unchanged += 1
+                if writer.in_cut_batch(document):
+                    new.setdefault(doc_id, document)
             elif self._duplicates == "skip":
                 self.summary.skipped += 1
             elif self._duplicates == "replace":
@@ -152,26 +158,32 @@ class IndexBuild:
             doc_id, content = document.doc_id, content_hash(document)
             self._deferred.pop(doc_id, None)
             earlier = _earlier(writer, doc_id, 0)
-            if earlier is not None and earlier[0] == content:
+            if writer.in_cut_batch(document):
+                changed.append(document)
+            elif earlier is not None and earlier[0] == content:
                 self.summary.unchanged += 1
             elif earlier is not None and writer.was_superseded(doc_id, content):
                 self._deferred[doc_id] = document
             else:
                 self.summary.replaced += earlier is not None
                 changed.append(document)
+        if all(map(writer.in_cut_batch, changed)):  # the batch was one of those that waited
+            self._deferred.update((document.doc_id, document) for document in changed)
+            return []
         return changed
 
     def _add_deferred(self, writer: IndexWriter) -> None:
         """Index the documents that went back to an earlier version, and to no later one."""
         documents = list(self._deferred.values())
         self._deferred.clear()
-        self.summary.replaced += len(documents)
+        self.summary.replaced += sum(not writer.in_cut_batch(one) for one in documents)
         for first in range(0, len(documents), BATCH):
             self._add(writer, documents[first : first + BATCH])
 
     def _add(self, writer: IndexWriter, documents: list[Document]) -> None:
-        if documents:
-            labelled, embeddings = self._indexer.add(documents)
+        present = {one.doc_id for one in documents if writer.in_cut_batch(one)}
+        if len(present) < len(documents):
+            labelled, embeddings = self._indexer.add(documents, present=present)
             self.summary.added += len(labelled)
             self.summary.passages += len(embeddings)
             self.summary.vectors += len(embeddings.values)

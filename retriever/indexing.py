@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
+from itertools import compress
 from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
 
 from xret.errors import CorpusError, UnusableIndexError
 from xret.index.storage.segment import Span
@@ -42,12 +46,23 @@ class DocumentIndexer:
         self._routed: set[str] = set()
         self._record_encoder()
 
-    def add(self, documents: Sequence[Document]) -> tuple[list[Document], Embeddings]:
-        """Add documents in order; returns them with their languages, and their vectors."""
+    def add(
+        self, documents: Sequence[Document], *, present: Set[str] = frozenset()
+    ) -> tuple[list[Document], Embeddings]:
+        """Add documents in order; returns them with their languages, and their vectors.
+
+        present: ids of those that are in the index already. They are encoded, so that the
+        others are in the batch that they belong to, and neither added nor returned.
+        """
         labelled = [with_language(document) for document in documents]
         spans = [passages_of(self._encoder, document) for document in labelled]
         embeddings = self._encoder.encode_documents(list(passages(labelled, spans)))
         self._record_routes({document.lang for document in labelled})
+        if present:
+            absent = [document.doc_id not in present for document in labelled]
+            counts = [len(of_document) for of_document in spans]
+            embeddings = _kept(embeddings, np.repeat(absent, counts))
+            labelled, spans = list(compress(labelled, absent)), list(compress(spans, absent))
         terms = [document_terms(document) for document in labelled] if self._lexical else None
         self._writer.add(labelled, embeddings, spans=spans, terms=terms)
         return labelled, embeddings
@@ -84,6 +99,13 @@ def passages(documents: Sequence[Document], spans: Sequence[Sequence[Span]]) -> 
         else:
             for start, end in of_document:
                 yield dataclasses.replace(document, text=document.text[start:end])
+
+
+def _kept(embeddings: Embeddings, keep: npt.NDArray[np.bool_]) -> Embeddings:
+    """Those of some texts. keep: (n,), one a text."""
+    lengths = np.diff(embeddings.offsets)
+    offsets = np.concatenate([[0], np.cumsum(lengths[keep])]).astype(np.int64)
+    return Embeddings(embeddings.values[np.repeat(keep, lengths)], offsets)
 
 
 def with_language(document: Document) -> Document:

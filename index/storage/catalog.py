@@ -150,6 +150,9 @@ class Catalog:
         insert = "INSERT OR REPLACE" if replace else "INSERT OR IGNORE"
         self._database.write(f"{insert} INTO settings VALUES (?, ?)", [(name, value)])
 
+    def forget_setting(self, name: str) -> None:
+        self._database.write("DELETE FROM settings WHERE name = ?", [(name,)])
+
     def version(self) -> int:
         """How many commits the index has seen."""
         with damage(self.path):

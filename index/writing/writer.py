@@ -30,6 +30,10 @@ SEGMENT_ROWS = 1 << 18
 SEGMENT_DOCUMENTS = 1 << 18
 """Documents in a full segment, where they have no or few vectors."""
 
+CUT_BATCH = "cut_batch"
+"""Name of the catalog's setting with the row number of the first document of the batch that
+the last commit cut in two; absent after a commit of everything."""
+
 
 class IndexWriter:
     """Adds, replaces and deletes documents; nothing is visible before `commit`.
@@ -61,6 +65,9 @@ class IndexWriter:
         self._superseded: set[tuple[str, bytes]] = set()
         self._latest: dict[str, tuple[int, bytes] | None] = {}
         self._part = PendingSegment(max(catalog.segments(), default=0) + 1)
+        self._batch = place(self._part.number, 0)
+        cut_batch = catalog.settings().get(CUT_BATCH)
+        self._cut_batch = int(cut_batch) if cut_batch else None
 
     @classmethod
     def open(
@@ -167,6 +174,19 @@ class IndexWriter:
         pending = (doc_id, content) in self._superseded
         return pending or self.catalog.was_superseded(doc_id, content)
 
+    def in_cut_batch(self, document: Document) -> bool:
+        """Whether a document was committed, as it is, without the rest of its batch.
+
+        So asks who goes on with a broken build, before adding anything: in its last digits a
+        text's vector depends on the texts that go through the model with it.
+        """
+        if self._cut_batch is None:
+            return False
+        stored = self.catalog.documents.stored(document.doc_id)
+        if stored is None or stored[0] < self._cut_batch:
+            return False
+        return stored[1] == content_hash(document)
+
     @property
     def full_segments(self) -> int:
         """Segments written and waiting for their commit."""
@@ -194,6 +214,7 @@ class IndexWriter:
             raise ValueError(f"{len(embeddings)} texts are not the passages of these documents")
         check_embeddings(embeddings, self._dim)
         coded, offsets = quantize(embeddings.values), embeddings.offsets.tolist()
+        self._batch, self._cut_batch = place(self._part.number, len(self._part.documents)), None
         first = passage = 0
         for position, document in enumerate(documents):
             ends = offsets[passage : passage + counts[position] + 1]
@@ -226,18 +247,18 @@ class IndexWriter:
         """
         if self._part.documents:
             self._cut()
-        self._commit(self._part.removed)
+        self._commit(self._part.removed, cut_batch=None)
         self._part = PendingSegment(self._part.number)
         self._latest.clear()
         self._superseded.clear()
 
     def commit_full(self) -> None:
         """Commit the full segments only; the documents after the last cut keep waiting."""
-        self._commit(())
+        self._commit((), cut_batch=self._batch if self._part.documents else None)
         self._latest = {doc_id: self._latest[doc_id] for doc_id in self._part.touched}
         self._superseded = set(self._part.superseded)
 
-    def _commit(self, removed: Iterable[int]) -> None:
+    def _commit(self, removed: Iterable[int], *, cut_batch: int | None) -> None:
         """One transaction: the codec, recoded segments, written ones, then deletions."""
         numbers = sorted(removed)
         if not self._written and not numbers:
@@ -256,6 +277,10 @@ class IndexWriter:
                 self.catalog.documents.add(one.record.segment, one.documents)
                 self.catalog.record_superseded(one.superseded)
             self.catalog.delete_documents(numbers)
+            if cut_batch is None:
+                self.catalog.forget_setting(CUT_BATCH)
+            else:
+                self.catalog.record_setting(CUT_BATCH, str(cut_batch), replace=True)
             if self._spec is not None:
                 record_encoder(self.catalog, self._spec)
             self.catalog.count_commit()

@@ -3,13 +3,15 @@
 import dataclasses
 import datetime
 import os
+import random
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import build
 from encoders import HashingEncoder
@@ -29,8 +31,9 @@ from xret.index.search.faults import find_faults
 from xret.index.search.reader import IndexReader
 from xret.index.writing.writer import IndexWriter
 from xret.retriever.build import IndexBuild
+from xret.retriever.opening.encoder import load_encoder
 from xret.retriever.searcher import Searcher
-from xret.types import Document, EncoderSpec
+from xret.types import Document, Embeddings, EncoderSpec
 
 
 def documents(n: int) -> list[Document]:
@@ -91,6 +94,69 @@ def test_an_interrupted_build_trains_the_same_codec_as_an_unbroken_one(
     assert files_of(tmp_path / "broken") == files_of(tmp_path / "whole")
     with closing(IndexReader.open(tmp_path / "whole")) as reader:
         assert reader.info().codecs == (1,)
+
+
+class NeighbourEncoder(HashingEncoder):
+    """Far worse than a transformer: every vector depends on all texts that are encoded with it.
+
+    The batch numbered `kill_at` is never encoded.
+    """
+
+    def __init__(self, *, kill_at: int = -1) -> None:
+        super().__init__()
+        self.n_batches, self.kill_at = 0, kill_at
+
+    def encode_documents(self, documents: Sequence[Document]) -> Embeddings:
+        if self.n_batches == self.kill_at:
+            raise Killed
+        self.n_batches += 1
+        embeddings = super().encode_documents(documents)
+        weights = np.arange(1, len(embeddings.values) + 1, dtype=np.float32)
+        values = embeddings.values + weights @ embeddings.values / weights.sum()
+        return Embeddings(values / np.linalg.norm(values, axis=1)[:, None], embeddings.offsets)
+
+
+@pytest.mark.parametrize("duplicates", ["error", "skip", "replace"])
+@pytest.mark.parametrize("segment_rows", [20, 70])
+def test_an_interrupted_build_encodes_every_batch_whole(
+    segment_rows: int, duplicates: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xret.index.writing.writer.SEGMENT_ROWS", segment_rows)
+    monkeypatch.setattr("xret.retriever.build.BATCH", 16)
+    corpus = documents(100)
+    if duplicates == "replace":  # what goes back to its first version waits for the end
+        other = [dataclasses.replace(one, text=f"{one.text} gold") for one in corpus[:24]]
+        corpus = [*corpus[:40], *other, *corpus[40:], *corpus[:24]]
+    whole = NeighbourEncoder()
+    build(corpus[:9], tmp_path / "whole", whole)
+    build(corpus, tmp_path / "whole", whole, duplicates=duplicates)
+    assert whole.n_batches >= 8
+    for n in range(1, whole.n_batches):
+        folder, killed = tmp_path / f"broken-{n}", NeighbourEncoder(kill_at=n)
+        build(corpus[:9], folder, killed)
+        with pytest.raises(Killed):
+            build(corpus, folder, killed, duplicates=duplicates)
+        build(corpus, folder, NeighbourEncoder(), duplicates=duplicates)
+        assert files_of(folder) == files_of(tmp_path / "whole"), n
+
+
+@pytest.mark.parametrize("n", [20, 50])
+def test_a_transformer_build_killed_and_run_again_ends_like_an_unbroken_one(
+    n: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tiny_models import tiny_colbert_xm
+
+    monkeypatch.setattr("xret.index.writing.writer.SEGMENT_ROWS", 70)
+    monkeypatch.setattr("xret.retriever.build.BATCH", 16)
+    draw, words = random.Random(0), ["coral", "reefs", "are", "warming", "samaki", "wanaondoka"]
+    texts = [" ".join(draw.choices(words, k=draw.randint(1, 30))) for _ in range(60)]
+    corpus = [Document(f"d{i}", text, ("en", "sw")[i % 2]) for i, text in enumerate(texts)]
+    model = load_encoder(str(tiny_colbert_xm(tmp_path / "colbert-xm")))
+    build(corpus, tmp_path / "whole", model)
+    with pytest.raises(Killed):
+        build(until(corpus, n), tmp_path / "broken", model)  # type: ignore[arg-type]
+    build(corpus, tmp_path / "broken", model)
+    assert files_of(tmp_path / "broken") == files_of(tmp_path / "whole")
 
 
 @pytest.mark.parametrize("preset", ["exact", "compact"])
