@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import sys
 from dataclasses import dataclass
@@ -10,12 +11,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from xret.config import index_folder
-from xret.errors import ConfigError, CorpusError
+from xret.errors import ConfigError, CorpusError, IndexNotFoundError
 from xret.index.search.reader import IndexReader
+from xret.index.storage.catalog import Catalog
+from xret.index.storage.encoder_record import NAME
 from xret.retriever.build import Duplicates, IndexBuild
 from xret.retriever.corpora.collection import Corpus
 from xret.retriever.corpora.registry import has_own_index, open_corpus
-from xret.retriever.encoder import EncoderOptions
+from xret.retriever.encoder import Encoder, EncoderOptions
+from xret.retriever.indexing import OPTIONS_SETTING
 from xret.retriever.languages.codes import language_code
 from xret.retriever.models.location import encoder_name
 from xret.retriever.models.registry import DEFAULT_ENCODER
@@ -62,7 +66,7 @@ def build_steps(
     corpus: str | Path,
     output: str | Path | None = None,
     *,
-    encoder: str = DEFAULT_ENCODER,
+    encoder: str | None = None,
     lang: str | None = None,
     duplicates: Duplicates = "error",
     on_error: OnError = "reject",
@@ -75,10 +79,11 @@ def build_steps(
     """Build an index of a corpus, or add to one what is new; run again to go on after a break.
 
     corpus: a name, a file or a folder. output: the folder of the index; named corpora have
-    their own. lang: languages of a named corpus (with commas, or "all"); of a file, the
-    language of documents that name none. on_error: what becomes of a record that cannot be
-    read. options, or the fields of EncoderOptions by name: how the encoder is used. source: the
-    corpus where it is opened already. The rest is as in IndexBuild.
+    their own. encoder: by default the one that the index was built with, used as it was then;
+    of a new index, xret-static. lang: languages of a named corpus (with commas, or "all"); of a
+    file, the language of documents that name none. on_error: what becomes of a record that
+    cannot be read. options, or the fields of EncoderOptions by name: how the encoder is used.
+    source: the corpus where it is opened already. The rest is as in IndexBuild.
     """
     corpus = str(corpus)
     own_index = has_own_index(corpus)
@@ -97,7 +102,7 @@ def build_steps(
     index = IndexBuild(
         chain([first], documents),
         folder,
-        load_encoder(encoder_name(encoder), options=EncoderOptions.of(options, named)),
+        _load_encoder(folder, encoder, EncoderOptions.of(options, named)),
         duplicates=duplicates,
         preset=preset,
         lexical=lexical,
@@ -110,6 +115,26 @@ def build_steps(
 
 
 build = finished(build_steps)
+
+
+def _load_encoder(folder: Path, encoder: str | None, given: EncoderOptions) -> Encoder:
+    """The encoder named, else the index's own, else the default one.
+
+    The index's own takes what is recorded of how it was opened. What was given stays on top, so
+    that an option that the index was not built with is refused and not passed over.
+    """
+    try:
+        catalog = Catalog.open(folder)
+    except IndexNotFoundError:
+        return load_encoder(encoder_name(encoder or DEFAULT_ENCODER), options=given)
+    try:
+        own, recorded = catalog.setting(NAME), catalog.settings().get(OPTIONS_SETTING, "{}")
+    finally:
+        catalog.close()
+    name = own if encoder is None else encoder_name(encoder)
+    if name == own:
+        given = given.with_recorded(json.loads(recorded)).with_recorded(given.recorded())
+    return load_encoder(name, options=given)
 
 
 def _own_folder(corpus: str, name: str | None) -> Path:

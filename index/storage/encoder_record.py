@@ -14,7 +14,14 @@ from xret.errors import EncoderMismatchError
 from xret.index.storage.catalog import Catalog
 from xret.types import EncoderSpec
 
-__all__ = ["check_same_encoder", "first_record", "record_encoder", "recorded_adapters"]
+__all__ = [
+    "FINGERPRINT",
+    "NAME",
+    "check_same_encoder",
+    "first_record",
+    "record_encoder",
+    "recorded_adapters",
+]
 
 NAME, FINGERPRINT = "encoder", "encoder_fingerprint"
 BASE, ROUTES = "encoder_base", "encoder_routes"

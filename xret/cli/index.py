@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from xret.cli.options import AsJson, EncoderOption, LangPolicyOption, PrecisionOption
+from xret.cli.options import AsJson, LangPolicyOption, PrecisionOption
 from xret.cli.output import message, print_json, print_table, show_progress
 
 if TYPE_CHECKING:
@@ -29,7 +29,14 @@ def index(
         Path | None,
         typer.Option("--output", help="Folder of the index; named corpora have their own."),
     ] = None,
-    encoder: EncoderOption = "xret-static",
+    encoder: Annotated[
+        str | None,
+        typer.Option(
+            "--encoder",
+            help="Name of an encoder, or the folder of one; xret-static for a new index, and "
+            "its own for one that is there.",
+        ),
+    ] = None,
     lang: Annotated[
         str | None,
         typer.Option(

@@ -1,0 +1,69 @@
+"""Which encoder an index is added to with, and what can be done with one whose encoder is gone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from command_line import Xret, write_corpus
+
+import xret as library
+
+
+@pytest.fixture
+def late(tmp_path: Path) -> Path:
+    from tiny_encoders import tiny_late
+
+    return tiny_late(tmp_path / "late")
+
+
+def write_more(tmp_path: Path) -> None:
+    line = {"_id": "new", "text": "a lake has no tide", "lang": "en"}
+    (tmp_path / "more.jsonl").write_text(json.dumps(line) + "\n", encoding="utf-8")
+
+
+def test_an_index_is_added_to_with_its_own_encoder_and_options(
+    xret: Xret, tmp_path: Path, late: Path
+) -> None:
+    write_corpus(tmp_path / "c.jsonl", 3)
+    write_more(tmp_path)
+    begun = xret(
+        "index", "--corpus", "c.jsonl", "--output", "i", "--encoder", "late", "--single-vector"
+    )
+    assert begun.returncode == 0, begun.stderr
+    more = xret("index", "--corpus", "more.jsonl", "--output", "i", "--json")
+    assert more.returncode == 0, more.stderr
+    assert json.loads(more.stdout)["added"] == 1
+    info = library.info(tmp_path / "i")
+    assert (info["documents"], info["vectors"]) == (4, 4)
+    # The same where it is named again, without its options; and no vector is another than
+    # that of an index built in one go.
+    again = xret("index", "--corpus", "more.jsonl", "--output", "i", "--encoder", "late", "--json")
+    assert json.loads(again.stdout)["unchanged"] == 1, again.stderr
+    both = (tmp_path / "c.jsonl").read_text("utf-8") + (tmp_path / "more.jsonl").read_text("utf-8")
+    (tmp_path / "both.jsonl").write_text(both, encoding="utf-8")
+    library.build(
+        tmp_path / "both.jsonl", tmp_path / "whole", encoder=str(late), single_vector=True
+    )
+    scores = [
+        [(hit.doc_id, hit.score) for hit in library.open(tmp_path / name).search("lake", lang="en")]
+        for name in ("i", "whole")
+    ]
+    assert scores[0] == scores[1]
+
+
+def test_another_encoder_or_another_option_is_refused(
+    xret: Xret, tmp_path: Path, late: Path
+) -> None:
+    write_corpus(tmp_path / "c.jsonl", 3)
+    write_more(tmp_path)
+    library.build(tmp_path / "c.jsonl", tmp_path / "i", encoder=str(late))
+    to_it = ("index", "--corpus", "more.jsonl", "--output", "i")
+    other = xret(*to_it, "--encoder", "xret-static")
+    assert other.returncode == 2
+    assert "was built by encoder" in other.stderr
+    single = xret(*to_it, "--single-vector")
+    assert single.returncode == 2
+    assert "was built by encoder" in single.stderr
+    assert library.info(tmp_path / "i")["documents"] == 3
