@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from xret.errors import XretError
     from xret.eval.assessment import evaluate
+    from xret.eval.language_check import check_encoder_languages
     from xret.eval.ranked_run import rank_run
     from xret.retriever.build import IndexBuild
     from xret.retriever.corpora.listing import corpora, corpus_info, pull_corpus
@@ -25,8 +26,15 @@ if TYPE_CHECKING:
     from xret.retriever.installation import examine
     from xret.retriever.models.listing import models
     from xret.retriever.opening.encoder import load_encoder
-    from xret.retriever.opening.languages import model_languages
+    from xret.retriever.opening.languages import (
+        export_language,
+        import_language,
+        model_languages,
+        remove_language,
+    )
     from xret.retriever.searcher import SearchAnswer, Searcher, SearchHit, open
+    from xret.retriever.training.recipes.mining import mine_negatives
+    from xret.retriever.trim.trim import trim_model
     from xret.retriever.upkeep import compact, delete, info, verify
     from xret.server.serve import serve
     from xret.types import (
@@ -46,6 +54,7 @@ __version__ = "0.1.0"
 _NAMES = {
     "xret.errors": "XretError",
     "xret.eval.assessment": "evaluate",
+    "xret.eval.language_check": "check_encoder_languages",
     "xret.eval.ranked_run": "rank_run",
     "xret.retriever.build": "IndexBuild",
     "xret.retriever.corpora.listing": "corpora corpus_info pull_corpus",
@@ -55,8 +64,12 @@ _NAMES = {
     "xret.retriever.installation": "examine",
     "xret.retriever.models.listing": "models",
     "xret.retriever.opening.encoder": "load_encoder",
-    "xret.retriever.opening.languages": "model_languages",
+    "xret.retriever.opening.languages": (
+        "export_language import_language model_languages remove_language"
+    ),
     "xret.retriever.searcher": "SearchAnswer SearchHit Searcher open",
+    "xret.retriever.training.recipes.mining": "mine_negatives",
+    "xret.retriever.trim.trim": "trim_model",
     "xret.retriever.upkeep": "compact delete info verify",
     "xret.server.serve": "serve",
     "xret.types": "Document Embeddings Hit Progress Query Run SearchParams SearchRequest finish",
@@ -80,22 +93,28 @@ __all__ = [
     "Searcher",
     "XretError",
     "build",
+    "check_encoder_languages",
     "compact",
     "corpora",
     "corpus_info",
     "delete",
     "evaluate",
     "examine",
+    "export_language",
     "finish",
+    "import_language",
     "info",
     "load_encoder",
+    "mine_negatives",
     "model_languages",
     "models",
     "open",
     "open_corpus",
     "pull_corpus",
     "rank_run",
+    "remove_language",
     "serve",
+    "trim_model",
     "verify",
 ]
 

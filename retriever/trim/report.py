@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from xret.retriever.trim.folder import FileBytes
 
@@ -35,7 +36,8 @@ class TrimReport:
     of a vocabulary chosen from the other nine tenths of the lines, so an estimate for texts
     yet unseen; None where there were too few. skipped: lines in a language that is not served.
     compared: texts encoded by both models; largest_difference: between any two of their numbers.
-    left_out: files that were not copied, with the reason.
+    left_out: files that were not copied, with the reason. unread: places of records that could
+    not be read.
     """
 
     model: str
@@ -56,6 +58,7 @@ class TrimReport:
     skipped: int = 0
     held_out: HeldOutLines | None = None
     left_out: Mapping[str, str] = field(default_factory=dict)
+    unread: tuple[str, ...] = ()
 
     @property
     def bytes_before(self) -> int:
@@ -72,6 +75,22 @@ class TrimReport:
             return None
         before, after = len(self.languages_before), len(self.languages_after)
         return (before - after) / before
+
+    def described(self) -> dict[str, Any]:
+        """As JSON values, with what is worked out of its fields."""
+        files = [{**asdict(file), "saved": file.before - file.after} for file in self.files]
+        held_out = None
+        if self.held_out is not None:
+            held_out = {**asdict(self.held_out), "share": self.held_out.share}
+        return {
+            **asdict(self),
+            "files": files,
+            "held_out": held_out,
+            "bytes_before": self.bytes_before,
+            "bytes_after": self.bytes_after,
+            "bytes_saved": self.bytes_before - self.bytes_after,
+            "languages_dropped": self.languages_dropped,
+        }
 
 
 def write_card(source: Path, target: Path, report: TrimReport) -> FileBytes:

@@ -9,6 +9,7 @@ copy gets its name.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -39,16 +40,44 @@ from xret.retriever.trim.piece_choice import PieceChoice
 from xret.retriever.trim.report import CARD, TrimReport, write_card
 from xret.retriever.trim.served_texts import ServedTexts, whole_text
 from xret.retriever.trim.settings import TOKENIZER, Change
+from xret.retriever.trim.texts import read_trim_texts
 from xret.retriever.trim.vocabulary import Vocabulary, written_scripts
 from xret.retriever.xmod.xmod_folder import CARDS
-from xret.types import UNDETERMINED, Document, Progress, Query
+from xret.types import UNDETERMINED, Document, Progress, Query, Work, finished
 
-__all__ = ["ModelTrim"]
+__all__ = ["ModelTrim", "trim_model", "trim_steps"]
 
 TOLERANCE = 1e-6
 """Largest difference of two numbers that still are the same, in float32."""
 
 _SHOWN = 60
+
+
+def trim_steps(
+    model: str,
+    output: Path,
+    *,
+    langs: Sequence[str],
+    texts: Sequence[str] = (),
+    min_count: int = 1,
+) -> Work[TrimReport]:
+    """Copy a model with only the vocabulary and the adapters of the languages served.
+
+    texts: files, folders or names of corpora whose pieces are kept; without any, every piece in
+    the languages' scripts. Raises ConfigError, LanguageError and ModelError as `ModelTrim` does.
+    """
+    if min_count > 1 and not texts:
+        raise ConfigError("--min-count counts the pieces of texts; give --text as well")
+    codes = [language_code(spelling) for spelling in langs]
+    unread: set[str] = set()
+    read = (lambda: read_trim_texts(texts, codes, unread)) if texts else None
+    trim = ModelTrim(model, output, langs=codes, texts=read, min_count=min_count)
+    report = yield from trim.run()
+    return replace(report, unread=tuple(sorted(unread)))
+
+
+trim_model = finished(trim_steps)
+"""The same, run to its end: returns the result alone."""
 
 
 class ModelTrim:
@@ -89,7 +118,7 @@ class ModelTrim:
         self.min_count = min_count
         self.report: TrimReport | None = None
 
-    def run(self) -> Iterator[Progress]:
+    def run(self) -> Work[TrimReport]:
         """Choose, write aside, compare, and only then give the copy its name.
 
         Raises CorpusError for texts in none of the languages, ModelError where a text would
@@ -117,6 +146,7 @@ class ModelTrim:
             yield from self._compare(whole, self._load(str(aside)), choice.compared, apart)
             self.report = self._report(choice, change, files, max(apart))
             write_card(self.folder, aside, self.report)
+        return self.report
 
     def _load(self, model: str) -> Encoder:
         """The model itself, or the copy; of X-MOD's adapters only those that are served."""

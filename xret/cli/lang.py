@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from xret.cli import lang_check
 from xret.cli.options import AsJson
 from xret.cli.output import message, print_json, print_table
+
+if TYPE_CHECKING:
+    from xret.retriever.opening.languages import ChangedModel
 
 __all__ = ["app"]
 
@@ -66,19 +69,12 @@ def export_language(
     as_json: AsJson = False,
 ) -> None:
     """Write a language of a model as one file, for others who have the same base."""
-    from xret.errors import ConfigError
-    from xret.retriever.languages.codes import language_code
-    from xret.retriever.models.location import model_location
-    from xret.retriever.xmod.installed import export_adapter
+    from xret.retriever.opening.languages import export_language as export
 
-    code = language_code(lang)
-    if output.suffix != ".safetensors":
-        raise ConfigError(f"{output} should end in .safetensors, which it will be")
-    adapter = export_adapter(model_location(model), code)
-    adapter.save(output)
+    adapter = export(model, lang, output)
     _print_result(
         {
-            "language": code,
+            "language": adapter.lang,
             "file": str(output),
             "bytes": output.stat().st_size,
             "parameters": adapter.parameters,
@@ -100,18 +96,10 @@ def import_language(
     as_json: AsJson = False,
 ) -> None:
     """Add the language in a file to a model; the vectors of its other languages stay the same."""
-    from xret.retriever.models.location import model_location
-    from xret.retriever.xmod.installed import changed_copy, install_adapter
-    from xret.retriever.xmod.language_adapter import LanguageAdapter
+    from xret.retriever.opening.languages import import_language
 
-    adapter = LanguageAdapter.load(file)
-    folder = model_location(model)
-    if output is None:
-        install_adapter(folder, adapter, replace=replace)
-    else:
-        with changed_copy(folder, output) as copy:
-            install_adapter(copy, adapter, replace=replace)
-    _print_changed(adapter.lang, output or folder, as_json=as_json)
+    changed = import_language(model, file, replace=replace, output=output)
+    _print_changed(changed, as_json=as_json)
 
 
 @app.command("remove")
@@ -119,18 +107,9 @@ def remove_language(
     model: ModelArgument, lang: LangArgument, output: OutputOption = None, as_json: AsJson = False
 ) -> None:
     """Take a language out of a model; the vectors of its other languages stay the same."""
-    from xret.retriever.languages.codes import language_code
-    from xret.retriever.models.location import model_location
-    from xret.retriever.xmod.installed import changed_copy, remove_adapter
+    from xret.retriever.opening.languages import remove_language as remove
 
-    code = language_code(lang)
-    folder = model_location(model)
-    if output is None:
-        remove_adapter(folder, code)
-    else:
-        with changed_copy(folder, output) as copy:
-            remove_adapter(copy, code)
-    _print_changed(code, output or folder, as_json=as_json)
+    _print_changed(remove(model, lang, output=output), as_json=as_json)
 
 
 def _row(described: Mapping[str, Any]) -> Sequence[str]:
@@ -144,16 +123,21 @@ def _row(described: Mapping[str, Any]) -> Sequence[str]:
     )
 
 
-def _print_changed(lang: str, folder: Path, *, as_json: bool) -> None:
-    from xret.retriever.xmod.installed import adapters_of
-
-    langs = [adapter.lang for adapter in adapters_of(folder)]
-    _print_result({"language": lang, "model": str(folder), "languages": langs}, as_json=as_json)
+def _print_changed(changed: ChangedModel, *, as_json: bool) -> None:
+    folder = changed.folder
+    _print_result(
+        {
+            "language": changed.lang,
+            "model": str(folder),
+            "languages": list(changed.languages),
+        },
+        as_json=as_json,
+    )
     message(
         f"{folder} is another encoder by its content now; an index that was built with it before "
-        f"stays good, unless documents in it went through the {lang} adapter that it had"
+        f"stays good, unless documents in it went through the {changed.lang} adapter that it had"
     )
-    if (folder / "onnx").is_dir():
+    if changed.stale_graphs:
         message(f"its graphs are of the model as it was; run: xret model export {folder}")
 
 

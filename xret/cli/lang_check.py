@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,9 +14,6 @@ from xret.cli.output import message, print_json, print_table, show_progress
 if TYPE_CHECKING:
     from xret.eval.evaluation import Interval
     from xret.eval.fitness import LanguageFitness
-    from xret.eval.parallel_sentences import Pairs, ParallelSentences
-    from xret.retriever.encoder import Encoder
-    from xret.types import Progress
 
 __all__ = ["check"]
 
@@ -57,78 +54,25 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Estimate from parallel sentences which languages an encoder is unfit for."""
-    from xret.eval.fitness import encoder_tokenizer, threshold_doubts, worst_first
-    from xret.eval.parallel_sentences import draw_sentences
-    from xret.retriever.opening.encoder import load_encoder
+    from xret.eval.language_check import check_steps
 
-    named = _codes(langs or [])
-    drawn = draw_sentences(
-        _pairs(named, parallel, corpus),
-        n=sentences,
-        seed=seed,
-        on_few=None if named else lambda said: message(f"left out: {said}"),
+    report = show_progress(
+        check_steps(
+            encoder,
+            langs or (),
+            parallel=parallel,
+            corpus=corpus,
+            n_sentences=sentences,
+            seed=seed,
+        )
     )
-    from xret.retriever.models.location import encoder_name
-
-    name = encoder_name(encoder)
-    loaded = load_encoder(name)
-    tokenizer = encoder_tokenizer(name, loaded)
-    found: list[LanguageFitness] = []
-    show_progress(_checked(found, loaded, drawn, tokenizer=tokenizer, seed=seed))
-    ranked = worst_first(found)
-    if tokenizer is None:
-        message(f"{encoder} has no tokenizer.json: pieces, parity and unknown words are left out")
-    for each in ranked:
-        for note in each.notes:
-            message(f"{each.lang}: {note}")
-    for doubt in threshold_doubts(ranked):
-        message(doubt)
+    for note in report.notes:
+        message(note)
     if as_json:
-        print_json({"encoder": loaded.spec.name, "languages": [_described(f) for f in ranked]})
+        print_json({"encoder": report.encoder, "languages": [_described(f) for f in report.ranked]})
         return
-    print_table(HEADINGS, map(_row, ranked))
-    _print_verdict(loaded.spec.name, ranked)
-
-
-def _codes(langs: Sequence[str]) -> list[str]:
-    """Codes of what was typed; English, which the others are compared with, is none of them."""
-    from xret.errors import LanguageError
-    from xret.retriever.languages.codes import ENGLISH, language_code
-    from xret.types import UNDETERMINED
-
-    found = list(dict.fromkeys(language_code(spelling) for spelling in langs))
-    if ENGLISH in found:
-        raise LanguageError("English is what other languages are compared with; name another")
-    if UNDETERMINED in found:
-        raise LanguageError("'und' is no language; name one, such as sw")
-    return found
-
-
-def _pairs(langs: Sequence[str], parallel: Path | None, corpus: str | None) -> Mapping[str, Pairs]:
-    from xret.errors import ConfigError
-    from xret.eval.parallel_sentences import read_parallel_corpus, read_parallel_file
-
-    if parallel is not None and corpus is None:
-        return read_parallel_file(parallel, langs)
-    if corpus is not None and parallel is None:
-        return read_parallel_corpus(corpus, langs)
-    raise ConfigError(
-        "name the parallel sentences either with --parallel FILE or with --corpus FOLDER_OR_NAME"
-    )
-
-
-def _checked(
-    found: list[LanguageFitness],
-    encoder: Encoder,
-    drawn: Sequence[ParallelSentences],
-    **options: Any,
-) -> Iterator[Progress]:
-    from xret.eval.fitness import check_languages
-    from xret.types import Progress
-
-    for done, fitness in enumerate(check_languages(encoder, drawn, **options), 1):
-        found.append(fitness)
-        yield Progress("check", done, len(drawn), "languages")
+    print_table(HEADINGS, map(_row, report.ranked))
+    _print_verdict(report.encoder, report.ranked)
 
 
 def _described(fitness: LanguageFitness) -> dict[str, Any]:

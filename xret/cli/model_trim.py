@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,7 +13,6 @@ from xret.cli.output import message, print_json, print_table, show_progress
 
 if TYPE_CHECKING:
     from xret.retriever.trim.report import TrimReport
-    from xret.types import Document
 
 __all__ = ["trim_model"]
 
@@ -44,97 +42,20 @@ def trim_model(
     as_json: AsJson = False,
 ) -> None:
     """Copy a model with only the vocabulary and the adapters of the languages served."""
-    from xret.errors import ConfigError
-    from xret.retriever.languages.codes import language_code
+    from xret.retriever.trim.trim import trim_steps
 
-    if min_count > 1 and not text:
-        raise ConfigError("--min-count counts the pieces of texts; give --text as well")
-    langs = [language_code(spelling) for spelling in lang]
-    from xret.retriever.trim.trim import ModelTrim  # heavy: after the words are checked
-
-    bad: set[str] = set()
-    texts = (lambda: _documents(text, langs, bad)) if text else None
-    trim = ModelTrim(model, output, langs=langs, texts=texts, min_count=min_count)
-    show_progress(trim.run())
-    if bad:
-        message(f"{len(bad)} records could not be read and were left out: {min(bad)}")
-    assert trim.report is not None  # noqa: S101
+    report = show_progress(
+        trim_steps(model, output, langs=lang, texts=text or (), min_count=min_count)
+    )
+    if report.unread:
+        message(
+            f"{len(report.unread)} records could not be read and were left out: {report.unread[0]}"
+        )
     if as_json:
-        print_json(_described(trim.report))
+        print_json(report.described())
         return
-    print_table(("", "before", "after", "saved"), _rows(trim.report))
-    _say(trim.report, min_count)
-
-
-def _documents(sources: Iterable[str], langs: Sequence[str], bad: set[str]) -> Iterator[Document]:
-    """Every text of the files and corpora; places of records that cannot be read go to `bad`."""
-    from xret.retriever.corpora.records import kind_of
-
-    for source in sources:
-        path = Path(source)
-        if not path.is_file():
-            yield from _corpus(source, langs, bad)
-        elif kind_of(path) in (None, "txt"):
-            yield from _lines(path)
-        else:
-            yield from _records(path, bad)
-
-
-def _corpus(source: str, langs: Sequence[str], bad: set[str]) -> Iterator[Document]:
-    """A folder of files, or a collection by its name, in the languages served."""
-    from xret.retriever.corpora.registry import has_own_index, open_corpus
-
-    chosen = langs if has_own_index(source) else ()
-    corpus = open_corpus(source, doc_langs=chosen)
-    yield from corpus.documents(on_reject=lambda record: bad.add(record.place))
-
-
-def _lines(path: Path) -> Iterator[Document]:
-    from xret.retriever.corpora.lines import read_lines
-    from xret.types import UNDETERMINED, Document
-
-    for number, line in read_lines(path):
-        yield Document(f"{path}:{number}", line, UNDETERMINED)
-
-
-def _records(path: Path, bad: set[str]) -> Iterator[Document]:
-    """Records with a text; ids, which an index would need, may be missing."""
-    from xret.retriever.corpora.records import TEXT_FIELDS, BadRecord, read_records
-    from xret.retriever.languages.codes import language_code
-    from xret.types import UNDETERMINED, Document
-
-    for record in read_records(path):
-        if isinstance(record, BadRecord):
-            bad.add(record.place)
-            continue
-        said: dict[str, Any] = {name: record.fields.get(name) for name in (*TEXT_FIELDS, "title")}
-        text = next((said[name] for name in TEXT_FIELDS if isinstance(said[name], str)), "")
-        title = said["title"] if isinstance(said["title"], str) else ""
-        if not text and not title:
-            bad.add(record.place)
-            continue
-        lang = record.fields.get("lang") or record.fields.get("language")
-        code = language_code(lang) if isinstance(lang, str) else UNDETERMINED
-        yield Document(record.place, text, code, title)
-
-
-def _described(report: TrimReport) -> dict[str, Any]:
-    """The report as JSON values, with what is worked out of its fields."""
-    from dataclasses import asdict
-
-    files = [{**asdict(file), "saved": file.before - file.after} for file in report.files]
-    held_out = None
-    if report.held_out is not None:
-        held_out = {**asdict(report.held_out), "share": report.held_out.share}
-    return {
-        **asdict(report),
-        "files": files,
-        "held_out": held_out,
-        "bytes_before": report.bytes_before,
-        "bytes_after": report.bytes_after,
-        "bytes_saved": report.bytes_before - report.bytes_after,
-        "languages_dropped": report.languages_dropped,
-    }
+    print_table(("", "before", "after", "saved"), _rows(report))
+    _say(report, min_count)
 
 
 def _rows(report: TrimReport) -> list[tuple[str, ...]]:

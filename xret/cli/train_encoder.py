@@ -137,46 +137,22 @@ def mine(
     as_json: AsJson = False,
 ) -> None:
     """Find hard negatives: what an index ranks high and does not answer the query."""
-    from xret.errors import ConfigError
-    from xret.retriever.encoder import EncoderOptions
-    from xret.retriever.searcher import Searcher
-    from xret.retriever.training.recipes.mining import MiningRule, NegativeMiner
-    from xret.retriever.training.recipes.records import ExampleReader
+    from xret.retriever.training.recipes.mining import MiningRule, mine_steps
 
-    if (corpus is None) == (index is None):
-        raise ConfigError("name what is searched: --corpus, or --index for one that is built")
-    if index is not None and model is not None:
-        raise ConfigError(
-            "an index is searched with the encoder that built it: --model goes with "
-            "--corpus, not with --index"
+    summary = show_progress(
+        mine_steps(
+            queries,
+            output,
+            corpus=corpus,
+            index=index,
+            model=model,
+            rule=MiningRule(depth, negatives, margin),
+            device=device,
+            on_error=on_error,
         )
-    rule = MiningRule(depth, negatives, margin)
-    reader = ExampleReader(on_error=on_error)
-    show_progress(reader.read([queries]))
-    options = EncoderOptions(device=device)
-    place = index or str(_indexed(str(corpus), model or "xret-static", output, options))
-    with Searcher.open(place, options=options) as searcher:
-        miner = NegativeMiner(searcher, rule)
-        with closing(miner.run(reader.examples, output)) as steps:
-            show_progress(steps)
-    miner.summary.index = place
-    _print_mined(miner.summary, as_json)
+    )
+    _print_mined(summary, as_json)
     message(f"mined: {output}; train on it with: xret train contrastive --data {output} ...")
-
-
-def _indexed(corpus: str, model: str, output: Path, options: Any) -> Path:
-    """An index of the corpus beside the output; what is there already is not encoded again.
-
-    Another corpus, or another content of a file, gets an index of its own: in one they would mix.
-    """
-    from xret.retriever.corpus_build import build_steps
-    from xret.retriever.models.hashes import file_hash
-
-    source = Path(corpus)
-    content = f"-{file_hash(source)[:8]}" if source.is_file() else ""
-    folder = output.with_name(f"{output.name}.{source.name}{content}.index")
-    show_progress(build_steps(corpus, folder, encoder=model, lexical=False, options=options))
-    return folder
 
 
 def _print_mined(summary: Any, as_json: bool) -> None:

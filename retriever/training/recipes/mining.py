@@ -12,7 +12,7 @@ import json
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import numpy as np
 
@@ -20,13 +20,18 @@ from xret.errors import ConfigError, TrainingError
 from xret.index.scoring.maxsim import maxsim_scores
 from xret.index.search.commit import Found
 from xret.retriever.corpora.rows import Example
+from xret.retriever.corpus_build import build_steps
+from xret.retriever.encoder import EncoderOptions
 from xret.retriever.encoders.transformer import TEMPLATE
+from xret.retriever.models.hashes import file_hash
 from xret.retriever.models.published import published_file
+from xret.retriever.models.registry import DEFAULT_ENCODER
 from xret.retriever.searcher import Searcher
 from xret.retriever.training.recipes.drawing import with_languages
-from xret.types import Document, FloatArray, Progress, Query
+from xret.retriever.training.recipes.records import ExampleReader
+from xret.types import Document, FloatArray, Progress, Query, Work, finished
 
-__all__ = ["MiningRule", "MiningSummary", "NegativeMiner"]
+__all__ = ["MiningRule", "MiningSummary", "NegativeMiner", "mine_negatives", "mine_steps"]
 
 _BATCH = 64
 
@@ -67,6 +72,59 @@ class MiningSummary:
     short: int = 0
     without: int = 0
     index: str = ""
+
+
+def mine_steps(
+    queries: Path,
+    output: Path,
+    *,
+    corpus: str | None = None,
+    index: str | None = None,
+    model: str | None = None,
+    rule: MiningRule | None = None,
+    device: str | None = None,
+    on_error: Literal["stop", "skip"] = "stop",
+) -> Work[MiningSummary]:
+    """Write training rows whose negatives an index ranks high and does not call an answer.
+
+    queries: rows as for training. corpus: a name, file or folder, indexed beside the output by
+    `model` (xret-static where None); or index: one that is built, searched with its own encoder.
+    Raises ConfigError for both or neither, CorpusError, and what `NegativeMiner.run` raises.
+    """
+    if (corpus is None) == (index is None):
+        raise ConfigError("name what is searched: --corpus, or --index for one that is built")
+    if index is not None and model is not None:
+        raise ConfigError(
+            "an index is searched with the encoder that built it: --model goes with "
+            "--corpus, not with --index"
+        )
+    reader = ExampleReader(on_error=on_error)
+    yield from reader.read([queries])
+    options = EncoderOptions(device=device)
+    if corpus is not None:
+        folder = _index_folder(corpus, output)
+        encoder = model or DEFAULT_ENCODER
+        yield from build_steps(corpus, folder, encoder=encoder, lexical=False, options=options)
+        index = str(folder)
+    with Searcher.open(str(index), options=options) as searcher:
+        miner = NegativeMiner(searcher, rule or MiningRule())
+        yield from miner.run(reader.examples, output)
+    miner.summary.index = str(index)
+    return miner.summary
+
+
+mine_negatives = finished(mine_steps)
+"""The same, run to its end: returns the result alone."""
+
+
+def _index_folder(corpus: str, output: Path) -> Path:
+    """An index of the corpus beside the output; what is there already is not encoded again.
+
+    Another corpus, or another content of a file, gets an index of its own: in one they would mix.
+    """
+    source = Path(corpus)
+    content = f"-{file_hash(source)[:8]}" if source.is_file() else ""
+    return output.with_name(f"{output.name}.{source.name}{content}.index")
 
 
 @dataclass(slots=True)

@@ -209,7 +209,7 @@ def test_compact_weights_and_those_of_word_pooling_are_cut_row_by_row(tmp_path: 
     change = Change(order, rows, ["sw"])
     assert trimmed_folder.table_rows(source) == rows
     for name in trimmed_folder.model_entries(source):
-        trimmed_folder.write_file(source, tmp_path / "small", name, change)
+        trimmed_folder.write_trimmed(source, tmp_path / "small", name, change)
     whole = restored(load_file(source / "model.safetensors"))
     small = restored(load_file(tmp_path / "small" / "model.safetensors"))
     for name, tensor in whole.items():
