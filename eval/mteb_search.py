@@ -23,6 +23,7 @@ from xret.retriever.build import IndexBuild
 from xret.retriever.encoder import Encoder, EncoderOptions
 from xret.retriever.languages.codes import language_code
 from xret.retriever.languages.identification import identify_language
+from xret.retriever.models.kinds import Kind
 from xret.retriever.models.registry import ENCODERS
 from xret.retriever.opening.encoder import load_encoder
 from xret.retriever.searcher import MAX_K, Searcher
@@ -78,7 +79,7 @@ class IndexSearch:
             raise MissingLibraryError(INSTALL) from error
         spec = self._encoder.spec
         row = ENCODERS.get(spec.name)
-        single = row is not None and row.kind == "bi-encoder"
+        single = row is not None and row.kind is Kind.BI_ENCODER
         return ModelMeta(
             loader=None,
             name=spec.name if spec.name.count("/") == 1 else f"xret/{Path(spec.name).name}",

@@ -24,7 +24,8 @@ from xret.retriever.encoders.stanford import restore_stanford
 from xret.retriever.encoders.transformer import Features, Task, Through
 from xret.retriever.encoders.word_model import load_word_model, pools_words
 from xret.retriever.encoders.word_pooling import WordPooling
-from xret.retriever.models.layout import Kind, check_loadable, is_stanford, read_json
+from xret.retriever.models.kinds import Kind
+from xret.retriever.models.layout import check_loadable, is_stanford, read_json
 from xret.retriever.models.quiet import quiet_libraries
 from xret.retriever.models.soundness import check_sound
 from xret.retriever.xmod.xmod import XmodAdapters, adapter_spelling, prepare_xmod
@@ -162,7 +163,7 @@ class SentenceModel:
 def _load(
     folder: Path, kind: Kind, options: EncoderOptions, device: str
 ) -> SentenceTransformer | MultiVectorEncoder:
-    loader = MultiVectorEncoder if kind == "late interaction" else SentenceTransformer
+    loader = MultiVectorEncoder if kind is Kind.LATE_INTERACTION else SentenceTransformer
     prompts = None if options.prompts is None else dict(options.prompts)
     with quiet_libraries():
         if pools_words(folder):

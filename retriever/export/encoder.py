@@ -28,6 +28,7 @@ from xret.retriever.export.graph import (
     weights_hash,
 )
 from xret.retriever.models.fingerprints import model_fingerprint
+from xret.retriever.models.kinds import Kind
 from xret.retriever.models.layout import model_kind
 from xret.retriever.opening.transformer import remember_languages
 
@@ -47,7 +48,7 @@ def export_encoder(
     ModelError for a model whose head has no graph, and what `export_graph` raises.
     """
     kind = model_kind(folder)
-    if kind == "static":
+    if kind is Kind.STATIC:
         raise ModelError(f"{folder} is a table of words; it has no transformer to export")
     model = SentenceModel.load(folder, kind, options=options or EncoderOptions())
     backbone: Any = model.model.transformers_model

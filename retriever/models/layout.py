@@ -10,18 +10,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from xret.errors import ModelError
+from xret.retriever.models.kinds import Kind
 
-__all__ = ["Kind", "check_loadable", "is_stanford", "model_kind", "read_json"]
-
-Kind = Literal["static", "bi-encoder", "late interaction"]
+__all__ = ["check_loadable", "is_stanford", "model_kind", "read_json"]
 
 _MODEL_TYPES: dict[str, Kind] = {
-    "SentenceTransformer": "bi-encoder",
-    "MultiVectorEncoder": "late interaction",
-    "ColBERT": "late interaction",
+    "SentenceTransformer": Kind.BI_ENCODER,
+    "MultiVectorEncoder": Kind.LATE_INTERACTION,
+    "ColBERT": Kind.LATE_INTERACTION,
 }
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 # Modules with weights of their own, beside the transformer in the root.
@@ -71,11 +70,11 @@ def model_kind(folder: Path) -> Kind:
     """
     config = read_json(folder / "config.json")
     if {"format", "vocabulary_size"} <= config.keys():
-        return "static"
+        return Kind.STATIC
     if (folder / "modules.json").is_file():
         return _sentence_kind(folder)
     if is_stanford(folder):
-        return "late interaction"
+        return Kind.LATE_INTERACTION
     if "model_type" in config:
         raise ModelError(
             f"{folder} holds a bare {config['model_type']} transformer, which says nothing of "
@@ -120,7 +119,7 @@ def _sentence_kind(folder: Path) -> Kind:
     modules = [name for name, _ in _modules(folder)]
     if said is None:
         late = any(name.startswith("pylate.") or "MultiVectorMask" in name for name in modules)
-        return "late interaction" if late else "bi-encoder"
+        return Kind.LATE_INTERACTION if late else Kind.BI_ENCODER
     if not isinstance(said, str) or said not in _MODEL_TYPES:
         known = ", ".join(_MODEL_TYPES)
         raise ModelError(f"{folder} is a {said}; an index is built with one of: {known}")

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from xret.retriever.models.kinds import Kind
+
 __all__ = ["DEFAULT_ENCODER", "ENCODERS", "RegisteredEncoder", "languages_of"]
 
 PRETRAINED = Path(__file__).parents[1] / "pretrained"
@@ -40,8 +42,6 @@ _LABSE = """
     te tg th tk fil tr tt ug uk ur uz vi wo xh yi yo zh zu
 """
 
-_BI = "bi-encoder"
-_LATE = "late interaction"
 _PICKLE = "published, as far as is known, as pytorch_model.bin only: needs a converted copy"
 _REMOTE = "needs Python code from the hub, which xret never runs: refused unless a converted copy"
 
@@ -56,7 +56,7 @@ class RegisteredEncoder:
     before using it. commercial: whether the licence allows commercial use.
     """
 
-    kind: str
+    kind: Kind
     licence: str
     languages: tuple[str, ...] = ()
     repo: str | None = None
@@ -78,7 +78,7 @@ class RegisteredEncoder:
 
 def _e5(size: str, dim: int) -> RegisteredEncoder:
     return RegisteredEncoder(
-        kind=_BI,
+        kind=Kind.BI_ENCODER,
         licence="MIT",
         languages=tuple(_XLMR.split()),
         repo=f"intfloat/multilingual-e5-{size}",
@@ -91,20 +91,20 @@ def _e5(size: str, dim: int) -> RegisteredEncoder:
 
 ENCODERS: dict[str, RegisteredEncoder] = {
     "xret-static": RegisteredEncoder(
-        kind="late interaction over static token vectors",
+        kind=Kind.STATIC,
         licence="CC-BY-SA-4.0",
         revision="0.1.0",
         folder=PRETRAINED / "xret-static",
     ),
     "xret-modular": RegisteredEncoder(
-        kind=_LATE,
+        kind=Kind.LATE_INTERACTION,
         licence="CC-BY-SA-4.0",
         revision="0.1.0",
         language_adapters=True,
         folder=PRETRAINED / "xret-modular",
     ),
     "colbert-xm": RegisteredEncoder(
-        kind=_LATE,
+        kind=Kind.LATE_INTERACTION,
         licence="MIT",
         languages=tuple(_XMOD.split()),
         repo="antoinelouis/colbert-xm",
@@ -114,7 +114,7 @@ ENCODERS: dict[str, RegisteredEncoder] = {
         language_adapters=True,
     ),
     "dpr-xm": RegisteredEncoder(
-        kind=_BI,
+        kind=Kind.BI_ENCODER,
         licence="MIT",
         languages=tuple(_XMOD.split()),
         repo="antoinelouis/dpr-xm",
@@ -124,7 +124,7 @@ ENCODERS: dict[str, RegisteredEncoder] = {
         language_adapters=True,
     ),
     "bge-m3": RegisteredEncoder(
-        kind=_BI,
+        kind=Kind.BI_ENCODER,
         licence="MIT",
         languages=tuple(_XLMR.split()),
         repo="BAAI/bge-m3",
@@ -134,7 +134,7 @@ ENCODERS: dict[str, RegisteredEncoder] = {
         note=_PICKLE,
     ),
     "bge-m3-multi-vector": RegisteredEncoder(
-        kind=_LATE,
+        kind=Kind.LATE_INTERACTION,
         licence="MIT",
         languages=tuple(_XLMR.split()),
         repo="BAAI/bge-m3",
@@ -147,7 +147,7 @@ ENCODERS: dict[str, RegisteredEncoder] = {
     "multilingual-e5-base": _e5("base", 768),
     "multilingual-e5-large": _e5("large", 1024),
     "gte-multilingual-base": RegisteredEncoder(
-        kind=_BI,
+        kind=Kind.BI_ENCODER,
         licence="Apache-2.0",
         languages=tuple(_MGTE.split()),
         repo="Alibaba-NLP/gte-multilingual-base",
@@ -157,7 +157,7 @@ ENCODERS: dict[str, RegisteredEncoder] = {
         note=_REMOTE,
     ),
     "arctic-embed-l-v2.0": RegisteredEncoder(
-        kind=_BI,
+        kind=Kind.BI_ENCODER,
         licence="Apache-2.0",
         languages=tuple(_MGTE.split()),
         repo="Snowflake/snowflake-arctic-embed-l-v2.0",
@@ -167,7 +167,7 @@ ENCODERS: dict[str, RegisteredEncoder] = {
         prompts={"query": "query: "},
     ),
     "LaBSE": RegisteredEncoder(
-        kind=_BI,
+        kind=Kind.BI_ENCODER,
         licence="Apache-2.0",
         languages=tuple(_LABSE.split()),
         repo="sentence-transformers/LaBSE",
@@ -176,13 +176,13 @@ ENCODERS: dict[str, RegisteredEncoder] = {
         query_tokens=256,
     ),
     "mLateOn": RegisteredEncoder(
-        kind=_LATE,
+        kind=Kind.LATE_INTERACTION,
         licence="unknown",
         repo="lightonai/mLateOn",
         note="nothing of it is verified, not even its id on the hub; read its card",
     ),
     "jina-colbert-v2": RegisteredEncoder(
-        kind=_LATE,
+        kind=Kind.LATE_INTERACTION,
         licence="CC-BY-NC-4.0",
         repo="jinaai/jina-colbert-v2",
         dim=128,

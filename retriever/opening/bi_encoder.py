@@ -6,6 +6,7 @@ from pathlib import Path
 
 from xret.retriever.encoder import EncoderOptions
 from xret.retriever.encoders.transformer import TransformerEncoder
+from xret.retriever.models.kinds import Kind
 from xret.retriever.opening.transformer import load_transformer
 
 __all__ = ["BiEncoder"]
@@ -22,4 +23,4 @@ class BiEncoder(TransformerEncoder):
 
         name: what an index records to find the model again; the folder where None.
         """
-        return load_transformer(cls, folder, "bi-encoder", name=name, options=options)
+        return load_transformer(cls, folder, Kind.BI_ENCODER, name=name, options=options)

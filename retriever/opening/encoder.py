@@ -9,6 +9,7 @@ from pathlib import Path
 
 from xret.errors import ConfigError, ModelError
 from xret.retriever.encoder import Encoder, EncoderOptions
+from xret.retriever.models.kinds import Kind
 from xret.retriever.models.layout import model_kind
 from xret.retriever.models.location import model_location
 from xret.retriever.models.registry import ENCODERS, RegisteredEncoder
@@ -16,9 +17,9 @@ from xret.retriever.models.registry import ENCODERS, RegisteredEncoder
 __all__ = ["WORDS_ONLY", "load_encoder"]
 
 _CLASSES = {
-    "static": "xret.retriever.encoders.static:StaticEncoder",
-    "bi-encoder": "xret.retriever.opening.bi_encoder:BiEncoder",
-    "late interaction": "xret.retriever.opening.late_interaction:LateInteractionEncoder",
+    Kind.STATIC: "xret.retriever.encoders.static:StaticEncoder",
+    Kind.BI_ENCODER: "xret.retriever.opening.bi_encoder:BiEncoder",
+    Kind.LATE_INTERACTION: "xret.retriever.opening.late_interaction:LateInteractionEncoder",
 }
 
 WORDS_ONLY = "bm25"
@@ -47,7 +48,7 @@ def load_encoder(
         if wanted.prompts is None and registered.prompts:
             wanted = dataclasses.replace(wanted, prompts=dict(registered.prompts))
     kind = _kind(folder, registered)
-    if registered is not None and kind != "static" and kind != registered.kind:
+    if registered is not None and kind is not Kind.STATIC and kind != registered.kind:
         raise ModelError(
             f"{name} is a model of {registered.kind}, and {folder} holds a {kind}"
             + (f"; {registered.note}" if registered.note else "")
@@ -55,7 +56,7 @@ def load_encoder(
     module, _, attribute = _CLASSES[kind].partition(":")
     loader = getattr(importlib.import_module(module), attribute)
     encoder: Encoder
-    if kind == "static":
+    if kind is Kind.STATIC:
         shaping = set((options or EncoderOptions()).recorded()) - {"lang_policy"}
         if shaping:
             raise ConfigError(f"{name} is a table of words; it has no {', '.join(sorted(shaping))}")
@@ -65,7 +66,7 @@ def load_encoder(
     return encoder
 
 
-def _kind(folder: Path, registered: RegisteredEncoder | None) -> str:
+def _kind(folder: Path, registered: RegisteredEncoder | None) -> Kind:
     if registered is not None and registered.folder is not None and not registered.shipped:
         raise ModelError(f"{folder} is not there: this installation of xret is not whole")
     return model_kind(folder)

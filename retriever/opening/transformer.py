@@ -13,7 +13,8 @@ from xret.retriever.encoders.onnx_model import ExportedEncoder, OnnxModel
 from xret.retriever.encoders.transformer import TEMPLATE, TextModel, TransformerEncoder
 from xret.retriever.languages.router import LanguageRouter, Policy
 from xret.retriever.models.fingerprints import LANGUAGE_MODULES, model_fingerprint
-from xret.retriever.models.layout import Kind, check_loadable
+from xret.retriever.models.kinds import Kind
+from xret.retriever.models.layout import check_loadable
 from xret.retriever.models.registry import ENCODERS
 from xret.retriever.xmod.language_content import LanguageContent
 from xret.types import EncoderSpec

@@ -21,6 +21,7 @@ from xret.retriever.encoders.sentence_model import SentenceModel
 from xret.retriever.encoders.transformer import TransformerEncoder
 from xret.retriever.encoders.wordpieces import split_words
 from xret.retriever.languages.codes import language_code
+from xret.retriever.models.kinds import Kind
 from xret.retriever.models.layout import check_loadable, model_kind
 from xret.retriever.models.location import model_location
 from xret.retriever.models.published import published_folder
@@ -150,7 +151,7 @@ class ModelTrim:
 
     def _load(self, model: str) -> Encoder:
         """The model itself, or the copy; of X-MOD's adapters only those that are served."""
-        if model_kind(model_location(model)) == "static":
+        if model_kind(model_location(model)) is Kind.STATIC:
             return load_encoder(model)
         adapters = None if self.installed.spellings(self.langs) is None else self.langs
         options = EncoderOptions(adapters=adapters, backend="torch", device="cpu")
@@ -253,7 +254,7 @@ def _vocabulary(folder: Path, encoder: Encoder) -> tuple[Vocabulary, list[str]]:
             f"{folder} has {len(files)} files {TOKENIZER}; a model with exactly one can be "
             "trimmed. Save the model with a fast tokenizer of transformers, which writes it"
         )
-    prepare = _static_words if model_kind(folder) == "static" else str
+    prepare = _static_words if model_kind(folder) is Kind.STATIC else str
     vocabulary, rows = Vocabulary(tokens, prepare=prepare), table_rows(folder)
     if vocabulary.size > rows:
         raise ModelError(
@@ -278,7 +279,7 @@ def _check_output(output: Path, folder: Path) -> None:
 
 
 def _check_model(folder: Path) -> None:
-    if model_kind(folder) != "static":
+    if model_kind(folder) is not Kind.STATIC:
         check_loadable(folder)
     if (folder / "masks").is_dir():
         raise ModelError(

@@ -17,9 +17,6 @@ REASONS = {
 }
 """Names that stand in several modules on purpose."""
 
-TO_RENAME = {"Example", "read_lines"}
-"""Doubles that are left over; no name may come to these."""
-
 
 def defined_names(tree: ast.Module) -> dict[str, bool]:
     """Top-level names without an underscore, and whether each is a class or a function."""
@@ -80,7 +77,7 @@ def doubled_names(paths: dict[str, Path]) -> dict[str, list[str]]:
 
 def test_no_public_name_has_two_meanings() -> None:
     doubles = doubled_names(MODULES)
-    assert not {name: doubles[name] for name in doubles.keys() - REASONS.keys() - TO_RENAME}
+    assert not {name: doubles[name] for name in doubles.keys() - REASONS.keys()}
 
 
 def test_every_reason_is_still_needed() -> None:

@@ -112,9 +112,9 @@ class _Option:
         return _hyphened(self.hint).get(typed, typed) if isinstance(typed, str) else typed
 
 
-def _hyphened(hint: Any) -> dict[str, str]:
+def _hyphened(hint: Any) -> dict[str, Any]:
     """How choices are typed, and what they are, where one has several words; {} elsewhere."""
     literals = [arg for arg in (hint, *get_args(hint)) if get_origin(arg) is Literal]
-    words = [str(word) for literal in literals for word in get_args(literal)]
-    spellings = {word.replace(" ", "-"): word for word in words}
+    words = [word for literal in literals for word in get_args(literal)]
+    spellings = {str(word).replace(" ", "-"): word for word in words}
     return spellings if any(" " in word for word in words) else {}

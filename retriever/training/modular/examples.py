@@ -21,7 +21,7 @@ from xret.retriever.training.static.framing import OPENINGS
 from xret.retriever.training.static.settings import StaticTraining
 from xret.types import IntArray
 
-__all__ = ["Example", "ExampleDrawer"]
+__all__ = ["DrawnPair", "ExampleDrawer"]
 
 _QUERY_CHARACTERS, _PASSAGE_CHARACTERS = 400, 1_200
 _MOST_SWITCHED = 0.5
@@ -29,7 +29,7 @@ _SHORTEST_SWITCHED = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class DrawnPair:
     """Languages are codes as the training files write them; label: which English text it is.
 
     english_query, english_document: both in English, for a teacher that reads nothing else.
@@ -67,7 +67,7 @@ class ExampleDrawer:
         self._order = np.argsort(self._rows[: text.sentences, 2], kind="stable")
         self._sorted = self._rows[self._order, 2]
 
-    def batch(self, step: int) -> list[Example]:
+    def batch(self, step: int) -> list[DrawnPair]:
         """The examples of one step."""
         rng = np.random.default_rng([self._seed, 11, step])
         if rng.random() < self._shares.entries:
@@ -83,14 +83,14 @@ class ExampleDrawer:
             for start, end, asked in zip(ends[:-1], ends[1:], passages.asked, strict=True)
         ]
 
-    def batches(self, steps: range) -> Iterator[list[Example]]:
+    def batches(self, steps: range) -> Iterator[list[DrawnPair]]:
         """The batches of several steps in order."""
         for step in steps:
             yield self.batch(step)
 
     def _example(
         self, rng: np.random.Generator, rows: IntArray, asked: int, direction: int
-    ) -> Example:
+    ) -> DrawnPair:
         text, english = self._text, int(self._rows[asked, 2])
         lang = text.languages[int(self._rows[asked, 1])]
         in_english = " ".join(text.english[int(self._rows[row, 2])] for row in rows)
@@ -107,7 +107,7 @@ class ExampleDrawer:
         query, plain = self._asked(rng, query, query_lang, passage_lang)
         if query_lang != "en":
             plain = text.english[english][:_QUERY_CHARACTERS]
-        return Example(
+        return DrawnPair(
             query,
             passage[:_PASSAGE_CHARACTERS],
             query_lang,
@@ -117,7 +117,7 @@ class ExampleDrawer:
             in_english[:_PASSAGE_CHARACTERS],
         )
 
-    def _entries(self, rng: np.random.Generator) -> list[Example]:
+    def _entries(self, rng: np.random.Generator) -> list[DrawnPair]:
         """Words and titles with their translations, half of them asked from English."""
         text, rows = self._text, self._sampler.entries(rng, self._size)
         from_english, found = rng.random() < 0.5, []
@@ -127,7 +127,7 @@ class ExampleDrawer:
             (query, query_lang), (document, document_lang) = pair if from_english else pair[::-1]
             english = text.english[label]
             found.append(
-                Example(query, document, query_lang, document_lang, label, english, english)
+                DrawnPair(query, document, query_lang, document_lang, label, english, english)
             )
         return found
 

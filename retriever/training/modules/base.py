@@ -13,6 +13,7 @@ from transformers import XmodModel, XmodPreTrainedModel
 from xret.errors import LanguageError, ModelError
 from xret.retriever.encoder import EncoderOptions
 from xret.retriever.encoders.sentence_model import SentenceModel
+from xret.retriever.models.kinds import Kind
 from xret.retriever.models.layout import check_loadable, model_kind, read_json
 from xret.retriever.models.quiet import quiet_libraries
 from xret.retriever.modules.named_weights import transformer_of
@@ -56,7 +57,7 @@ def open_base(folder: Path, *, lang: str | None = None) -> Any:
     kind = model_kind(folder)
     adapters = (adapter_name(spelling),) if spelling else None
     options = EncoderOptions(adapters=adapters, precision="fp32", device="cpu")
-    if kind == "static":
+    if kind is Kind.STATIC:
         raise ModelError(f"{folder} is a static encoder: it has no transformer to put modules in")
     return SentenceModel.load(folder, kind, options=options).model
 

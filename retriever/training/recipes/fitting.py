@@ -102,7 +102,7 @@ def _arguments(recipe: Recipe, student: Student, draw: Draw, folder: Path, devic
         output_dir=str(folder),
         max_steps=steps,
         per_device_train_batch_size=recipe.batch_size,
-        learning_rate=recipe.rate_for("late interaction" if student.late else "bi-encoder"),
+        learning_rate=recipe.rate_for(student.kind),
         warmup_steps=int(recipe.warm_up * steps),
         lr_scheduler_type="linear",
         weight_decay=0.01,

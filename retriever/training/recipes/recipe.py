@@ -260,7 +260,7 @@ def _fit(
 ) -> Iterator[Progress]:
     """All steps from the last checkpoint on; the best weights, or the last, are the model's."""
     used = work.notes().get(_RATES)
-    rate = recipe.rate_for("late interaction" if student.late else "bi-encoder")
+    rate = recipe.rate_for(student.kind)
     rates = [*(used if isinstance(used, list) else []), rate]
     work.note(_RATES, [r for i, r in enumerate(rates) if i == 0 or r != rates[i - 1]])
     callbacks: list[Any] = [Meter(work)]
@@ -293,7 +293,7 @@ def _facts(
         frozen = "embeddings" if recipe.train_adapters else "embeddings and language adapters"
     bf16 = choose_precision(Precision(recipe.precision), device) is Precision.BF16
     return RunFacts(
-        kind="late-interaction" if student.late else "bi-encoder",
+        kind=student.kind.replace(" ", "-"),
         dim=student.texts.dim,
         model_fingerprint=model_fingerprint(model_location(recipe.model), {}),
         n_trainable=student.n_trainable,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from xret.errors import ConfigError
+from xret.retriever.models.kinds import Kind
 from xret.retriever.training.common.described import Described
 
 __all__ = ["OnError", "Recipe", "TrainingTask"]
@@ -21,7 +22,7 @@ TrainingTask = Literal["contrastive", "scores", "vectors", "align"]
 # Where a run of one seed may be taken up with another value, since no weight depends on it
 # before: a rate may have been too high, a disk too small for many checkpoints.
 _FREE = ("output", "rate", "threads", "licence", "device", "checkpoint_steps")
-_RATES = {"bi-encoder": 2e-5, "late interaction": 1e-5}
+_RATES = {Kind.BI_ENCODER: 2e-5, Kind.LATE_INTERACTION: 1e-5}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Recipe:
         ),
     ]
     kind: Annotated[
-        Literal["bi-encoder", "late interaction"] | None,
+        Literal[Kind.BI_ENCODER, Kind.LATE_INTERACTION] | None,
         Described("What to make of a bare transformer (BERT, XLM-R, X-MOD)."),
     ] = None
     teacher: Annotated[
@@ -118,6 +119,8 @@ class Recipe:
     licence: Annotated[str | None, Described("Of the training text, for the model's card.")] = None
 
     def __post_init__(self) -> None:
+        if self.kind is not None:  # a plain text does as well
+            object.__setattr__(self, "kind", Kind(self.kind))
         for name in ("steps", "epochs", "batch_size", "mini_batch", "threads", "checkpoint_steps"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -155,7 +158,7 @@ class Recipe:
         """Whether the files hold texts and their translations."""
         return self.task in ("vectors", "align")
 
-    def rate_for(self, kind: str) -> float:
+    def rate_for(self, kind: Kind) -> float:
         """AdamW's peak rate."""
         return self.rate if self.rate is not None else _RATES[kind]
 

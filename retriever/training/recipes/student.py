@@ -20,6 +20,7 @@ from xret.retriever.encoder import EncoderOptions
 from xret.retriever.encoders.sentence_model import SentenceModel
 from xret.retriever.encoders.transformer import TransformerEncoder
 from xret.retriever.languages.router import LanguageRouter
+from xret.retriever.models.kinds import Kind
 from xret.retriever.models.layout import check_loadable, is_stanford, model_kind, read_json
 from xret.retriever.models.soundness import check_sound
 from xret.retriever.xmod.xmod import freeze_for_retrieval, prepare_xmod
@@ -27,7 +28,7 @@ from xret.types import EncoderSpec
 
 __all__ = ["LATE_DIM", "Student", "StudentKind", "student_kind"]
 
-StudentKind = Literal["bi-encoder", "late interaction"]
+StudentKind = Literal[Kind.BI_ENCODER, Kind.LATE_INTERACTION]
 
 LATE_DIM = 128
 """Width of a token's vector where a projection is made anew, as in ColBERT."""
@@ -47,6 +48,10 @@ class Student:
         self.late = texts.late
         self.name = name
         self.router = LanguageRouter(texts.adapters.adapters) if texts.adapters else None
+
+    @property
+    def kind(self) -> Kind:
+        return Kind.LATE_INTERACTION if self.late else Kind.BI_ENCODER
 
     @classmethod
     def load(
@@ -133,7 +138,7 @@ def student_kind(folder: Path, kind: StudentKind | None) -> StudentKind:
             )
         return kind
     found = model_kind(folder)
-    if found == "static":
+    if found is Kind.STATIC:
         raise ModelError(f"{folder} is a table of words; it is trained with: xret train static")
     if kind is not None and kind != found:
         raise ConfigError(f"{folder} is a model of kind {found}; it cannot be trained as a {kind}")
@@ -165,7 +170,7 @@ def _built(folder: Path, kind: StudentKind, options: EncoderOptions, seed: int) 
         raise ModelError(f"{folder} cannot be loaded: {error}") from error
     width = int(transformer.get_embedding_dimension())
     made: SentenceTransformer | MultiVectorEncoder
-    if kind == "bi-encoder":
+    if kind is Kind.BI_ENCODER:
         made = SentenceTransformer(
             modules=[transformer, Pooling(width, "mean"), Normalize()],
             device=options.device,
