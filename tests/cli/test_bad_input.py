@@ -118,7 +118,9 @@ def test_an_index_of_another_encoder_is_refused(
     build([Document("a", "river", "en")], tmp_path / "i", encoder)
     write_corpus(tmp_path / "c.jsonl")
     check(xret("search", "i", "river", "--encoder", "xret-static"), "built by encoder")
-    check(xret("index", "--corpus", "c.jsonl", "--output", "i"), "built by encoder")
+    to_it = ("index", "--corpus", "c.jsonl", "--output", "i")
+    check(xret(*to_it, "--encoder", "xret-static"), "built by encoder")
+    check(xret(*to_it), "no encoder is called 'hashing'")
 
 
 def test_an_output_that_is_something_else_is_left_alone(xret: Xret, tmp_path: Path) -> None:
