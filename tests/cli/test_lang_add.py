@@ -16,6 +16,7 @@ def files(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_language_is_added_and_reported(xret: Xret, files: Path) -> None:
     words = ["--text", "text.txt", "--parallel", "parallel.tsv", "--model", "model"]
     done = xret("lang", "add", "Danish", *words, "--output", "new", "--steps", "30", "--json")

@@ -171,6 +171,7 @@ def test_settings_come_from_flag_then_environment_then_file(xret: Xret, tmp_path
     assert (wrong.returncode, "search.kk" in wrong.stderr) == (2, True)
 
 
+@pytest.mark.slow
 def test_a_killed_build_goes_on_and_ends_like_an_unbroken_one(xret: Xret, tmp_path: Path) -> None:
     rng = random.Random(0)
     words = [f"w{i}" for i in range(4000)]

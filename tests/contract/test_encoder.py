@@ -16,6 +16,8 @@ from xret.retriever.encoder import Encoder, EncoderOptions
 from xret.retriever.opening.encoder import load_encoder
 from xret.types import Document, Embeddings, Query
 
+pytestmark = pytest.mark.vectors
+
 MAKERS: dict[str, Callable[[Path], Path]] = {
     "bi-encoder": tiny_encoders.tiny_bi_encoder,
     "static": tiny_encoders.tiny_static,

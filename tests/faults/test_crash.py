@@ -72,6 +72,7 @@ def lay_out(found: dict[str, bytes | None], root: Path) -> None:
             (root / path).write_bytes(content)
 
 
+@pytest.mark.slow
 def test_a_crash_at_any_change_loses_nothing_acknowledged(
     changes: list[Change], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

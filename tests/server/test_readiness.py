@@ -116,12 +116,12 @@ def test_server_finds_out_by_itself_that_an_index_answers_again(touchy: Searcher
     with serving({"demo": touchy}, probe_every_s=0.05) as served:
         assert served.http.get("/readyz").status_code == 503
         gate(touchy).broken = False
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60
         while served.http.get("/readyz").status_code != 200:
             assert time.monotonic() < deadline
 
 
-def test_searches_beyond_the_bound_are_refused_at_once(
+def test_searches_beyond_the_bound_are_refused_before_those_that_wait_end(
     touchy: Searcher, asking: ThreadPoolExecutor
 ) -> None:
     with serving({"demo": touchy}, threads=2, max_waiting=3) as served:
@@ -132,9 +132,8 @@ def test_searches_beyond_the_bound_are_refused_at_once(
                 assert gate(touchy).waiting.acquire(timeout=5)
             while served.server.service.load < 5:
                 time.sleep(0.01)
-            start = time.monotonic()
             refused = search(served, "tides")
-            assert time.monotonic() - start < 0.5
+            assert not any(future.done() for future in accepted)
             assert (refused.status_code, refused.json()["code"]) == (503, "overloaded")
             assert refused.headers["Retry-After"] == "1"
             assert served.http.get("/healthz").status_code == 200

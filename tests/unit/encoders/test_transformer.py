@@ -19,6 +19,8 @@ from xret.retriever.encoders.precision import Precision, QuantizedLinear, choose
 from xret.retriever.opening.encoder import load_encoder
 from xret.types import Document, Embeddings, Query
 
+pytestmark = pytest.mark.vectors
+
 DOCUMENTS = [Document(lang, text, lang) for lang, text in TEXTS.items()]
 QUERIES = [Query(lang, text, lang) for lang, text in TEXTS.items()]
 

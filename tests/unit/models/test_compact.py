@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
 from tiny_word_models import tiny_word_model
 
 from xret.retriever.models.compact import SCALE, compacted, is_compact, restored
 from xret.retriever.opening.encoder import load_encoder
 from xret.types import Document
+
+pytestmark = pytest.mark.vectors
 
 
 def test_rows_come_back_within_half_a_step() -> None:

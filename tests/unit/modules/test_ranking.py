@@ -271,6 +271,7 @@ def test_a_learnt_adapter_ranks_better_and_the_base_keeps_its_bits(
     assert ranking_accuracy(model, held_out) == adapter.card.results["accuracy_after"]
 
 
+@pytest.mark.slow
 def test_adapters_of_two_tasks_added_do_both_better_than_either(cross_encoder: Path) -> None:
     model = open_base(cross_encoder)
     fit = FitSettings(steps=150, rate=1e-2)

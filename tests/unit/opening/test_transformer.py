@@ -12,6 +12,8 @@ from xret.retriever.encoder import EncoderOptions
 from xret.retriever.opening.encoder import load_encoder
 from xret.retriever.opening.transformer import _once
 
+pytestmark = pytest.mark.vectors
+
 
 def test_threads_that_ask_at_once_wait_for_one_load() -> None:
     loads: list[int] = []

@@ -123,6 +123,7 @@ def test_every_layout_has_the_same_vectors_with_fewer_rows(
     assert_same_vectors(model, tmp_path / "small", [(lang, TEXTS[lang]) for lang in SERVED])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", [tiny_bi_encoder, tiny_static, tiny_colbert_xm])
 def test_without_texts_any_text_in_the_scripts_has_the_same_vectors(
     layout: Callable[[Path], Path], tmp_path: Path
@@ -156,6 +157,7 @@ def test_the_shipped_encoder_for_two_languages_is_smaller_and_the_same(tmp_path:
     assert card.startswith("# xret-static") and "## Trimmed" in card
 
 
+@pytest.mark.slow
 def test_only_the_adapters_of_the_languages_served_are_there(tmp_path: Path) -> None:
     model = tiny_dpr_xm(tmp_path / "model")
     config = json.loads((model / "config.json").read_text())

@@ -27,6 +27,8 @@ from xret.retriever.xmod.installed import export_adapter, install_adapter, remov
 from xret.retriever.xmod.language_adapter import EMPHASIS, WORD_ROWS, LanguageAdapter
 from xret.types import Document, EncoderSpec, Hit, Query
 
+pytestmark = pytest.mark.vectors
+
 GEORGIAN = ("\u2581ს", "##ს", "\u2581ა", "##ა", "##ხლი")
 AMHARIC = ("\u2581ሰ", "##ላ", "##ም", "\u2581ሰላ")
 FIRST = [

@@ -37,6 +37,8 @@ from xret.retriever.xmod.language_adapter import EMPHASIS, WORD_ROWS, LanguageAd
 from xret.retriever.xmod.vocabulary_rows import dequantised, quantised, unsafe_pieces
 from xret.types import Document, Query
 
+pytestmark = pytest.mark.vectors
+
 GEORGIAN = ("\u2581ს", "##ს", "\u2581ა", "##ა", "##ხლი")
 AMHARIC = ("\u2581ሰ", "##ላ", "##ም", "\u2581ሰላ")
 TIGRINYA = ("\u2581ቋ", "##ቋ")

@@ -29,6 +29,8 @@ from xret.retriever.xmod.xmod import (
 )
 from xret.retriever.xmod.xmod_checkpoint import XmodCheckpoint, load_xmod
 
+pytestmark = pytest.mark.vectors
+
 VOCABULARY = 97
 ADAPTERS = tuple(adapter_name(spelling) for spelling in LANGUAGES)
 
