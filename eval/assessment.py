@@ -13,7 +13,7 @@ from xret.eval.comparison import coverage_warnings, finished_evaluation
 from xret.eval.environment import corpus_facts
 from xret.eval.evaluation import Evaluation
 from xret.eval.measures import DEFAULT_MEASURES, REPORT_MEASURES, check_measures
-from xret.eval.rankings import IndexRankings, measure_latency
+from xret.eval.rankings import IndexRankings, RunRankings, measure_latency
 from xret.eval.report import write_report
 from xret.eval.runner import PairEvaluation
 from xret.eval.system_report import Assessment, SystemReport
@@ -22,9 +22,13 @@ from xret.eval.trec import write_run
 from xret.retriever.corpora.collection import Corpus
 from xret.retriever.corpora.qrels import Qrels, read_qrels
 from xret.retriever.corpora.registry import open_corpus
+from xret.retriever.lexical.lucene import check_lucene
 from xret.types import Mode, Progress, Query, Work, finished
 
 __all__ = ["evaluate", "evaluation_steps"]
+
+LUCENE = "lucene"
+"""A mode of an evaluation alone: a system beside the index, not a way to ask it."""
 
 
 def evaluation_steps(
@@ -69,6 +73,7 @@ def evaluation_steps(
         langs=_listed(doc_lang),
         doc_langs=_path(doc_langs),
         modes=_modes(_listed(mode)),
+        lucene=LUCENE in _listed(mode),
     )
     _check_words(names, topics, qrels, output, report)
     source = _source(corpus, topics, qrels, _listed(doc_lang), _listed(query_lang), split)
@@ -129,11 +134,12 @@ def _listed(given: Sequence[str]) -> list[str]:
 
 
 def _modes(modes: Sequence[str]) -> list[Mode]:
+    """The modes of an index among those named, each once."""
     known = {mode: mode for mode in get_args(Mode)}
     for mode in modes:
-        if mode not in known:
-            raise ConfigError(f"no mode {mode!r}; use {', '.join(known)}")
-    return [known[mode] for mode in dict.fromkeys(modes)]
+        if mode not in known and mode != LUCENE:
+            raise ConfigError(f"no mode {mode!r}; use {', '.join(known)} or {LUCENE}")
+    return [known[mode] for mode in dict.fromkeys(modes) if mode != LUCENE]
 
 
 def _check_words(
@@ -153,16 +159,31 @@ def _check_words(
     if names.target is None and qrels is None:
         raise CorpusError("without a corpus there are no judgements; name them with --qrels")
     systems = max(1, len(names.indexes) + len(names.encoders)) * max(1, len(names.modes))
-    if output and (names.runs or systems > 1):
+    if output and (names.runs or names.lucene or systems > 1):
         raise ConfigError("--output writes the run of one index; for more, use xret run for each")
     if names.doc_langs is not None and not names.runs:
         raise ConfigError("--doc-langs names the documents' languages of --runs; there are none")
     if names.modes and names.runs and not (names.indexes or names.encoders):
         raise ConfigError("--mode is for an index; with --runs name one with --index")
+    if names.lucene:
+        _check_lucene(names, topics)
     if output:
         check_output(output)
     if report is not None and report.exists() and not report.is_dir():
         raise ConfigError(f"--report {report} is a file; name a folder, which may be new")
+
+
+def _check_lucene(names: SystemNames, topics: Path | None) -> None:
+    if names.target is None or topics is not None:
+        raise ConfigError(
+            "--mode lucene indexes the documents of a corpus; name a corpus, without --topics"
+        )
+    if not names.modes and (names.indexes or names.encoders):
+        raise ConfigError(
+            "--mode lucene uses no index or encoder; leave --index and --encoder out, or add "
+            "--mode dense"
+        )
+    check_lucene()
 
 
 def _source(
@@ -275,7 +296,9 @@ def _finish(
             queries=queries,
             qrels=first.qrels,
             # A run shows only the documents that it ranks; an index knows the collection.
-            languages=first.rankings.languages if isinstance(first.rankings, IndexRankings) else {},
+            languages=first.rankings.languages
+            if not isinstance(first.rankings, RunRankings)
+            else {},
             files=files,
         ),
         baseline=baseline,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from xret.config import find_index, index_folder
 from xret.errors import ConfigError, CorpusError, RunError
+from xret.eval.lucene_rankings import LuceneRankings
 from xret.eval.rankings import IndexRankings, Rankings, RunRankings, read_document_langs
 from xret.eval.trec import read_run_file
 from xret.index.search.reader import IndexReader
@@ -29,7 +30,8 @@ __all__ = ["SystemNames", "check_output", "chosen_topics", "open_index", "open_s
 @dataclass(frozen=True, slots=True)
 class SystemNames:
     """What was asked for. target: the corpus, or with topics of its own the index. langs: those
-    of a corpus's documents that were chosen, and so those of the index that is built of it."""
+    of a corpus's documents that were chosen, and so those of the index that is built of it.
+    lucene: as a system of its own; without modes the corpus's own index is none then."""
 
     target: str | None
     indexes: Sequence[str] = ()
@@ -38,6 +40,7 @@ class SystemNames:
     langs: Sequence[str] = ()
     doc_langs: Path | None = None
     modes: Sequence[Mode] = ()
+    lucene: bool = False
 
 
 def check_output(path: Path) -> None:
@@ -73,13 +76,20 @@ def open_systems(
     labels = names.encoders if len(names.encoders) > 1 else named
     indexed = [
         IndexRankings(
-            searcher, name=f"{label} {mode}" if len(names.modes) > 1 else label, mode=mode
+            searcher,
+            name=f"{label} {mode}" if len(names.modes) + names.lucene > 1 else label,
+            mode=mode,
         )
         for searcher, label in zip(searchers, labels, strict=True)
         for mode in names.modes or (None,)
     ]
     runs = _open_runs(names, indexed, source, qrels)
-    systems: list[Rankings] = [*indexed, *runs]
+    systems: list[Rankings] = [*indexed]
+    if names.lucene and source is not None:
+        note = "indexing the documents with Lucene"
+        yield Progress("lucene", 0, None, "documents", note=note)
+        systems.append(LuceneRankings.build(source, closing))
+    systems += runs
     seen: dict[str, int] = {}
     for system in systems:
         seen[system.name] = seen.get(system.name, 0) + 1
@@ -120,7 +130,7 @@ def _searchers(
         opened = []
         for one in names.encoders:
             opened.append((yield from _open_with(names, source, one)))
-    elif names.runs and not encoder:
+    elif (names.runs and not encoder) or (names.lucene and not names.modes):
         opened = []
     elif names.target is None:
         raise ConfigError("name a corpus or an index, or run files with --runs and --qrels")

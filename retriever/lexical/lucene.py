@@ -32,7 +32,7 @@ from xret.errors import (
 from xret.retriever.lexical.analysis import analyse, analysis_version
 from xret.types import Document, Hit, Query
 
-__all__ = ["ANALYZERS", "Analysis", "LuceneIndex"]
+__all__ = ["ANALYZERS", "Analysis", "LuceneIndex", "check_lucene"]
 
 ANALYZERS = frozenset(
     [
@@ -67,6 +67,11 @@ HEAP = "-Xmx2g"
 _INSTALL = 'Lucene is not installed: pip install "xret[lucene]" (about 600 MB)'
 
 Analysis = Literal["lucene", "xret"]
+
+
+def check_lucene() -> None:
+    """Raises MissingLibraryError where the extra or a Java that can run it is missing."""
+    _machine()
 
 
 class LuceneIndex:
@@ -244,9 +249,14 @@ def _machine() -> Any:
             "-Dslf4j.internal.verbosity=ERROR",
         )
         jnius_config.add_classpath(*map(str, jars))
-    from jnius import autoclass
+    try:
+        from jnius import autoclass
 
-    levels = autoclass("org.apache.logging.log4j.Level")
-    configurator = autoclass("org.apache.logging.log4j.core.config.Configurator")
+        levels = autoclass("org.apache.logging.log4j.Level")
+        configurator = autoclass("org.apache.logging.log4j.core.config.Configurator")
+    except Exception as error:  # pyjnius raises what it likes where Java is absent or too old
+        raise MissingLibraryError(
+            f"Java 21 or newer did not start ({error}); {_INSTALL}"
+        ) from error
     configurator.setAllLevels("", levels.ERROR)
     return autoclass

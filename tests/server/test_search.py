@@ -138,3 +138,9 @@ def test_openapi_describes_what_is_really_sent(client: httpx.Client) -> None:
 def test_no_page_that_would_load_scripts_from_elsewhere(client: httpx.Client) -> None:
     assert client.get("/docs").status_code == 404
     assert client.get("/redoc").status_code == 404
+
+
+def test_lucene_is_no_mode_of_a_search(client: httpx.Client) -> None:
+    answer = client.post(SEARCH, json={"query": "bees", "mode": "lucene"})
+    assert answer.status_code in (400, 422)
+    assert "dense" in answer.text

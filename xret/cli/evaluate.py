@@ -62,7 +62,13 @@ def evaluate(
     ] = None,
     mode: Annotated[
         list[str] | None,
-        typer.Option("--mode", help="By vectors, by words or by both; repeatable, to compare."),
+        typer.Option(
+            "--mode",
+            help="dense (by vectors), lexical (by words), hybrid, or lucene: BM25 by Lucene over "
+            "the corpus, with its analyzers for ar bn da de en es fi fr hi hu id it ja ko nl no "
+            "pt ru te tr zh and xret's for other languages (needs xret[lucene]); repeatable, "
+            "to compare.",
+        ),
     ] = None,
     baseline: Annotated[
         str | None,
