@@ -36,7 +36,7 @@ def evaluation_steps(
     *,
     topics: str | Path | None = None,
     qrels: str | Path | None = None,
-    query_lang: Sequence[str] = (),
+    lang: Sequence[str] = (),
     doc_lang: Sequence[str] = (),
     split: str | None = None,
     index: Sequence[str] = (),
@@ -54,7 +54,7 @@ def evaluation_steps(
 
     Each system's SystemReport is the `part` of a Progress as soon as it is measured.
 
-    corpus: one with judgements, or with topics and qrels an index. query_lang, doc_lang: of a
+    corpus: one with judgements, or with topics and qrels an index. lang, doc_lang: of a
     corpus's queries and documents. index, encoder, runs, mode: the systems; a corpus has its
     own index. doc_langs: a file with the languages of the documents that runs name. baseline:
     compare with this system only, not each with each. output: where the mixed run of the one
@@ -76,8 +76,8 @@ def evaluation_steps(
         lucene=LUCENE in _listed(mode),
     )
     _check_words(names, topics, qrels, output, report)
-    source = _source(corpus, topics, qrels, _listed(doc_lang), _listed(query_lang), split)
-    queries, judgements = _collection(source, topics, qrels, _listed(query_lang))
+    source = _source(corpus, topics, qrels, _listed(doc_lang), _listed(lang), split)
+    queries, judgements = _collection(source, topics, qrels, _listed(lang))
     for note in source.notes() if source is not None and topics is None else ():
         yield Progress("evaluate", 0, None, "queries", note=note)
     with ExitStack() as closing:
@@ -198,7 +198,7 @@ def _source(
     if corpus is None or (topics is not None and qrels is not None):
         if doc_langs or split:
             raise ConfigError(
-                "--lang and --split choose among a corpus's own queries and judgements; leave "
+                "--doc-lang and --split choose among a corpus's own documents and queries; leave "
                 "them out with --topics and --qrels"
             )
         return None

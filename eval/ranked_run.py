@@ -52,9 +52,8 @@ def rank_run_steps(
     *,
     topics: str | Path | None = None,
     hits: int = 1_000,
-    query_lang: Sequence[str] = (),
+    lang: Sequence[str] = (),
     doc_lang: Sequence[str] = (),
-    rank_lang: Sequence[str] = (),
     split: str | None = None,
     index: str | None = None,
     encoder: str | None = None,
@@ -64,24 +63,25 @@ def rank_run_steps(
 ) -> Work[RankedRun]:
     """Answer every query; with an output, write the six columns that trec_eval reads.
 
-    target: a corpus with queries, or with topics an index. hits: the depth. query_lang,
-    doc_lang: of a corpus's queries (and of topics that name none) and documents. rank_lang: only
-    documents in these languages are ranked. index: where it is not the corpus's own. metadata:
-    ir_metadata in a file beside the run, in its first lines, or not.
+    target: a corpus with queries, or with topics an index. hits: the depth. lang: of a corpus's
+    queries, and of topics that name none. doc_lang: only documents in these languages are
+    ranked; a corpus's own index holds no others. index: where it is not the corpus's own.
+    metadata: ir_metadata in a file beside the run, in its first lines, or not.
     """
     began = time.perf_counter()
     path = None if output is None else Path(output)
-    _check_words(path, topics, doc_lang, split)
+    _check_words(path, topics, split)
     source = None
     if topics is None:
-        source = open_corpus(str(target), doc_langs=doc_lang, query_langs=query_lang, split=split)
+        source = open_corpus(str(target), doc_langs=doc_lang, query_langs=lang, split=split)
         queries = source.queries()
     else:
-        queries = chosen_topics(Path(topics), query_lang)
+        queries = chosen_topics(Path(topics), lang)
     names = SystemNames(
         str(target), [index] if index else (), [encoder] if encoder else (), langs=doc_lang
     )
-    langs = [language_code(code) for code in rank_lang] or None
+    whole = topics is not None or index is not None
+    langs = _codes(doc_lang) or None if whole else None
     searcher = yield from open_index(names, source=source)
     with searcher:
         rankings = yield from _ranked(searcher, queries, hits, langs, mode)
@@ -104,17 +104,18 @@ def rank_run_steps(
 rank_run = finished(rank_run_steps)
 
 
-def _check_words(
-    output: Path | None, topics: str | Path | None, doc_lang: Sequence[str], split: str | None
-) -> None:
+def _check_words(output: Path | None, topics: str | Path | None, split: str | None) -> None:
     """What cannot be meant, before anything is opened."""
-    if topics is not None and (doc_lang or split):
+    if topics is not None and split:
         raise ConfigError(
-            "--lang and --split choose among a corpus's own queries; with --topics choose "
-            "documents with --doc-lang"
+            "--split chooses among a corpus's own queries; leave it out with --topics"
         )
     if output is not None:
         check_output(output)
+
+
+def _codes(langs: Sequence[str]) -> list[str]:
+    return [language_code(code.strip()) for named in langs for code in named.split(",")]
 
 
 def _ranked(

@@ -67,7 +67,7 @@ def build_steps(
     output: str | Path | None = None,
     *,
     encoder: str | None = None,
-    lang: str | None = None,
+    doc_lang: str | None = None,
     duplicates: Duplicates = "error",
     on_error: OnError = "reject",
     preset: str | None = None,
@@ -80,19 +80,20 @@ def build_steps(
 
     corpus: a name, a file or a folder. output: the folder of the index; named corpora have
     their own. encoder: by default the one that the index was built with, used as it was then;
-    of a new index, xret-static. lang: languages of a named corpus (with commas, or "all"); of a
-    file, the language of documents that name none. on_error: what becomes of a record that
+    of a new index, xret-static. doc_lang: languages of a named corpus (with commas, or "all");
+    of a file, the language of documents that name none. on_error: what becomes of a record that
     cannot be read. options, or the fields of EncoderOptions by name: how the encoder is used.
     source: the corpus where it is opened already. The rest is as in IndexBuild.
     """
     corpus = str(corpus)
     own_index = has_own_index(corpus)
-    source = source or open_corpus(corpus, doc_langs=[lang] if lang and own_index else ())
+    source = source or open_corpus(corpus, doc_langs=[doc_lang] if doc_lang and own_index else ())
     folder = _own_folder(corpus, source.name) if output is None else Path(output)
     licence = source.licence if own_index else ""
     rejects = Rejects(stop=on_error == "stop")
     documents = source.documents(
-        on_reject=rejects.add, lang=language_code(lang) if lang and not own_index else None
+        on_reject=rejects.add,
+        lang=language_code(doc_lang) if doc_lang and not own_index else None,
     )
     if licence:
         yield Progress("index", 0, None, "documents", note=f"licence of {corpus}: {licence}")

@@ -61,8 +61,8 @@ def commands_of(row: SystemRow, folder: Path) -> tuple[Command, ...]:
     chosen = [
         word
         for flag, value in (
-            ("--lang", row.lang),
-            ("--query-lang", row.query_lang),
+            ("--lang", row.query_lang),
+            ("--doc-lang", row.lang),
             ("--split", row.split),
         )
         if value

@@ -144,21 +144,34 @@ class Collection:
     ) -> Choice:
         """A user's choice in the collection's codes.
 
+        Where the queries are in the language of their documents, theirs chooses the documents.
         Raises CorpusError for a language or split that it has not, and where one must be named.
         """
-        docs = chosen_langs(doc_langs or self.default_doc_langs, self.doc_langs, of=self.name)
+        asked = query_langs or self.default_query_langs
+        queries = self._query_langs(asked)
+        doc_langs = doc_langs or self.default_doc_langs or (() if self.query_langs else asked)
+        docs = chosen_langs(doc_langs, self.doc_langs, of=self.name)
         if not docs:
             raise CorpusError(
                 f"{self.name} has documents in {len(self.doc_langs)} languages; choose with "
-                f"--lang: {' '.join(self.doc_langs)} (or {ALL})"
+                f"{'--doc-lang' if self.query_langs else '--lang'}: "
+                f"{' '.join(self.doc_langs)} (or {ALL})"
             )
-        asked = query_langs or self.default_query_langs
-        queries = chosen_langs(asked, self.query_langs or self.doc_langs, of=self.name)
         if split is not None and split not in self.splits:
             raise CorpusError(
                 f"{self.name} has no split called {split!r}; it has {', '.join(self.splits)}"
             )
         return Choice(docs, queries, split or self.splits[0])
+
+    def _query_langs(self, asked: Sequence[str]) -> tuple[str, ...]:
+        try:
+            return chosen_langs(asked, self.query_langs or self.doc_langs, of=self.name)
+        except CorpusError:
+            chosen_langs(asked, (*self.query_langs, *self.doc_langs), of=self.name)
+            raise CorpusError(
+                f"{self.name} has documents in {', '.join(asked)} and no queries; its queries are "
+                f"in: {' '.join(self.query_langs)}. Choose documents with --doc-lang"
+            ) from None
 
 
 def chosen_langs(given: Sequence[str], known: Sequence[str], *, of: str) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ REVISION = "31cbaebeb12a3e789de3909478441787be3f84f3"
 SHORT = {"fas": "fa", "rus": "ru", "zho": "zh"}
 DOCUMENTS = {"fas": 486_486, "rus": 4_721_064, "zho": 646_305}
 HOW = (
-    "The documents are news of Common Crawl. `xret corpus pull hc4 --lang zho` takes the "
+    "The documents are news of Common Crawl. `xret corpus pull hc4 --doc-lang zho` takes the "
     "collection's own copy on the hub (NeuCLIR's, ODC-BY). To make them from Common Crawl by the "
     "published ids instead: clone https://github.com/hltcoe/HC4, run download_documents.py with "
     "--storage ~/.ir_datasets/hc4 (or link the folder there) and then fix_document_order.py; "

@@ -48,15 +48,16 @@ def corpus_info(name: str) -> dict[str, Any]:
 def pull_steps(
     name: str,
     *,
+    lang: Sequence[str] = (),
     doc_lang: Sequence[str] = (),
-    query_lang: Sequence[str] = (),
     split: str | None = None,
 ) -> Work[list[FetchedFile]]:
     """Fetch a corpus into the cache, checked; run it again to go on after a break.
 
-    Raises CorpusError for one that lies on this machine already, and as `open_corpus` does.
+    lang, doc_lang: of its queries and its documents. Raises CorpusError for one that lies on
+    this machine already, and as `open_corpus` does.
     """
-    source = open_corpus(name, doc_langs=doc_lang, query_langs=query_lang, split=split)
+    source = open_corpus(name, doc_langs=doc_lang, query_langs=lang, split=split)
     if not isinstance(source, CollectionCorpus | IrDatasetsCorpus):
         raise CorpusError(f"{name} is here already; there is nothing to pull")
     if isinstance(source, CollectionCorpus):

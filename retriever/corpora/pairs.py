@@ -37,7 +37,7 @@ class PairsCorpus:
         pairs = _pairs(path)
         if not doc_langs and not query_langs:
             raise CorpusError(
-                f"{path} holds {len(pairs)} language pairs; choose with --query-lang and --lang, "
+                f"{path} holds {len(pairs)} language pairs; choose with --lang and --doc-lang, "
                 f"or name one of its folders, such as {path / '-'.join(pairs[0])}"
             )
         known = [sorted({pair[side] for pair in pairs}) for side in (0, 1)]

@@ -33,7 +33,7 @@ def check(done: object, *words: str, status: int = 2) -> None:
         (["index", "--corpus", "missing.jsonl"], ["no such file or folder: missing.jsonl"]),
         (["index", "--corpus", "dmeo"], ["'dmeo'", "did you mean demo"]),
         (["index", "--corpus", "demo", "--encoder", "xret-statik"], ["xret-static"]),
-        (["index", "--corpus", "demo", "--lang", "zz"], ["'zz' is no language"]),
+        (["index", "--corpus", "demo", "--doc-lang", "zz"], ["'zz' is no language"]),
         (["index", "--corpus", "demo", "--duplicates", "maybe"], ["--duplicates"]),
         (["index"], ["--corpus"]),
         (["search", "nothing", "question"], ["no index called 'nothing'"]),

@@ -191,7 +191,10 @@ def test_a_bad_run_is_refused_with_the_line(
         (["eval", "demo", "--mode", "fuzzy"], "no mode 'fuzzy'; use dense, lexical, hybrid"),
         (["eval", "demo", "--output", "no/such/run"], "name a file in a folder that is there"),
         (["eval", "demo", "--report", "qrels"], "--report qrels is a file; name a folder"),
-        (["eval", "demo", "--topics", "t", "--qrels", "qrels", "--lang", "fr"], "leave them out"),
+        (
+            ["eval", "demo", "--topics", "t", "--qrels", "qrels", "--doc-lang", "fr"],
+            "leave them out",
+        ),
     ],
 )
 def test_wrong_words_are_answered_plainly(
@@ -251,7 +254,7 @@ def test_several_encoders_index_the_corpus_each(xret: Xret, home: Path) -> None:
 
 @pytest.mark.usefixtures("corpus")
 def test_chosen_languages_have_an_index_of_their_own(xret: Xret) -> None:
-    both, french = xret("eval", "c", "--json"), xret("eval", "c", "--lang", "fr", "--json")
+    both, french = xret("eval", "c", "--json"), xret("eval", "c", "--doc-lang", "fr", "--json")
     assert french.returncode == 0, french.stderr
     pairs = [
         {(row["query_lang"], row["doc_lang"]) for row in json.loads(done.stdout)["results"]}

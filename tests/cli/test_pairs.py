@@ -22,7 +22,7 @@ def test_each_pair_of_a_folder_has_an_index_of_its_own(
     write_pair(tmp_path / "pairs" / "deu-eng", "de", "gold river")
     write_pair(tmp_path / "pairs" / "fra-eng", "fr", "silver moon")
     for lang in ("deu", "fra"):
-        done = xret("eval", "pairs", "--query-lang", lang, "--measure", "Success@1", "--json")
+        done = xret("eval", "pairs", "--lang", lang, "--measure", "Success@1", "--json")
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["results"][-1]["measures"]["Success@1"] == 1.0
 

@@ -107,7 +107,7 @@ def test_a_collection_that_is_not_here_is_named_with_the_command_that_fetches_it
     assert done.returncode == 1
     row = json.loads(done.stdout)["rows"][0]
     assert {number["outcome"] for number in row["numbers"]} == {"failed"}
-    assert "xret corpus pull clirudit --lang fr" in row["failure"]
+    assert "xret corpus pull clirudit --doc-lang fr" in row["failure"]
     assert "Traceback" not in done.stderr
 
 

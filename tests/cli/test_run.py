@@ -80,7 +80,7 @@ def test_a_run_of_a_corpus_is_that_of_the_evaluation(xret: Xret, tmp_path: Path)
         (["run", "demo", "--output", "no/such/r"], "name a file in a folder that is there"),
         (["run", "demo", "--output", "r", "--hits", "0"], "--hits"),
         (["run", "demo", "--output", "r", "--metadata", "x"], "--metadata"),
-        (["run", "i", "--topics", "t", "--lang", "fr", "--output", "r"], "with --doc-lang"),
+        (["run", "i", "--topics", "t", "--split", "dev", "--output", "r"], "leave it out"),
     ],
 )
 def test_wrong_words_are_answered_plainly(xret: Xret, words: list[str], said: str) -> None:

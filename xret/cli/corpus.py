@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from xret.cli.languages import OldQueryLangs, spelt_langs
 from xret.cli.options import AsJson
 from xret.cli.output import message, print_json, print_table, show_progress
 
@@ -18,10 +19,10 @@ NameArgument = Annotated[
 ]
 LangOption = Annotated[
     list[str] | None,
-    typer.Option("--lang", help="Languages of the documents; repeatable, or with commas; all."),
+    typer.Option("--lang", help="Languages of the queries; repeatable, or with commas; all."),
 ]
-QueryLangOption = Annotated[
-    list[str] | None, typer.Option("--query-lang", help="Languages of the queries, likewise.")
+DocLangOption = Annotated[
+    list[str] | None, typer.Option("--doc-lang", help="Languages of the documents, likewise.")
 ]
 SplitOption = Annotated[
     str | None, typer.Option("--split", help="Which queries: test, dev, ...; see `corpus info`.")
@@ -90,14 +91,16 @@ def info(name: NameArgument, as_json: AsJson = False) -> None:
 def pull(
     name: NameArgument,
     lang: LangOption = None,
-    query_lang: QueryLangOption = None,
+    doc_lang: DocLangOption = None,
     split: SplitOption = None,
+    query_lang: OldQueryLangs = None,
     as_json: AsJson = False,
 ) -> None:
     """Fetch a corpus into the cache, checked; run it again to go on after a break."""
     from xret.retriever.corpora.listing import pull_steps
 
-    steps = pull_steps(name, doc_lang=lang or (), query_lang=query_lang or (), split=split)
+    questions, documents = spelt_langs(lang, doc_lang, query_lang)
+    steps = pull_steps(name, lang=questions, doc_lang=documents, split=split)
     files = show_progress(steps)
     if as_json:
         print_json(

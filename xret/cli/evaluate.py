@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from xret.cli.languages import OldQueryLangs, spelt_langs
 from xret.cli.options import AsJson
 from xret.cli.output import show_progress
 from xret.cli.results import print_assessment, print_system
@@ -27,12 +28,13 @@ def evaluate(
     ] = None,
     lang: Annotated[
         list[str] | None,
-        typer.Option("--lang", help="Documents of a corpus in this language; repeatable."),
+        typer.Option("--lang", help="Queries of a corpus in this language; repeatable."),
     ] = None,
-    query_lang: Annotated[
+    doc_lang: Annotated[
         list[str] | None,
-        typer.Option("--query-lang", help="Queries of a corpus in this language; repeatable."),
+        typer.Option("--doc-lang", help="Documents of a corpus in this language; repeatable."),
     ] = None,
+    query_lang: OldQueryLangs = None,
     split: Annotated[
         str | None, typer.Option("--split", help="Which queries of a corpus: test, dev, ...")
     ] = None,
@@ -86,12 +88,13 @@ def evaluate(
     """Evaluate a corpus (indexed first where it is not yet), an index, or run files."""
     from xret.eval.assessment import evaluation_steps
 
+    questions, documents = spelt_langs(lang, doc_lang, query_lang)
     steps = evaluation_steps(
         corpus,
         topics=topics,
         qrels=qrels,
-        query_lang=query_lang or (),
-        doc_lang=lang or (),
+        lang=questions,
+        doc_lang=documents,
         split=split,
         index=index or (),
         encoder=encoder or (),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from xret.cli.languages import documents_lang
 from xret.cli.options import AsJson, LangPolicyOption, PrecisionOption
 from xret.cli.output import message, print_json, print_table, show_progress
 
@@ -37,14 +38,15 @@ def index(
             "its own for one that is there.",
         ),
     ] = None,
-    lang: Annotated[
+    doc_lang: Annotated[
         str | None,
         typer.Option(
-            "--lang",
+            "--doc-lang",
             help="Languages of a named corpus (with commas, or all); of a file, the language of "
             "documents that name none.",
         ),
     ] = None,
+    lang: Annotated[str | None, typer.Option("--lang", hidden=True)] = None,
     lang_policy: LangPolicyOption = "nearest",
     precision: PrecisionOption = "fp32",
     single_vector: Annotated[
@@ -79,7 +81,7 @@ def index(
         corpus,
         output,
         encoder=encoder,
-        lang=lang,
+        doc_lang=documents_lang(doc_lang, lang),
         duplicates=duplicates,
         on_error=on_error,
         preset=preset,

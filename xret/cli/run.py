@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from xret.cli.languages import OldQueryLangs, spelt_langs
 from xret.cli.options import AsJson
 from xret.cli.output import message, print_json, print_table, show_progress
 from xret.types import Mode
@@ -25,18 +26,15 @@ def run(
     hits: Annotated[int, typer.Option("-k", "--hits", min=1, max=10_000, help="Depth.")] = 1_000,
     lang: Annotated[
         list[str] | None,
-        typer.Option("--lang", help="Documents of a corpus in this language; repeatable."),
-    ] = None,
-    query_lang: Annotated[
-        list[str] | None,
         typer.Option(
-            "--query-lang", help="Queries of a corpus in this language; that of nameless topics."
+            "--lang", help="Queries of a corpus in this language; that of nameless topics."
         ),
     ] = None,
     doc_lang: Annotated[
         list[str] | None,
-        typer.Option("--doc-lang", help="Rank only documents in this language; repeatable."),
+        typer.Option("--doc-lang", help="Only documents in this language; repeatable."),
     ] = None,
+    query_lang: OldQueryLangs = None,
     split: Annotated[
         str | None, typer.Option("--split", help="Which queries of a corpus: test, dev, ...")
     ] = None,
@@ -61,14 +59,14 @@ def run(
     """Answer every query and write the six columns that trec_eval reads."""
     from xret.eval.ranked_run import rank_run_steps
 
+    questions, documents = spelt_langs(lang, doc_lang, query_lang)
     steps = rank_run_steps(
         target,
         output,
         topics=topics,
         hits=hits,
-        query_lang=query_lang or (),
-        doc_lang=lang or (),
-        rank_lang=doc_lang or (),
+        lang=questions,
+        doc_lang=documents,
         split=split,
         index=index,
         encoder=encoder,

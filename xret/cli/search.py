@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from xret.cli.hits import print_answer
+from xret.cli.languages import OldQueryLang, question_lang
 from xret.cli.options import AsJson, IndexArgument, LangPolicyOption
 from xret.cli.output import print_json
 from xret.types import Mode
@@ -20,9 +21,7 @@ def search(
         list[str], typer.Argument(metavar="QUERY", help="The question, in any language.")
     ],
     k: Annotated[int, typer.Option("-k", "--hits", min=1, help="How many hits.")] = 10,
-    lang: Annotated[
-        str | None, typer.Option("--lang", "--query-lang", help="Language of the question.")
-    ] = None,
+    lang: Annotated[str | None, typer.Option("--lang", help="Language of the question.")] = None,
     doc_lang: Annotated[
         list[str] | None,
         typer.Option("--doc-lang", help="Only documents in this language; may be repeated."),
@@ -49,6 +48,7 @@ def search(
         bool,
         typer.Option("--code-switching", help="The question may mix languages; --lang overrides."),
     ] = False,
+    query_lang: OldQueryLang = None,
     as_json: AsJson = False,
 ) -> None:
     """Search an index; the hits may be in any of its languages."""
@@ -61,7 +61,7 @@ def search(
         answer = searcher.answer(
             SearchRequest(
                 " ".join(query),
-                lang,
+                question_lang(lang, query_lang),
                 k,
                 doc_langs=doc_lang,
                 filter=filter,

@@ -656,7 +656,9 @@ def test_flores_sentences_are_narrowed_to_one_pair(shared: Path) -> None:
 
 def test_tatoeba_is_a_folder_of_pairs(shared: Path) -> None:
     path = str(shared / "data/eval/tatoeba")
-    with pytest.raises(CorpusError, match=r"holds 9\d language pairs; choose with --query-lang"):
+    with pytest.raises(
+        CorpusError, match=r"holds 9\d language pairs; choose with --lang and --doc"
+    ):
         open_corpus(path)
     one = open_corpus(path, doc_langs=["en"], query_langs=["Afrikaans"])
     assert (len(documents(one)), len(one.queries()), len(one.qrels())) == (1000, 1000, 1000)
@@ -666,3 +668,11 @@ def test_tatoeba_is_a_folder_of_pairs(shared: Path) -> None:
     assert len(many.qrels()) == len(many.queries()) == 2000
     with pytest.raises(CorpusError, match="has no pair of fra and deu"):
         open_corpus(path, doc_langs=["de"], query_langs=["fr"])
+
+
+def test_the_questions_language_chooses_documents_where_both_have_one() -> None:
+    assert find_collection("miracl").choose([], ["sw"]).doc_langs == ("sw",)
+    chosen = find_collection("belebele").choose(["fr"], ["en"])
+    assert (chosen.query_langs, chosen.doc_langs) == (("eng_Latn",), ("fra_Latn",))
+    with pytest.raises(CorpusError, match=r"hc4 .* choose with --doc-lang: fas rus zho"):
+        find_collection("hc4").choose([], ["en"])

@@ -79,10 +79,10 @@ def test_pull_shows_the_licence_first_fetches_and_needs_the_network_once(
     offline = {**environment, "XRET_OFFLINE": "1"}
     again = run_xret(*words, folder=tmp_path, home=home, **offline)
     assert (again.returncode, json.loads(again.stdout)["files"]) == (0, files)
-    other = run_xret(*words, "--lang", "en", folder=tmp_path, home=home, **offline)
+    other = run_xret(*words, "--doc-lang", "en", folder=tmp_path, home=home, **offline)
     assert other.returncode == 2
     assert "the network is off (XRET_OFFLINE or HF_HUB_OFFLINE)" in other.stderr
-    gone = run_xret(*words, "--lang", "en", folder=tmp_path, home=home, **environment)
+    gone = run_xret(*words, "--doc-lang", "en", folder=tmp_path, home=home, **environment)
     assert gone.returncode == 2
     assert "cannot be fetched from the hub" in gone.stderr
     assert "Traceback" not in gone.stderr + other.stderr
@@ -94,7 +94,9 @@ def test_pull_shows_the_licence_first_fetches_and_needs_the_network_once(
         (["pull", "demo"], "demo is here already"),
         (["pull", "miracl"], "choose with --lang: ar bn de"),
         (["pull", "miracl", "--lang", "sw,klingon"], "miracl has no 'klingon'"),
-        (["pull", "ciral", "--lang", "sw", "--split", "test"], "it has test-a, test-a-pools"),
+        (["pull", "hc4"], "choose with --doc-lang: fas rus zho"),
+        (["pull", "clirudit", "--lang", "fr"], "its queries are in: en. Choose documents with"),
+        (["pull", "ciral", "--doc-lang", "sw", "--split", "test"], "it has test-a, test-a-pools"),
         (["pull", "antique/nope"], "no corpus is called 'antique/nope'"),
         (["info", "/tmp"], "no corpus is called '/tmp'"),
     ],

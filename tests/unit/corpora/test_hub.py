@@ -369,7 +369,7 @@ def test_belebele_asks_in_one_language_and_answers_in_others(
         }
         mono = open_corpus("belebele", doc_langs=["zh"], query_langs=["zh", "en"])
         assert {q.lang for q in mono.queries()} == {"en", "zh"}
-    with pytest.raises(CorpusError, match=r"122 languages; choose with --lang"):
+    with pytest.raises(CorpusError, match=r"122 languages; choose with --doc-lang"):
         open_corpus("belebele")
 
 

@@ -91,9 +91,9 @@ def test_rows_of_one_language_index_that_language() -> None:
             "pull",
             "hc4",
             "--lang",
-            "zho",
-            "--query-lang",
             "eng",
+            "--doc-lang",
+            "zho",
             "--split",
             "test",
         ),
@@ -113,9 +113,9 @@ def test_rows_of_one_language_index_that_language() -> None:
             "eval",
             "hc4",
             "--lang",
-            "zho",
-            "--query-lang",
             "eng",
+            "--doc-lang",
+            "zho",
             "--split",
             "test",
             "--index",
@@ -163,7 +163,7 @@ def test_a_command_that_fails_ends_the_row_and_is_named() -> None:
     result = reproduce_row(row, table, Path("f"), shell=shell)
     assert [command[1] for command in run] == ["corpus", "model"]
     assert result.failure.startswith("xret model pull bge-m3 failed")
-    assert "xret corpus pull clirudit --lang fr; xret model pull bge-m3" in result.failure
+    assert "xret corpus pull clirudit --doc-lang fr; xret model pull bge-m3" in result.failure
     assert (result.numbers[0].outcome, result.numbers[0].difference) == ("failed", None)
 
 
