@@ -11,22 +11,37 @@ from pathlib import Path
 from typing import Any
 
 from xret.config import find_index
-from xret.errors import LanguageError, QueryError
+from xret.errors import EncoderMismatchError, LanguageError, ModelError, QueryError, XretError
 from xret.index.search.commit import Found
 from xret.index.search.filters import Condition, Filter, Logic, parse_filter
 from xret.index.search.reader import IndexReader
-from xret.index.storage.encoder_record import check_same_encoder, recorded_adapters
+from xret.index.storage.encoder_record import (
+    FINGERPRINT,
+    NAME,
+    check_same_encoder,
+    recorded_adapters,
+)
 from xret.index.storage.stored import StoredRoute
 from xret.retriever.answer import QueryInfo, SearchAnswer, SearchHit, Snippet, Timings, search_hit
 from xret.retriever.encoder import Encoder, EncoderOptions
 from xret.retriever.indexing import OPTIONS_SETTING
 from xret.retriever.languages.codes import language_code, language_name
 from xret.retriever.languages.identification import identify_language, load_identifier
-from xret.retriever.lexical.words import check_mode, query_words
+from xret.retriever.lexical.words import WORDS_SETTING, check_mode, query_words
 from xret.retriever.models.location import encoder_name
 from xret.retriever.opening.encoder import load_encoder
+from xret.retriever.opening.later import LaterEncoder
 from xret.retriever.writer import DocumentWriter
-from xret.types import UNDETERMINED, Document, Hit, Mode, Query, SearchParams, SearchRequest
+from xret.types import (
+    UNDETERMINED,
+    Document,
+    EncoderSpec,
+    Hit,
+    Mode,
+    Query,
+    SearchParams,
+    SearchRequest,
+)
 
 __all__ = [
     "QueryInfo",
@@ -58,6 +73,7 @@ class Searcher:
         index: str | Path,
         *,
         encoder: str | None = None,
+        mode: Mode | None = None,
         options: EncoderOptions | None = None,
         **named: Any,
     ) -> Searcher:
@@ -65,8 +81,11 @@ class Searcher:
 
         options, or the fields of EncoderOptions by name (`code_switching=True`): how to run
         the encoder; what shapes vectors is taken from the index, except for a language policy
-        that is named. Where its device is a GPU, documents are scored
-        there too. Raises IndexNotFoundError, DamagedIndexError,
+        that is named. Where its device is a GPU, documents are scored there too.
+        mode: "lexical" leaves the encoder unopened until vectors are asked for. Where the index
+        has words and its own encoder cannot be used, an index that is opened without an
+        encoder's name answers by words, and raises what is wrong where vectors are asked for.
+        Raises IndexNotFoundError, DamagedIndexError,
         UnknownModelError, ModelError, and EncoderMismatchError where the encoder's content
         is not what built the index.
         """
@@ -75,17 +94,16 @@ class Searcher:
             options = EncoderOptions.of(options, named)
         reader = IndexReader.open(folder, device=_scan_device(options))
         try:
-            settings = reader.settings
-            wanted = _options(settings, options)
-            name = settings["encoder"] if encoder is None else encoder_name(encoder)
-            loaded = load_encoder(name, options=wanted)
-            check_same_encoder(settings, loaded.spec, folder)
-            if loaded.spec.language_adapters:
-                load_identifier()
+            loaded = _open_encoder(reader, encoder, options, later=mode == "lexical")
         except BaseException:
             reader.close()
             raise
         return cls(folder.name, reader, loaded)
+
+    @property
+    def fault(self) -> XretError | None:
+        """Why the encoder cannot be used, where only a search by words is answered."""
+        return self.encoder.fault if isinstance(self.encoder, LaterEncoder) else None
 
     def close(self) -> None:
         self.reader.close()
@@ -180,13 +198,21 @@ class Searcher:
 
         Raises IndexLockedError while another process writes.
         """
+        self._need_encoder()
         return DocumentWriter.open(self.reader.folder, self.encoder)
+
+    def _need_encoder(self) -> None:
+        """Raises what is wrong with an encoder that was not opened, or could not be."""
+        if isinstance(self.encoder, LaterEncoder):
+            self.encoder = self.encoder.opened()
 
     def _mode(self, mode: Mode | None) -> Mode:
         """The mode asked for, where the index can be searched so."""
         chosen = mode or ("dense" if self.encoder.spec.dim else "lexical")
         if chosen != "dense":
             check_mode(chosen, self.reader.settings, self.name)
+        if chosen != "lexical":
+            self._need_encoder()
         return chosen
 
     def _query(self, text: str, lang: str | None, identify: bool) -> Query:
@@ -235,11 +261,38 @@ def open(
     index: str | Path,
     *,
     encoder: str | None = None,
+    mode: Mode | None = None,
     options: EncoderOptions | None = None,
     **named: Any,
 ) -> Searcher:
     """Open an index by name or path; see `Searcher.open`."""
-    return Searcher.open(index, encoder=encoder, options=options, **named)
+    return Searcher.open(index, encoder=encoder, mode=mode, options=options, **named)
+
+
+def _open_encoder(
+    reader: IndexReader, encoder: str | None, options: EncoderOptions | None, *, later: bool
+) -> Encoder:
+    """The encoder of an index; left for later where that is asked, and where it cannot be opened
+    while nobody named it and the index can be searched by words."""
+    settings = reader.settings
+    name = settings[NAME] if encoder is None else encoder_name(encoder)
+
+    def load() -> Encoder:
+        loaded = load_encoder(name, options=_options(settings, options))
+        check_same_encoder(settings, loaded.spec, reader.folder)
+        if loaded.spec.language_adapters:
+            load_identifier()
+        return loaded
+
+    spec = EncoderSpec(settings[NAME], settings[FINGERPRINT], reader.dim, ())
+    if later and reader.dim:
+        return LaterEncoder(spec, load)
+    try:
+        return load()
+    except (ModelError, EncoderMismatchError) as error:
+        if encoder is not None or not settings.get(WORDS_SETTING):
+            raise
+        return LaterEncoder(spec, load, fault=error)
 
 
 def _wanted(langs: Sequence[str] | None, given: str | Mapping[str, Any] | None) -> Filter | None:

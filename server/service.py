@@ -78,8 +78,9 @@ class SearchService:
             code = error.code if isinstance(error, XretError) else "internal"
             self._faults[name] = _Fault(code, time.monotonic())
             raise
-        self._faults.pop(name, None)
-        self._answered.add(name)
+        if self._searchers[name].fault is None:  # else only a search by words was answered
+            self._faults.pop(name, None)
+            self._answered.add(name)
         return answer
 
     @property

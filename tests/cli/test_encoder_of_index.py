@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from command_line import Xret, write_corpus
+from conftest import build
+from encoders import HashingEncoder
 
 import xret as library
+from xret.errors import EncoderMismatchError, UnknownModelError
+from xret.retriever.models.registry import ENCODERS
+from xret.types import Document
 
 
 @pytest.fixture
@@ -67,3 +73,47 @@ def test_another_encoder_or_another_option_is_refused(
     assert single.returncode == 2
     assert "was built by encoder" in single.stderr
     assert library.info(tmp_path / "i")["documents"] == 3
+
+
+def test_a_search_by_words_needs_no_encoder(xret: Xret, tmp_path: Path) -> None:
+    model = shutil.copytree(ENCODERS["xret-static"].folder, tmp_path / "model")
+    write_corpus(tmp_path / "c.jsonl", 3)
+    library.build(tmp_path / "c.jsonl", tmp_path / "i", encoder=str(model))
+    before = xret("search", "i", "river", "--mode", "lexical", "--json")
+    model.rename(tmp_path / "elsewhere")
+    after = xret("search", "i", "river", "--mode", "lexical", "--json")
+    assert after.returncode == 0, after.stderr
+    assert json.loads(after.stdout)["hits"] == json.loads(before.stdout)["hits"] != []
+    for mode in ((), ("--mode", "dense"), ("--mode", "hybrid")):
+        dense = xret("search", "i", "river", *mode)
+        assert dense.returncode == 2
+        assert f"there is no model at {model}" in dense.stderr
+    with library.open(tmp_path / "i") as opened:
+        assert opened.search("river", lang="en", mode="lexical")
+        for _ in range(2):
+            with pytest.raises(UnknownModelError, match="there is no model at"):
+                opened.search("river", lang="en")
+        with pytest.raises(UnknownModelError, match="there is no model at"):
+            opened.add([])
+    moved = xret("search", "i", "river", "--encoder", "elsewhere")
+    assert moved.returncode == 0, moved.stderr
+
+
+def test_another_encoder_is_refused_where_vectors_are_first_needed(
+    tmp_path: Path, encoder: HashingEncoder
+) -> None:
+    build([Document("a", "river", "en")], tmp_path / "i", encoder)
+    with library.open(tmp_path / "i", encoder="xret-static", mode="lexical") as opened:
+        assert opened.search("river", lang="en", mode="lexical")
+        with pytest.raises(EncoderMismatchError, match="built by encoder"):
+            opened.search("river", lang="en")
+    with pytest.raises(EncoderMismatchError, match="built by encoder"):
+        library.open(tmp_path / "i", encoder="xret-static")
+
+
+def test_without_words_a_missing_encoder_is_told_at_once(
+    tmp_path: Path, encoder: HashingEncoder
+) -> None:
+    build([Document("a", "river", "en")], tmp_path / "i", encoder, lexical=False)
+    with pytest.raises(UnknownModelError, match="hashing"):
+        library.open(tmp_path / "i")

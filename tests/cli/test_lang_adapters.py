@@ -169,5 +169,5 @@ def test_an_index_stays_good_unless_its_documents_went_through_the_removed_adapt
     with Searcher.open(index) as searcher:
         assert searcher.search("samaki", lang="sw", mode="dense")
     assert said.format("sw") in " ".join(lang("remove", str(model), "sw").stderr.split())
-    with pytest.raises(XretError, match="sw"):
-        Searcher.open(index)
+    with Searcher.open(index) as searcher, pytest.raises(XretError, match="sw"):
+        searcher.search("samaki", lang="sw", mode="dense")

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pytest
@@ -65,6 +66,18 @@ def test_readiness_falls_with_a_failure_and_returns_with_a_success(touchy: Searc
         assert served.http.get("/livez").status_code == 200
         assert search(served, "tides").status_code == 200
         assert served.http.get("/readyz").status_code == 200
+
+
+def test_an_unusable_encoder_leaves_search_by_words_and_is_told(index: Path) -> None:
+    asked = {"query": "bees and fruit", "query_lang": "en", "mode": "lexical"}
+    with Searcher.open(index) as opened, serving({"demo": opened}) as served:
+        assert served.http.get("/readyz").json()["detail"] == "demo: model_unknown"
+        words = served.http.get("/v1/search", params=asked)
+        assert [hit["id"] for hit in words.json()["hits"]] == ["bees.en"]
+        assert search(served, "tides").json()["code"] == "model_unknown"
+        words = served.http.get("/v1/search", params=asked)
+        assert words.status_code == 200
+        assert served.http.get("/readyz").json()["detail"] == "demo: model_unknown"
 
 
 def test_refused_query_does_not_make_the_server_unready(touchy: Searcher) -> None:

@@ -56,7 +56,11 @@ def search(
     from xret.types import SearchParams, SearchRequest
 
     with xret.open(
-        index, encoder=encoder, lang_policy=lang_policy, code_switching=code_switching
+        index,
+        encoder=encoder,
+        mode=mode,
+        lang_policy=lang_policy,
+        code_switching=code_switching,
     ) as searcher:
         answer = searcher.answer(
             SearchRequest(
