@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -60,7 +60,8 @@ class IndexBuild:
     again over the same documents it goes on after the last commit, and ends with the same
     index as an unbroken run: a batch that the commit cut in two is encoded whole again.
     A second run over the same documents changes nothing. Memory is bounded by one segment.
-    `stop` ends a run early after committing what was read.
+    `stop` ends a run early after committing what was read. on_truncated: is given each text
+    whose end the encoder left out.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class IndexBuild:
         duplicates: Duplicates = "error",
         preset: str | None = None,
         lexical: bool = True,
+        on_truncated: Callable[[Document], None] | None = None,
     ) -> None:
         self.folder = folder
         self.summary = BuildSummary()
@@ -80,6 +82,7 @@ class IndexBuild:
         self._duplicates = duplicates
         self._preset = preset
         self._lexical = lexical
+        self._on_truncated = on_truncated
         self._deferred: dict[str, Document] = {}
         self.stopped = False
 
@@ -102,7 +105,7 @@ class IndexBuild:
             self.folder, self._encoder.spec, preset=self._preset, lexical=version
         ) as writer:
             before = writer.catalog.documents.last()
-            self._indexer = DocumentIndexer(writer, self._encoder)
+            self._indexer = DocumentIndexer(writer, self._encoder, on_truncated=self._on_truncated)
             while not self.stopped and (batch := list(islice(documents, BATCH))):
                 self._add(writer, self._unseen(writer, batch, before))
                 if len(self._deferred) > MAX_DEFERRED:

@@ -24,7 +24,7 @@ from xret.retriever.languages.codes import language_code
 from xret.retriever.models.location import encoder_name
 from xret.retriever.models.registry import DEFAULT_ENCODER
 from xret.retriever.opening.encoder import load_encoder
-from xret.retriever.rejects import Rejects
+from xret.retriever.rejects import Rejects, TruncatedTexts
 from xret.types import Progress, Work, finished
 
 __all__ = ["BuildReport", "build", "build_steps"]
@@ -39,7 +39,8 @@ class BuildReport:
 
     index: what to call it in commands. documents, passages, languages: of the whole index;
     added to truncated: of this run. rejected: records that could not be read, listed in
-    rejects.jsonl. stopped: whether it was asked to stop before the corpus ended.
+    rejects.jsonl. truncated: texts whose end was left out, listed in truncated.jsonl. stopped:
+    whether it was asked to stop before the corpus ended.
     """
 
     index: str
@@ -90,7 +91,7 @@ def build_steps(
     source = source or open_corpus(corpus, doc_langs=[doc_lang] if doc_lang and own_index else ())
     folder = _own_folder(corpus, source.name) if output is None else Path(output)
     licence = source.licence if own_index else ""
-    rejects = Rejects(stop=on_error == "stop")
+    rejects, truncated = Rejects(stop=on_error == "stop"), TruncatedTexts()
     documents = source.documents(
         on_reject=rejects.add,
         lang=language_code(doc_lang) if doc_lang and not own_index else None,
@@ -107,11 +108,13 @@ def build_steps(
         duplicates=duplicates,
         preset=preset,
         lexical=lexical,
+        on_truncated=truncated.add,
     )
     total = source.count_records()
     yield Progress("index", 0, total, "documents", stoppable=True)
     yield from index.run(total=total)
     rejects.write(folder)
+    truncated.write(folder)
     return _report(index, folder.name if output is None else str(output), rejects)
 
 

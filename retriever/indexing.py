@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from itertools import compress
 from typing import Literal
 
@@ -31,12 +31,20 @@ class DocumentIndexer:
     """Encodes documents and hands them to a writer, which commits when it is told to.
 
     Documents get terms for lexical search where the index was created with them. Raises
-    UnusableIndexError where another version of the text analysis made those.
+    UnusableIndexError where another version of the text analysis made those. on_truncated: is
+    given each passage, as a document, whose end the encoder left out.
     """
 
-    def __init__(self, writer: IndexWriter, encoder: Encoder) -> None:
+    def __init__(
+        self,
+        writer: IndexWriter,
+        encoder: Encoder,
+        *,
+        on_truncated: Callable[[Document], None] | None = None,
+    ) -> None:
         self._writer = writer
         self._encoder = encoder
+        self._on_truncated = on_truncated
         self._lexical = writer.catalog.settings().get(WORDS_SETTING, "")
         if self._lexical not in ("", analysis_version()):
             raise UnusableIndexError(
@@ -56,7 +64,12 @@ class DocumentIndexer:
         """
         labelled = [with_language(document) for document in documents]
         spans = [passages_of(self._encoder, document) for document in labelled]
-        embeddings = self._encoder.encode_documents(list(passages(labelled, spans)))
+        parts = list(passages(labelled, spans))
+        embeddings = self._encoder.encode_documents(parts)
+        if self._on_truncated is not None:
+            for position in sorted(getattr(self._encoder, "last_cut", ())):
+                if parts[position].doc_id not in present:
+                    self._on_truncated(parts[position])
         self._record_routes({document.lang for document in labelled})
         if present:
             absent = [document.doc_id not in present for document in labelled]

@@ -50,5 +50,6 @@ def sweep(folder: Path, catalog: Catalog) -> None:
 
 def _foreign(folder: Path) -> bool:
     """Whether a folder holds anything but what an interrupted first commit leaves."""
-    own = {"write.lock", "segments", "rejects.jsonl", "rejects.jsonl.part", f"{NAME}-journal"}
+    lists = {f"{name}.jsonl{part}" for name in ("rejects", "truncated") for part in ("", ".part")}
+    own = {"write.lock", "segments", f"{NAME}-journal", *lists}
     return any(path.name not in own for path in folder.iterdir())

@@ -165,6 +165,7 @@ class StaticEncoder:
         self.config = config
         self.spec = spec
         self.truncated = 0
+        self.last_cut: list[int] = []
         self._table = table
         self._pieces = pieces
         self._turn = threading.Lock()  # numbers of words are given out and forgotten inside
@@ -217,10 +218,13 @@ class StaticEncoder:
         """Each document's distinct words at unit length; the title is read as a first line."""
         numbers = []
         with self._turn:
-            for document in documents:
+            self.last_cut = []
+            for position, document in enumerate(documents):
                 text = f"{document.title}\n{document.text}" if document.title else document.text
                 kept, was_cut = self._cut(text)
-                self.truncated += was_cut
+                if was_cut:
+                    self.truncated += 1
+                    self.last_cut.append(position)
                 numbers.append(kept)
             words = self._words(numbers)
         return Embeddings(

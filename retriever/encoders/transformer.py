@@ -121,6 +121,7 @@ class TransformerEncoder:
         self.spec = spec
         self.options = options
         self.truncated = 0
+        self.last_cut: list[int] = []
         self.router = router
         self._load_documents = documents
         self._load_queries = queries
@@ -147,6 +148,7 @@ class TransformerEncoder:
 
     def encode_documents(self, documents: Sequence[Document]) -> Embeddings:
         """Each document through the adapter of its own language, whatever its neighbours'."""
+        self.last_cut = []
         adapters = self._adapters([document.lang for document in documents])
         texts = [
             TEMPLATE.format(title=d.title, text=d.text) if d.title else d.text for d in documents
@@ -247,6 +249,7 @@ class TransformerEncoder:
             if task == "document":
                 cut = np.array([texts[i][1] for i in chunk]) | features.cut
                 self.truncated += int(cut.sum())
+                self.last_cut += [i for i, was_cut in zip(chunk, cut, strict=True) if was_cut]
 
             through: list[Through] | None = None
             if adapters is not None:

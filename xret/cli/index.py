@@ -115,6 +115,8 @@ def _print_report(report: BuildReport) -> None:
     print_table(("", "value"), rows)
     if report.rejected:
         message(f"{report.rejected:,} records refused: see {report.folder}/rejects.jsonl")
+    if report.truncated:
+        message(f"{report.truncated:,} texts were cut: see {report.folder}/truncated.jsonl")
     message(f'next: xret search {report.index} "your question in any language"')
 
 
