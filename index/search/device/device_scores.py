@@ -46,10 +46,13 @@ def stacked(queries: QueryCodes, width: int) -> tuple[npt.NDArray[np.int8], Floa
 
 
 def similarities(codes: Tensor, scales: Tensor, queries: Tensor) -> Tensor:
-    """(t, d) and (lanes, d) int8 → (t, lanes) float32: exact products times scales (t, 1)."""
+    """(t, d) and (lanes, d) int8 → (t, lanes) float32: exact products times scales (t, 1).
+
+    Not by int8 products on a CPU: without VNNI they are added in pairs of 16 bits, and saturate.
+    """
     import torch
 
-    if len(codes) > SMALL:
+    if len(codes) > SMALL and codes.device.type != "cpu":
         try:
             return torch._int_mm(codes, queries.T) * scales
         except RuntimeError as error:  # a device without int8 products; the sums stay exact

@@ -18,6 +18,8 @@ from xret.index.search.device import gpu
 from xret.index.search.device.gpu import DeviceScan, ScanSegment, torch_device
 from xret.types import FloatArray, IntArray
 
+pytestmark = pytest.mark.vectors
+
 DEVICES = [
     "cpu",
     pytest.param(
