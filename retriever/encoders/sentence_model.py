@@ -22,7 +22,7 @@ from xret.retriever.encoder import EncoderOptions
 from xret.retriever.encoders.precision import Precision, choose_precision, set_precision
 from xret.retriever.encoders.stanford import restore_stanford
 from xret.retriever.encoders.transformer import Features, Task, Through
-from xret.retriever.encoders.word_model import load_word_model, pools_words
+from xret.retriever.encoders.word_model import has_own_head, load_own_model
 from xret.retriever.encoders.word_pooling import WordPooling
 from xret.retriever.models.kinds import Kind
 from xret.retriever.models.layout import check_loadable, is_stanford, read_json
@@ -166,8 +166,8 @@ def _load(
     loader = MultiVectorEncoder if kind is Kind.LATE_INTERACTION else SentenceTransformer
     prompts = None if options.prompts is None else dict(options.prompts)
     with quiet_libraries():
-        if pools_words(folder):
-            return load_word_model(folder, _languages(folder, options)).to(device)
+        if has_own_head(folder):
+            return load_own_model(folder, _languages(folder, options)).to(device)
         return loader(
             str(folder),
             device=device,

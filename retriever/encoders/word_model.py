@@ -1,4 +1,7 @@
-"""Late-interaction models whose vectors are words', put together from their folders."""
+"""Late-interaction models that end in a head of our own, put together from their folders.
+
+`WordPooling` makes vectors of words, `TokenVectors` of tokens.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,13 @@ from sentence_transformers.base.modules import Transformer
 from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
 from transformers import XmodConfig
 
+from xret.retriever.encoders.token_vectors import TokenVectors
 from xret.retriever.encoders.word_pooling import WordPooling
+from xret.retriever.models.layout import read_json
 from xret.retriever.xmod.xmod import adapter_name
 from xret.retriever.xmod.xmod_checkpoint import XmodCheckpoint
 
-__all__ = ["MODULES", "XmodTransformer", "load_word_model", "pools_words"]
+__all__ = ["HEADS", "XmodTransformer", "has_own_head", "load_own_model"]
 
 
 class XmodTransformer(Transformer):
@@ -41,33 +46,46 @@ class XmodTransformer(Transformer):
         return checkpoint.load([adapter_name(spelling) for spelling in config.languages])
 
 
-MODULES: tuple[tuple[str, Any], ...] = (
-    ("", XmodTransformer),
-    ("1_WordPooling", WordPooling),
-    ("2_MultiVectorMask", MultiVectorMask),
-)
-"""Sub-folder and class of each module, in order; sentence-transformers loads only its own."""
+HEADS: dict[str, tuple[tuple[str, Any], ...]] = {
+    WordPooling.__name__: (
+        ("1_WordPooling", WordPooling),
+        ("2_MultiVectorMask", MultiVectorMask),
+    ),
+    TokenVectors.__name__: (("1_TokenVectors", TokenVectors),),
+}
+"""By head, the sub-folder and class of each module behind the transformer, in order."""
 
 
-def pools_words(folder: Path) -> bool:
-    """Whether the model in a folder ends in a `WordPooling`."""
-    path = folder / "modules.json"
-    return path.is_file() and WordPooling.__name__ in path.read_text(encoding="utf-8")
+def has_own_head(folder: Path) -> bool:
+    """Whether the model in a folder ends in one of `HEADS`, which only we load."""
+    return _head(folder) is not None
 
 
-def load_word_model(folder: Path, config: Mapping[str, Any]) -> MultiVectorEncoder:
+def load_own_model(folder: Path, config: Mapping[str, Any]) -> MultiVectorEncoder:
     """The model in a folder, on the CPU in float32.
 
-    config: values that replace those of config.json, such as `languages`.
+    config: values that replace those of config.json, such as `languages`. Raises ValueError
+    where modules.json names other modules than belong together.
     """
+    head = _head(folder)
+    modules = HEADS[head] if head is not None else ()
     written = [row["path"] for row in json.loads((folder / "modules.json").read_text("utf-8"))]
-    if written != [path for path, _ in MODULES]:
-        raise ValueError(f"modules.json names {written}, expected {[path for path, _ in MODULES]}")
-    transformer = XmodTransformer.load(
-        str(folder), local_files_only=True, config_kwargs=dict(config)
-    )
+    expected = ["", *(path for path, _ in modules)]
+    if written != expected:
+        raise ValueError(f"modules.json names {written}, expected {expected}")
+    is_xmod = read_json(folder / "config.json").get("model_type") == "xmod"
+    backbone: Any = XmodTransformer if is_xmod else Transformer
+    transformer = backbone.load(str(folder), local_files_only=True, config_kwargs=dict(config))
     others: list[Any] = [
-        module.load(str(folder), subfolder=path, local_files_only=True)
-        for path, module in MODULES[1:]
+        module.load(str(folder), subfolder=path, local_files_only=True) for path, module in modules
     ]
-    return MultiVectorEncoder(modules=[transformer, *others])
+    settings = read_json(folder / "config_sentence_transformers.json")
+    return MultiVectorEncoder(
+        modules=[transformer, *others], prompts=settings.get("prompts") or None
+    )
+
+
+def _head(folder: Path) -> str | None:
+    path = folder / "modules.json"
+    written = path.read_text(encoding="utf-8") if path.is_file() else ""
+    return next((name for name in HEADS if name in written), None)

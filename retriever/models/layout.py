@@ -26,10 +26,12 @@ _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 # Modules with weights of their own, beside the transformer in the root.
 _OURS = (
     "xret.retriever.encoders.word_pooling.WordPooling",
+    "xret.retriever.encoders.token_vectors.TokenVectors",
     "xret.retriever.encoders.word_model.XmodTransformer",
 )
 _WITH_WEIGHTS = (
     "WordPooling",
+    "TokenVectors",
     "Dense",
     "LayerNorm",
     "WeightedLayerPooling",

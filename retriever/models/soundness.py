@@ -13,6 +13,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from xret.errors import ModelError
+from xret.retriever.models.compact import stored_zeros
 
 __all__ = ["check_sound"]
 
@@ -51,6 +52,7 @@ def _check_weights(folder: Path, model: Any) -> None:
         try:
             with safe_open(path, framework="pt") as file:
                 stored.update(_suffixes(file.keys()))
+            stored.update(_suffixes(stored_zeros(path)))
         except SafetensorError as error:
             raise ModelError(f"{path} cannot be read as safetensors: {error}") from error
     expected = [name for name, _ in backbone.named_parameters() if not name.startswith("pooler.")]

@@ -98,9 +98,17 @@ class WeightFile:
                 yield block
 
     def copy(
-        self, target: Path, *, without: Collection[str] = (), changed: Mapping[str, Tensor]
+        self,
+        target: Path,
+        *,
+        without: Collection[str] = (),
+        changed: Mapping[str, Tensor],
+        metadata: Mapping[str, str] | None = None,
     ) -> None:
-        """Write the file anew without some tensors, and with others, new or in place of old."""
+        """Write the file anew without some tensors, and with others, new or in place of old.
+
+        metadata: in place of the file's own.
+        """
         contents = {
             name: (stored.dtype, stored.shape, stored.n_bytes)
             for name, stored in self.tensors.items()
@@ -112,7 +120,8 @@ class WeightFile:
         # As safetensors itself sorts them, so that every tensor starts at a multiple of its size.
         order = sorted(contents, key=lambda name: (-_item_bytes(contents[name]), name))
         with target.open("wb") as file:
-            file.write(_header(self.metadata, contents, order))
+            kept = self.metadata if metadata is None else metadata
+            file.write(_header(kept, contents, order))
             for name in order:
                 if name in changed:
                     _write(file, changed[name])

@@ -126,7 +126,8 @@ def export_adapter(folder: Path, lang: str) -> LanguageAdapter:
     """
     model = XmodFolder.open(folder)
     names = model.adapter_tensors(model.spelling(lang))
-    if not names:
+    zeros = model.adapter_zeros(model.spelling(lang))
+    if not names and not zeros:
         raise ModelError(f"{folder} names the language {lang} and has no weights for it")
     first, end = model.rows.get(lang, (0, 0))
     pieces: tuple[str, ...] = ()
@@ -137,7 +138,8 @@ def export_adapter(folder: Path, lang: str) -> LanguageAdapter:
     return LanguageAdapter(
         lang=lang,
         base=shared_fingerprint(folder),
-        tensors={name: model.weights.read(stored).clone() for name, stored in names.items()},
+        tensors={name: model.weights.read(stored).clone() for name, stored in names.items()}
+        | {name: torch.zeros(shape, dtype=torch.float16) for name, shape in zeros.items()},
         card=read_json(folder / CARDS / f"{lang}.json"),
         pieces=pieces,
         rows=rows,
@@ -200,11 +202,7 @@ def _check_base(model: XmodFolder, adapter: LanguageAdapter) -> None:
 
 def _check_shapes(model: XmodFolder, adapter: LanguageAdapter) -> None:
     """The same tensors as another language of the model has, each of the same shape."""
-    other = next(iter(model.spellings))
-    wanted = {
-        name: model.weights.tensors[stored].shape
-        for name, stored in model.adapter_tensors(other).items()
-    }
+    wanted = model.adapter_shapes
     found = {name: tuple(tensor.shape) for name, tensor in adapter.tensors.items()}
     for name in sorted(wanted.keys() | found.keys()):
         if wanted.get(name) != found.get(name):

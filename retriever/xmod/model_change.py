@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from xret.errors import ModelError
+from xret.retriever.models.compact import ZEROS
 from xret.retriever.models.folder_change import FolderChange
 from xret.retriever.models.layout import read_json
 from xret.retriever.models.weight_file import WeightFile
@@ -82,12 +84,24 @@ def _write_weights(
     old = set(model.adapter_tensors(spelling).values())
     changed = _tables(model, model.weights, lang, adapter)
     if adapter is not None:
-        example = next(one for one in model.spellings if model.adapter_tensors(one))
-        for name, stored in model.adapter_tensors(example).items():
-            dtype = model.weights.read(stored).dtype
+        dtype = _adapter_dtype(model)
+        for name in model.adapter_shapes:
             target = model.stored_name(name, spelling)
             changed[target] = _cast(adapter.tensors[name], dtype, name)
-    model.weights.copy(change.write(WEIGHTS), without=old, changed=changed)
+    metadata = dict(model.weights.metadata)
+    if ZEROS in metadata:
+        gone = {model.stored_name(name, spelling) for name in model.adapter_zeros(spelling)}
+        zeros = {name: list(shape) for name, shape in model.zeros.items() if name not in gone}
+        metadata[ZEROS] = json.dumps(zeros, sort_keys=True)
+    model.weights.copy(change.write(WEIGHTS), without=old, changed=changed, metadata=metadata)
+
+
+def _adapter_dtype(model: XmodFolder) -> torch.dtype:
+    """The precision in which a model keeps adapters; float16 where none of it is stored."""
+    for spelling in model.spellings:
+        for stored in model.adapter_tensors(spelling).values():
+            return model.weights.read(stored).dtype
+    return torch.float16
 
 
 def _write_vocabulary(

@@ -19,7 +19,7 @@ from torch import Tensor
 from transformers import XmodConfig, XmodModel
 
 from xret.errors import ModelError
-from xret.retriever.models.compact import restored
+from xret.retriever.models.compact import restored, stored_zeros
 from xret.retriever.xmod.xmod import adapter_name, adapter_spelling
 
 __all__ = ["XmodCheckpoint", "assemble_xmod", "load_xmod"]
@@ -34,11 +34,13 @@ class XmodCheckpoint:
     files: tensor name in `XmodModel` to (file, name in the file, bytes). The encoder may lie
     under a prefix and beside other weights: `roberta.` in facebook/xmod-base and, with
     `linear.weight`, in Stanford ColBERT's checkpoints; none in sentence-transformers' own.
+    zeros: tensors that no file holds because they are nothing but zeros, name to shape.
     """
 
     folder: Path
     config: XmodConfig
     files: dict[str, tuple[Path, str, int]]
+    zeros: dict[str, tuple[int, ...]]
 
     @classmethod
     def open(cls, folder: Path) -> XmodCheckpoint:
@@ -48,8 +50,10 @@ class XmodCheckpoint:
         """
         config = _read_config(folder)
         contents = {}
+        zeros: dict[str, tuple[int, ...]] = {}
         for path in _weight_files(folder):
             try:
+                zeros |= stored_zeros(path)
                 with safe_open(path, framework="pt") as file:
                     for name in file.keys():  # noqa: SIM118 (no mapping)
                         part = file.get_slice(name)
@@ -66,7 +70,7 @@ class XmodCheckpoint:
             for name, place in contents.items()
             if kept.match(name) and not name.endswith(("position_ids", "token_type_ids"))
         }
-        return cls(folder, config, files)
+        return cls(folder, config, files, zeros)
 
     @property
     def adapters(self) -> tuple[str, ...]:
@@ -97,7 +101,10 @@ class XmodCheckpoint:
                 weights |= {name: file.get_tensor(self.files[name][1]) for name in here}
         languages = self.config.languages
         spellings = [adapter_spelling(name, languages) for name in dict.fromkeys(adapters)]
-        return assemble_xmod(self.config, restored(weights), spellings=spellings)
+        zeros = {
+            name: shape for name, shape in self.zeros.items() if self._belongs(name, spellings)
+        }
+        return assemble_xmod(self.config, restored(weights, zeros), spellings=spellings)
 
 
 def load_xmod(folder: Path, *, adapters: Sequence[str] | None = None) -> XmodModel:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from xret.errors import LanguageError, ModelError
+from xret.retriever.models.compact import ZEROS
 from xret.retriever.models.folder_change import finish_change
 from xret.retriever.models.layout import read_json
 from xret.retriever.models.weight_file import StoredTensor, WeightFile
@@ -103,6 +105,30 @@ class XmodFolder:
             if match is not None and match[2] == spelling:
                 owned[f"{match[1]}adapter.{match[3]}"] = name
         return owned
+
+    def adapter_zeros(self, spelling: str) -> dict[str, tuple[int, ...]]:
+        """Tensors of one language that the file leaves out as zeros, to their shapes."""
+        owned = {}
+        for name, shape in self.zeros.items():
+            match = _ADAPTER.fullmatch(name.removeprefix(self.prefix))
+            if match is not None and match[2] == spelling:
+                owned[f"{match[1]}adapter.{match[3]}"] = shape
+        return owned
+
+    @property
+    def zeros(self) -> dict[str, tuple[int, ...]]:
+        """Tensors that the file leaves out because all their numbers are 0, to their shapes."""
+        written = json.loads(self.weights.metadata.get(ZEROS, "{}"))
+        return {str(name): tuple(shape) for name, shape in written.items()}
+
+    @property
+    def adapter_shapes(self) -> dict[str, tuple[int, ...]]:
+        """The tensors that an adapter of this model has, to their shapes."""
+        spelling = self.spellings[0]
+        stored = self.adapter_tensors(spelling)
+        return {
+            name: self.weights.tensors[place].shape for name, place in stored.items()
+        } | self.adapter_zeros(spelling)
 
     def stored_name(self, name: str, spelling: str) -> str:
         """Where a tensor of an adapter lies in the file."""

@@ -20,7 +20,7 @@ from sentence_transformers.multi_vector_encoder.training_args import (
 
 from xret.errors import TrainingError
 from xret.retriever.encoders.precision import is_fast_in_bf16
-from xret.retriever.encoders.word_model import load_word_model
+from xret.retriever.encoders.word_model import load_own_model
 from xret.retriever.languages.codes import language_code
 from xret.retriever.models.compact import compacted
 from xret.retriever.models.published import publish, published_folder, sync_tree, write_file
@@ -73,7 +73,7 @@ def train_modular(
     if not (work.path / _START).is_dir():
         with published_folder(work.path / _START) as part, quiet_libraries():
             write_start(static, part, languages=languages, shape=settings.shape, seed=settings.seed)
-    model = load_word_model(work.path / _START / "model", {})
+    model = load_own_model(work.path / _START / "model", {})
     start = time.perf_counter()
     trainer = _trainer(model, work, settings)
     try:
@@ -82,7 +82,7 @@ def train_modular(
         work.add_seconds("training_s", time.perf_counter() - start)
     work.note("losses", [row for row in trainer.state.log_history if "loss" in row])
     work.note("machine", machine())
-    _extrapolate(model, load_word_model(work.path / _START / "model", {}), settings.extrapolation)
+    _extrapolate(model, load_own_model(work.path / _START / "model", {}), settings.extrapolation)
     with quiet_libraries():
         _write_compact(model, output)
     card = modular_card(settings, work.notes(), languages=languages)
@@ -218,7 +218,7 @@ def _trainer(
 
 def _teacher(work: WorkFolder) -> MultiVectorEncoder:
     """The model before its first step; its layers add nothing yet and are left out."""
-    teacher = load_word_model(work.path / _START / "model", {})
+    teacher = load_own_model(work.path / _START / "model", {})
     backbone: Any = teacher.transformers_model
     backbone.encoder.layer = torch.nn.ModuleList()
     return teacher.requires_grad_(False)

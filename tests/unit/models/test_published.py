@@ -189,10 +189,10 @@ def _static_trained(folder: Path) -> Path:
 def _modular_trained(folder: Path) -> Path:
     from tiny_word_models import tiny_word_model
 
-    from xret.retriever.encoders.word_model import load_word_model
+    from xret.retriever.encoders.word_model import load_own_model
     from xret.retriever.training.modular.modular import _write_compact
 
-    model = load_word_model(tiny_word_model(folder / "start"), {})
+    model = load_own_model(tiny_word_model(folder / "start"), {})
     _write_compact(model, folder / "trained")
     return folder / "trained" / "config.json"
 
