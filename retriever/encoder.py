@@ -60,7 +60,8 @@ class EncoderOptions:
     """How an encoder is used, beyond what its files say.
 
     dim: keep the first numbers of every vector, at unit length again (Matryoshka). pool_factor:
-    keep one in so many of a document's token vectors. single_vector: one vector a text from a
+    keep one in so many of a document's token vectors, 1 for all; None is the model's own, and
+    an encoder that is open says which that was. single_vector: one vector a text from a
     late-interaction model, its own where it makes one in the same pass, else its vectors' mean.
     prompts: by task, "query" and "document". max_tokens: of a document. lang_policy,
     default_lang, adapters: routing by language; adapters names those to load, None all. These
@@ -76,7 +77,7 @@ class EncoderOptions:
     """
 
     dim: int | None = None
-    pool_factor: float = 1.0
+    pool_factor: float | None = None
     single_vector: bool = False
     prompts: Mapping[str, str] | None = None
     max_tokens: int | None = None
@@ -102,7 +103,7 @@ class EncoderOptions:
             raise ConfigError(
                 f"no language policy is called {self.lang_policy!r}; use strict, nearest or default"
             )
-        if not 1 <= self.pool_factor < 1000:
+        if self.pool_factor is not None and not 1 <= self.pool_factor < 1000:
             raise ConfigError(f"pool_factor is {self.pool_factor}; 1 keeps every token, 2 half")
 
     @classmethod
@@ -136,7 +137,12 @@ class EncoderOptions:
     def with_recorded(self, recorded: Mapping[str, Any]) -> EncoderOptions:
         """These options with the recorded ones of an index in their place."""
         known = {field.name for field in dataclasses.fields(self)}
-        changes = {name: value for name, value in recorded.items() if name in known}
+        # 3 and 3.0 are equal but not in a hash: what is equal stays as it was written first.
+        changes = {
+            name: value
+            for name, value in recorded.items()
+            if name in known and value != getattr(self, name)
+        }
         if changes.get("adapters") is not None:
             changes["adapters"] = tuple(changes["adapters"])
         return dataclasses.replace(self, **changes)

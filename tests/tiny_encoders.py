@@ -3,6 +3,7 @@
 tiny_bi_encoder(folder)    sentence-transformers: XLM-R, mean pooling, prompts
 tiny_static(folder)        sentence-transformers: a StaticEmbedding
 tiny_late(folder)          sentence-transformers: MultiVectorEncoder
+tiny_token_vectors(folder) MultiVectorEncoder with a head of ours, without marks
 tiny_pylate(folder)        PyLate: a Dense of its own class, flat settings
 tiny_stanford(folder)      Stanford ColBERT over XLM-R
 """
@@ -24,6 +25,7 @@ __all__ = [
     "tiny_pylate",
     "tiny_stanford",
     "tiny_static",
+    "tiny_token_vectors",
     "tiny_xlmr",
 ]
 
@@ -111,6 +113,24 @@ def tiny_late(folder: Path, *, prompts: dict[str, str] | None = None, seed: int 
         model_type="MultiVectorEncoder",
         similarity_fn_name="maxsim",
         prompts=prompts or {"query": "query: ", "document": "passage: "},
+    )
+    return folder
+
+
+def tiny_token_vectors(folder: Path, *, pool_factor: float = 1.0, seed: int = 0) -> Path:
+    """A late-interaction model without marks, which may say how its documents are pooled."""
+    tiny_xlmr(folder, seed=seed)
+    head = "xret.retriever.encoders.token_vectors.TokenVectors"
+    transformer = "sentence_transformers.base.modules.transformer.Transformer"
+    _modules(folder, ("", transformer), ("1_TokenVectors", head))
+    config = {"dim": HIDDEN, "prompts": [], "pool_factor": pool_factor}
+    write_json(folder / "1_TokenVectors" / "config.json", config)
+    save_file({"mean": torch.zeros(HIDDEN)}, folder / "1_TokenVectors" / "model.safetensors")
+    _settings(
+        folder,
+        model_type="MultiVectorEncoder",
+        similarity_fn_name="maxsim",
+        prompts={"query": "query: ", "document": "passage: "},
     )
     return folder
 

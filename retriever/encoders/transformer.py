@@ -105,7 +105,8 @@ class TransformerEncoder:
     search never loads what only indexing needs; that for queries is told their adapters, and
     whether one of them needs several. router: None where texts of all languages
     are read alike. modules: adapters that are switched for a whole group of texts, None
-    where the model itself takes an adapter for each text, or none at all.
+    where the model itself takes an adapter for each text, or none at all. keep_first: whether
+    a document's first vector is that of a mark, which pooling leaves alone.
     """
 
     def __init__(
@@ -117,6 +118,7 @@ class TransformerEncoder:
         queries: Callable[[Sequence[str] | None, bool], TextModel],
         router: LanguageRouter | None = None,
         modules: LanguageModules | None = None,
+        keep_first: bool = True,
     ) -> None:
         self.spec = spec
         self.options = options
@@ -126,6 +128,7 @@ class TransformerEncoder:
         self._load_documents = documents
         self._load_queries = queries
         self._modules = modules
+        self._keep_first = keep_first
         self._switching, self._tokenizing = threading.Lock(), threading.Lock()
 
     @cached_property
@@ -297,10 +300,10 @@ class TransformerEncoder:
             made = _unit(made)
         if self._modules is not None and adapter is not None:
             made = self._modules.transform(made, adapter)
-        if task == "document" and self.options.pool_factor > 1 and len(made) > 2:
+        if task == "document" and (factor := self.options.pool_factor or 1) > 1:
             from xret.retriever.encoders.pooling import pool_tokens
 
-            made = pool_tokens(made, self.options.pool_factor)
+            made = pool_tokens(made, factor, keep_first=self._keep_first)
         empty = ~made.any(axis=1)
         if empty.any():
             made = made.copy()

@@ -15,7 +15,7 @@ from typing import Any
 from xret.errors import ModelError
 from xret.retriever.models.kinds import Kind
 
-__all__ = ["check_loadable", "is_stanford", "model_kind", "read_json"]
+__all__ = ["check_loadable", "is_stanford", "listed_modules", "model_kind", "read_json"]
 
 _MODEL_TYPES: dict[str, Kind] = {
     "SentenceTransformer": Kind.BI_ENCODER,
@@ -96,7 +96,7 @@ def check_loadable(folder: Path) -> None:
     """
     for pickled in sorted(folder.rglob("pytorch_model*.bin")):
         _check_weights(pickled.parent)  # also those of modules inside of modules
-    for module, path in _modules(folder):
+    for module, path in listed_modules(folder):
         if module not in _OURS and not module.startswith(("sentence_transformers.", "pylate.")):
             raise ModelError(
                 f"{folder} needs the Python class {module}, which is not part of "
@@ -111,14 +111,14 @@ def check_loadable(folder: Path) -> None:
                 f"{folder / path} needs the activation {function}, which is not torch's; without "
                 "it the model's vectors would be other ones"
             )
-    if not _modules(folder):
+    if not listed_modules(folder):
         _check_weights(folder)
         _check_code(folder)
 
 
 def _sentence_kind(folder: Path) -> Kind:
     said = read_json(folder / "config_sentence_transformers.json").get("model_type")
-    modules = [name for name, _ in _modules(folder)]
+    modules = [name for name, _ in listed_modules(folder)]
     if said is None:
         late = any(name.startswith("pylate.") or "MultiVectorMask" in name for name in modules)
         return Kind.LATE_INTERACTION if late else Kind.BI_ENCODER
@@ -128,8 +128,8 @@ def _sentence_kind(folder: Path) -> Kind:
     return _MODEL_TYPES[said]
 
 
-def _modules(folder: Path) -> list[tuple[str, str]]:
-    """(class, sub-folder) of every module in modules.json."""
+def listed_modules(folder: Path) -> list[tuple[str, str]]:
+    """(class, sub-folder) of every module in modules.json; none where there is no such file."""
     path = folder / "modules.json"
     if not path.is_file():
         return []

@@ -57,7 +57,9 @@ def load_encoder(
     loader = getattr(importlib.import_module(module), attribute)
     encoder: Encoder
     if kind is Kind.STATIC:
-        shaping = set((options or EncoderOptions()).recorded()) - {"lang_policy"}
+        given = dict((options or EncoderOptions()).recorded())
+        shaping = {name for name in given if (name, given[name]) != ("pool_factor", 1)}
+        shaping -= {"lang_policy"}
         if shaping:
             raise ConfigError(f"{name} is a table of words; it has no {', '.join(sorted(shaping))}")
         encoder = loader.load(folder, name=name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from xret.retriever.encoder import EncoderOptions
 from xret.retriever.encoders.onnx_model import ExportedEncoder, OnnxModel
 from xret.retriever.encoders.transformer import TEMPLATE, TextModel, TransformerEncoder
 from xret.retriever.languages.router import LanguageRouter, Policy
+from xret.retriever.models.document_pooling import document_pooling
 from xret.retriever.models.fingerprints import LANGUAGE_MODULES, model_fingerprint
 from xret.retriever.models.kinds import Kind
 from xret.retriever.models.layout import check_loadable
@@ -44,8 +46,8 @@ def load_transformer(
     `onnx/` holds exported graphs, `adapters/` LoRA adapters, `transforms/` static
     transforms, `masks/` sparse fine-tuning masks.
     """
-    chosen = options or EncoderOptions()
     check_loadable(folder)
+    chosen = _with_own_pooling(options or EncoderOptions(), folder)
     torch_only = chosen.backend == "torch" or chosen.single_vector
     graphs = None if torch_only else ExportedEncoder.read(folder)
     if graphs is not None and not any((folder / name).is_dir() for name in (LORA, MASKS)):
@@ -75,6 +77,7 @@ def _with_torch(
         queries=lambda _adapters, _mixed: model,
         router=router,
         modules=modules,
+        keep_first=document_pooling(folder).keep_first,
     )
 
 
@@ -106,7 +109,15 @@ def _with_graphs(
         one_each = not mixed and OnnxModel.has(folder, folded)
         return graphs() if options.backend == "onnx" or one_each else torch_model()
 
-    return cls(spec, options, documents=documents, queries=queries, router=router, modules=modules)
+    return cls(
+        spec,
+        options,
+        documents=documents,
+        queries=queries,
+        router=router,
+        modules=modules,
+        keep_first=document_pooling(folder).keep_first,
+    )
 
 
 def _once(load: Callable[[], Model]) -> Callable[[], Model]:
@@ -206,8 +217,16 @@ def _spec(
 
 def remember_languages(folder: Path, kind: Kind, options: EncoderOptions) -> None:
     """Find a model's hashes by language now, so that queries need no torch for them later."""
-    settings = _shaping(kind, options, routed=True)
+    settings = _shaping(kind, _with_own_pooling(options, folder), routed=True)
     LanguageContent.of(folder, settings, whole=model_fingerprint(folder, settings))
+
+
+def _with_own_pooling(options: EncoderOptions, folder: Path) -> EncoderOptions:
+    """The options with what the model says of pooling, where they say nothing and it does."""
+    own = document_pooling(folder).factor
+    if options.pool_factor is not None or options.single_vector or own == 1:
+        return options
+    return dataclasses.replace(options, pool_factor=own)
 
 
 def _shaping(kind: Kind, options: EncoderOptions, *, routed: bool) -> dict[str, Any]:
@@ -220,7 +239,7 @@ def _shaping(kind: Kind, options: EncoderOptions, *, routed: bool) -> dict[str, 
         "template": TEMPLATE,
         "dim": options.dim,
         "max_tokens": options.max_tokens,
-        "pool_factor": options.pool_factor,
+        "pool_factor": 1.0 if options.pool_factor is None else options.pool_factor,
         "prompts": dict(options.prompts or {}),
     }
     if options.single_vector:

@@ -5,12 +5,14 @@ import time
 from pathlib import Path
 
 import pytest
-from tiny_models import tiny_dpr_xm
+from tiny_encoders import tiny_late, tiny_token_vectors
+from tiny_models import TEXTS, tiny_dpr_xm
 
 from xret.errors import ConfigError, ModelError
 from xret.retriever.encoder import EncoderOptions
 from xret.retriever.opening.encoder import load_encoder
 from xret.retriever.opening.transformer import _once
+from xret.types import Document
 
 pytestmark = pytest.mark.vectors
 
@@ -59,8 +61,55 @@ def test_a_model_file_of_odd_types_is_one_message(file: str, content: str, tmp_p
 
 
 @pytest.mark.parametrize(
-    "options", [{"max_tokens": 0}, {"max_tokens": 2}, {"batch_tokens": 0}, {"lang_policy": "foo"}]
+    "options",
+    [
+        {"max_tokens": 0},
+        {"max_tokens": 2},
+        {"batch_tokens": 0},
+        {"lang_policy": "foo"},
+        {"pool_factor": 0.5},
+    ],
 )
 def test_options_without_a_meaning_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(ConfigError):
         EncoderOptions(**options)  # type: ignore[arg-type]
+
+
+DOCUMENTS = [Document(lang, text, lang) for lang, text in TEXTS.items()]
+
+
+def test_a_model_says_how_its_documents_are_pooled(tmp_path: Path) -> None:
+    folder = str(tiny_token_vectors(tmp_path / "model", pool_factor=3))
+    own, whole = load_encoder(folder), load_encoder(folder, options=EncoderOptions(pool_factor=1))
+    pooled, full = own.encode_documents(DOCUMENTS), whole.encode_documents(DOCUMENTS)
+    # No vector is a mark's: all of them count, also the first.
+    sizes = [len(vectors) for vectors in full]
+    assert [len(vectors) for vectors in pooled] == [max(n // 3, 1) for n in sizes]
+    assert own.options.recorded() == {"pool_factor": 3}  # type: ignore[attr-defined]
+    named = load_encoder(folder, options=EncoderOptions(pool_factor=3.0))
+    assert named.spec.fingerprint == own.spec.fingerprint != whole.spec.fingerprint
+    single = load_encoder(folder, options=EncoderOptions(single_vector=True))
+    assert "pool_factor" not in single.options.recorded()  # type: ignore[attr-defined]
+
+
+def test_a_model_without_a_say_keeps_every_vector_and_its_fingerprint(tmp_path: Path) -> None:
+    folder = str(tiny_late(tmp_path / "model"))
+    encoder = load_encoder(folder)
+    assert encoder.options.recorded() == {}  # type: ignore[attr-defined]
+    whole = load_encoder(folder, options=EncoderOptions(pool_factor=1.0))
+    assert whole.spec.fingerprint == encoder.spec.fingerprint
+    assert len(whole.encode_documents(DOCUMENTS).values) == len(
+        encoder.encode_documents(DOCUMENTS).values
+    )
+
+
+@pytest.mark.parametrize("factor", [0, "3", True, None, 1000])
+def test_a_model_with_a_factor_that_is_none_is_refused(factor: object, tmp_path: Path) -> None:
+    folder = tiny_token_vectors(tmp_path / "model", pool_factor=factor)  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match="pool_factor"):
+        load_encoder(str(folder))
+
+
+def test_what_is_equal_is_recorded_as_it_was_first() -> None:
+    told = EncoderOptions(pool_factor=2.0).with_recorded({"pool_factor": 2})
+    assert isinstance(told.pool_factor, float)
