@@ -72,11 +72,11 @@ class TokenVectors(Module):
         return {
             **features,
             "token_embeddings": vectors,
-            "attention_mask": self._kept(ids, attended).long(),
+            "attention_mask": self.kept(ids, attended).long(),
             "sentence_embedding": functional.normalize(total, dim=1, eps=_SMALLEST),
         }
 
-    def _kept(self, ids: Tensor, attended: Tensor) -> Tensor:
+    def kept(self, ids: Tensor, attended: Tensor) -> Tensor:
         """(b, t) bool: tokens of the text itself."""
         kept = attended & ~torch.isin(ids, self._marks.to(ids.device))
         for opening in self._openings:

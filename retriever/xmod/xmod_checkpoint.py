@@ -102,7 +102,9 @@ class XmodCheckpoint:
         languages = self.config.languages
         spellings = [adapter_spelling(name, languages) for name in dict.fromkeys(adapters)]
         zeros = {
-            name: shape for name, shape in self.zeros.items() if self._belongs(name, spellings)
+            name: shape
+            for name, shape in self.zeros.items()
+            if (owner := _ADAPTER.search(name)) is None or owner[1] in spellings
         }
         return assemble_xmod(self.config, restored(weights, zeros), spellings=spellings)
 

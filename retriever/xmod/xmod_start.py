@@ -73,7 +73,7 @@ def _still_adapters(config: XmodConfig, seed: int) -> dict[str, Tensor]:
     """Adapters that add nothing yet: the first product drawn, alike for all, the second zero."""
     inner = int(config.hidden_size // config.adapter_reduction_factor)
     generator = torch.Generator().manual_seed(seed)
-    tensors = {}
+    tensors: dict[str, Tensor] = {}
     for layer in range(config.num_hidden_layers):
         first = torch.empty(inner, config.hidden_size)
         nn.init.normal_(first, std=config.initializer_range, generator=generator)

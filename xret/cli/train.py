@@ -49,16 +49,16 @@ def train_static(data: Data, output: Output, **fields: Any) -> None:
 def train_modular(
     data: Data,
     output: Output,
-    static: Annotated[
-        str, typer.Option("--static", help="Static encoder to start from: a name or a folder.")
-    ] = "xret-static",
+    base: Annotated[
+        str, typer.Option("--base", help="BERT bi-encoder to start from: a name or a folder.")
+    ] = "multilingual-e5-small",
     without: Annotated[
         list[str] | None,
         typer.Option("--without", help="A language of the data to leave out; repeatable."),
     ] = None,
     **fields: Any,
 ) -> None:
-    """Train a small X-MOD encoder over a static one's vocabulary; run again to go on."""
+    """Train an X-MOD encoder from a pretrained BERT; run again to go on."""
     from xret.errors import MissingLibraryError
     from xret.retriever.models.location import model_location
 
@@ -69,5 +69,5 @@ def train_modular(
             f"training needs {error.name}; install it with: pip install 'xret[train]'"
         ) from error
     settings = ModularTraining(**fields).without(without or [])
-    show_progress(run(data, model_location(static), output, settings=settings))
+    show_progress(run(data, model_location(base), output, settings=settings))
     message(f"trained: {output}; try it with: xret index --corpus demo --encoder {output}")

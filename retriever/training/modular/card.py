@@ -35,40 +35,42 @@ def machine() -> str:
 
 
 def modular_card(
-    settings: ModularTraining, notes: Mapping[str, Any], *, languages: Sequence[str]
+    settings: ModularTraining, notes: Mapping[str, Any], *, base: Path, languages: Sequence[str]
 ) -> str:
     """Markdown. notes: facts of the run as the work folder keeps them.
 
     Quality is not written here: `benchmarks/encoder_quality.py` measures it.
     """
-    shape, losses = settings.shape, notes.get("losses", [])
-    examples = notes.get("examples", {})
+    losses, examples = notes.get("losses", []), notes.get("examples", {})
     lines = [
         "# xret-modular",
         "",
-        "A small X-MOD transformer with an adapter for each language, over the static encoder's"
-        " vocabulary; late interaction with a vector a word, and a single vector from the same"
-        " pass. Made by `xret train modular`.",
+        "An X-MOD transformer with an adapter for each language, from a pretrained multilingual"
+        f" BERT ({base.name}); late interaction with a vector a token, and a single vector from"
+        " the same pass. Made by `xret train modular`.",
         "",
         f"- Languages: {', '.join(languages)}",
-        f"- {shape.layers} layers, {shape.heads} heads, feed-forward {shape.feed_forward:,},"
-        f" adapters of 1/{shape.reduction} of the width; started as the static encoder",
+        f"- Start: {base.name}, its vocabulary cut to pieces that occur {settings.min_count} times"
+        f" in a sample of the training text; adapters of 1/{settings.reduction} of the width that"
+        " add nothing until `xret lang add` has taught them",
+        f"- Vectors: last states, marks and prompts left out, minus the mean of"
+        f" {settings.mean_texts:,} general texts; a document's joined to one in"
+        f" {settings.pool_factor:g}",
         f"- Seed {settings.seed}; {settings.steps:,} steps of {settings.batch_size} pairs"
-        f" ({', '.join(f'{name} {n:,}' for name, n in examples.items())})",
-        f"- AdamW, rates {settings.rate:g} (transformer) and {settings.words_rate:g} (word"
-        f" vectors), linear decay after {settings.warm_up} steps; texts cut to"
-        f" {settings.query_tokens} and {settings.document_tokens} pieces",
-        f"- In-batch negatives at scale {settings.scale:g}, single vectors with weight"
-        f" {settings.single_weight:g}, the static encoder's English scores with weight"
-        f" {settings.teacher_weight:g}, distance of English from it with weight"
-        f" {settings.anchor_weight:g}",
-        f"- Carried on along the way from the start to {settings.extrapolation:g} times its length",
-        "- Weights: word vectors int8 with a scale a row, the rest float16",
+        f" ({', '.join(f'{name} {n:,}' for name, n in examples.items())}); the upper"
+        f" {settings.layers} layers learn",
+        f"- AdamW, rate {settings.rate:g}, linear decay after {settings.warm_up} steps; texts cut"
+        f" to {settings.query_tokens} and {settings.document_tokens} pieces",
+        f"- In-batch negatives at scale {settings.scale:g} with weight"
+        f" {settings.contrastive_weight:g}, the start's scores of the same texts in English with"
+        f" weight {settings.teacher_weight:g}",
+        "- Weights: word vectors and layers that did not learn in 4-bit blocks, layers that did in"
+        " 8 bits with a scale a row, the rest float16",
         f"- Hardware: {notes.get('machine', 'not recorded')}, {settings.threads} threads;"
         " energy not measured",
         *(
             [
-                f"- Loss of the first and last 50 steps: {float(losses[0]['loss']):.2f},"
+                f"- Loss of the first and last 20 steps: {float(losses[0]['loss']):.2f},"
                 f" {float(losses[-1]['loss']):.2f}"
             ]
             if losses

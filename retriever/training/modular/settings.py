@@ -11,20 +11,16 @@ from typing import Annotated
 
 from xret.errors import LanguageError
 from xret.retriever.training.common.described import Described
-from xret.retriever.training.static.settings import LANGUAGES
 
-__all__ = ["ExampleShares", "ModularShape", "ModularTraining"]
+__all__ = ["LANGUAGES", "ExampleShares", "ModularTraining"]
 
-
-@dataclass(frozen=True, slots=True)
-class ModularShape:
-    """Sizes of the transformer. reduction: hidden size by an adapter's bottleneck."""
-
-    layers: int = 4
-    heads: int = 4
-    feed_forward: int = 1_024
-    reduction: int = 4
-    max_tokens: int = 512
+_CODES = """
+    fr de es it pt nl pl cs ro hu sv fi el ru uk tr ar he fa ur hi bn ta te th vi id zh ja ko
+    sw zh-hant af am az be bg bs ca cy da et eu ga gl gu ha hr hy is ka kk km kn lo lt lv mk
+    ml mn mr ms my ne no pa si sk sl so sq sr tl uz
+"""
+LANGUAGES = tuple(_CODES.split())
+"""Codes as the training files write them; English is the other side of every pair."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +34,10 @@ class ExampleShares:
     word_dropout: largest mean share of a query's words left out.
     """
 
-    entries: float = 0.25
-    into_english: float = 0.25
-    across: float = 0.15
-    within: float = 0.12
+    entries: float = 0.05
+    into_english: float = 0.1
+    across: float = 0.1
+    within: float = 0.1
     framed: float = 0.4
     switched: float = 0.15
     word_dropout: float = 0.4
@@ -52,32 +48,37 @@ class ModularTraining:
     """What shapes the weights.
 
     languages: codes as the training files write them, English beside them. held_out: folder
-    of evaluation sets whose sentences are kept out of the training text. rate: Adam's for the
-    transformer, words_rate for the word vectors, 0 to freeze them. query_tokens and
-    document_tokens: longest texts in training. teacher_weight: of the static encoder's scores
-    of the same texts in English, 0 for none; anchor_weight: of how far English moves from it.
-    extrapolation: the trained weights are carried on from the start by so many times the way
-    that they went (Zheng et al. 2024); 1 leaves them. bf16: None where the machine is fast in it.
+    of evaluation sets whose sentences are kept out of the training text. layers: how many
+    learn, from the top; those below and the word vectors stay as they are. reduction: hidden
+    size by an adapter's bottleneck. trim_texts, min_count: a piece of the vocabulary stays if
+    it occurs so often in at most so many sentences and so many entries of each language.
+    mean_texts: general texts whose mean state is taken from every token's. scale: of a query's
+    mean MaxSim before the softmax. contrastive_weight: of the passages in the batch,
+    teacher_weight: of the scores that the untrained model gives the same texts in English.
+    query_tokens and document_tokens: longest texts in training. pool_factor: of a document's
+    vectors one in so many is kept in an index. bf16: None where the machine is fast in it.
     """
 
     seed: Annotated[int, Described("What everything random follows from.")] = 0
     languages: tuple[str, ...] = LANGUAGES
     held_out: Path | None = None
-    shape: ModularShape = field(default_factory=ModularShape)
     shares: ExampleShares = field(default_factory=ExampleShares)
-    steps: Annotated[int, Described("Batches of 128 pairs.", at_least=1)] = 700
-    batch_size: int = 128
-    rate: Annotated[float, Described("Adam's, at its highest.", at_least=1e-8, at_most=1.0)] = 2e-4
-    words_rate: float = 0.0
-    warm_up: int = 100
+    layers: Annotated[int, Described("How many learn, from the top.", at_least=1)] = 4
+    reduction: int = 8
+    trim_texts: int = 20_000
+    min_count: int = 2
+    mean_texts: int = 1_000
+    steps: Annotated[int, Described("Batches of 48 pairs.", at_least=1)] = 300
+    batch_size: int = 48
+    rate: Annotated[float, Described("Adam's, at its highest.", at_least=1e-8, at_most=1.0)] = 5e-5
+    warm_up: int = 20
     scale: float = 30.0
-    single_weight: float = 0.5
+    contrastive_weight: float = 1.0
     teacher_weight: float = 1.0
-    anchor_weight: float = 5.0
-    extrapolation: float = 1.3
-    query_tokens: int = 40
-    document_tokens: int = 96
-    checkpoint_steps: int = 100
+    query_tokens: int = 48
+    document_tokens: int = 128
+    pool_factor: float = 3.0
+    checkpoint_steps: int = 50
     threads: Annotated[int, Described("Of the CPU.", at_least=1)] = 2
     bf16: bool | None = None
     device: Annotated[str | None, Described("cpu or cuda; cpu where none is given.")] = None

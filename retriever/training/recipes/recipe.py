@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 from xret.errors import ConfigError, MissingLibraryError
@@ -19,6 +20,7 @@ from xret.retriever.models.location import model_location
 from xret.retriever.models.quiet import quiet_libraries
 from xret.retriever.models.registry import ENCODERS
 from xret.retriever.training.common.checkpoint import WorkFolder
+from xret.retriever.training.common.mean_state import MEAN_TEXTS
 from xret.retriever.training.common.trainer import run_trainer
 from xret.retriever.training.recipes.alignment import alignment_objective
 from xret.retriever.training.recipes.contrastive import contrastive_objective
@@ -81,9 +83,9 @@ def run_recipe(recipe: Recipe, *, resume: bool = True) -> Generator[Progress, No
             folder,
             kind=kind,
             device=device,
-            seed=recipe.seed,
             train_adapters=recipe.train_adapters,
         )
+        yield from student.set_mean(_sample(texts.examples, recipe.seed))
         training = yield from _prepare(recipe, texts, student, work)
         if training.held_out is not None and _BEFORE not in work.notes():
             yield Progress("development set", 0, None, "queries")
@@ -92,6 +94,12 @@ def run_recipe(recipe: Recipe, *, resume: bool = True) -> Generator[Progress, No
         card = recipe_card(recipe, _facts(recipe, training, student, work, device))
         publish_model(student, recipe.output, work, card=card, run=run)
     yield Progress("written", 1, 1, "model")
+
+
+def _sample(examples: Sequence[Example], seed: int) -> list[str]:
+    """Passages for the mean state of a late-interaction model that is made anew."""
+    order = np.random.default_rng([seed, 17]).permutation(len(examples))[:MEAN_TEXTS]
+    return [examples[place].positive for place in order]
 
 
 @dataclass(slots=True)

@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from sentence_transformers import MultiVectorEncoder, SentenceTransformer
 from sentence_transformers.base.modules import Transformer
-from sentence_transformers.base.modules.dense import Dense
 from sentence_transformers.base.modules.normalize import Normalize
-from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
 from sentence_transformers.sentence_transformer.modules.pooling import Pooling
 from transformers import XmodModel
 
 from xret.errors import ConfigError, ModelError
 from xret.retriever.encoder import EncoderOptions
 from xret.retriever.encoders.sentence_model import SentenceModel
+from xret.retriever.encoders.token_vectors import TokenVectors
 from xret.retriever.encoders.transformer import TransformerEncoder
 from xret.retriever.languages.router import LanguageRouter
 from xret.retriever.models.kinds import Kind
 from xret.retriever.models.layout import check_loadable, is_stanford, model_kind, read_json
 from xret.retriever.models.soundness import check_sound
+from xret.retriever.training.common.mean_state import set_mean_state
 from xret.retriever.xmod.xmod import freeze_for_retrieval, prepare_xmod
-from xret.types import EncoderSpec
+from xret.types import EncoderSpec, Progress
 
-__all__ = ["LATE_DIM", "Student", "StudentKind", "student_kind"]
+__all__ = ["Student", "StudentKind", "student_kind"]
 
 StudentKind = Literal[Kind.BI_ENCODER, Kind.LATE_INTERACTION]
-
-LATE_DIM = 128
-"""Width of a token's vector where a projection is made anew, as in ColBERT."""
 
 _BARE_MODULES = ("modules.json",)
 
@@ -42,7 +39,8 @@ class Student:
     router: by which a text's language finds its X-MOD adapter, None for other models.
     """
 
-    def __init__(self, texts: SentenceModel, name: str) -> None:
+    def __init__(self, texts: SentenceModel, name: str, *, is_new: bool = False) -> None:
+        self._is_new = is_new
         self.texts = texts
         self.model: Any = texts.model
         self.late = texts.late
@@ -60,24 +58,24 @@ class Student:
         *,
         kind: StudentKind | None,
         device: str,
-        seed: int,
         train_adapters: bool = False,
     ) -> Student:
         """Open a model folder, or build a model around the bare transformer in it.
 
-        kind: needed for a bare transformer, checked for others. What is made anew (a
-        projection to LATE_DIM numbers a token) follows from the seed. Of an X-MOD model the
+        kind: needed for a bare transformer, checked for others. Late interaction is made of a
+        transformer's last states as they are, minus their mean (`set_mean`). Of an X-MOD model the
         embeddings stay as they are, and so do the language adapters unless they are trained.
         Raises ModelError and ConfigError.
         """
         wanted = student_kind(folder, kind)
         options = EncoderOptions(device=device, backend="torch")
-        if _is_bare(folder):
+        is_new = _is_bare(folder) or wanted is not model_kind(folder)
+        if is_new:
             check_loadable(folder)
-            texts = _built(folder, wanted, options, seed)
+            texts = _built(folder, wanted, options)
         else:
             texts = SentenceModel.load(folder, wanted, options=options)
-        student = cls(texts, folder.name)
+        student = cls(texts, folder.name, is_new=is_new)
         student._freeze(train_adapters)
         return student
 
@@ -108,6 +106,11 @@ class Student:
             router=self.router,
         )
 
+    def set_mean(self, texts: Sequence[str]) -> Iterator[Progress]:
+        """Measure the mean state of a late-interaction model that was built, over some texts."""
+        if self._is_new and self.late:
+            yield from set_mean_state(self.model, texts)
+
     def save(self, folder: Path) -> None:
         """Write the model as sentence-transformers does, without a card."""
         self.model.save(str(folder), create_model_card=False)
@@ -125,10 +128,11 @@ class Student:
 
 
 def student_kind(folder: Path, kind: StudentKind | None) -> StudentKind:
-    """What the model in a folder is, or what is to be made of a bare transformer.
+    """What the model in a folder is, or what is to be made of it.
 
-    Raises ConfigError where the two do not agree or neither says, ModelError for a model that
-    these recipes do not train.
+    A bi-encoder's transformer can become a late-interaction model, and a bare transformer
+    either. Raises ConfigError where nothing says which, or for any other change, ModelError for
+    a model that these recipes do not train.
     """
     if _is_bare(folder):
         if kind is None:
@@ -140,9 +144,10 @@ def student_kind(folder: Path, kind: StudentKind | None) -> StudentKind:
     found = model_kind(folder)
     if found is Kind.STATIC:
         raise ModelError(f"{folder} is a table of words; it is trained with: xret train static")
-    if kind is not None and kind != found:
+    becomes_late = (found, kind) == (Kind.BI_ENCODER, Kind.LATE_INTERACTION)
+    if kind is not None and kind != found and not becomes_late:
         raise ConfigError(f"{folder} is a model of kind {found}; it cannot be trained as a {kind}")
-    return found
+    return kind or found
 
 
 def _is_bare(folder: Path) -> bool:
@@ -153,8 +158,8 @@ def _is_bare(folder: Path) -> bool:
     return "model_type" in config and not sentence and not is_stanford(folder)
 
 
-def _built(folder: Path, kind: StudentKind, options: EncoderOptions, seed: int) -> SentenceModel:
-    """A new model around a transformer: mean pooling, or a projection of every token."""
+def _built(folder: Path, kind: StudentKind, options: EncoderOptions) -> SentenceModel:
+    """A new model around a transformer: mean pooling, or its token states as they are."""
     try:
         transformer: Any = Transformer(
             str(folder),
@@ -177,18 +182,11 @@ def _built(folder: Path, kind: StudentKind, options: EncoderOptions, seed: int) 
             similarity_fn_name="cosine",
         )
     else:
-        tokens: dict[str, Any] = {"module_input_name": "token_embeddings"}
-        torch.manual_seed(seed)
-        projection = Dense(
-            width,
-            LATE_DIM,
-            bias=False,
-            activation_function=None,
-            module_output_name="token_embeddings",
-            **tokens,
-        )
+        settings = read_json(folder / "config_sentence_transformers.json")
+        prompts = {task: text for task, text in (settings.get("prompts") or {}).items() if text}
         made = MultiVectorEncoder(
-            modules=[transformer, projection, MultiVectorMask(), Normalize(**tokens)],
+            modules=[transformer, TokenVectors(width, list(prompts.values()))],
+            prompts=prompts or None,
             device=options.device,
         )
     check_sound(folder, made)

@@ -193,7 +193,7 @@ def _modular_trained(folder: Path) -> Path:
     from xret.retriever.training.modular.modular import _write_compact
 
     model = load_own_model(tiny_word_model(folder / "start"), {})
-    _write_compact(model, folder / "trained")
+    _write_compact(model, model, folder / "trained")
     return folder / "trained" / "config.json"
 
 
@@ -204,7 +204,7 @@ def _recipe_trained(folder: Path) -> Path:
     from xret.retriever.training.recipes.student import Student
     from xret.retriever.training.recipes.trained_folder import publish_model
 
-    student = Student.load(tiny_bi_encoder(folder / "start"), kind=None, device="cpu", seed=0)
+    student = Student.load(tiny_bi_encoder(folder / "start"), kind=None, device="cpu")
     for run in ("first", "second"):
         work = WorkFolder.open(folder / "trained.work", run, resume=True)
         publish_model(student, folder / "trained", work, card="# A model", run=run)

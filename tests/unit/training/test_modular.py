@@ -1,4 +1,4 @@
-"""Training the modular encoder on a few dozen pairs: it starts as the static one, learns,
+"""Training the modular encoder on a few dozen pairs: it starts as a BERT, learns,
 resumes, repeats, and leaves a folder that encodes."""
 
 from __future__ import annotations
@@ -12,24 +12,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
+from sentence_transformers import SentenceTransformer
+from tiny_bert import tiny_bert
 
-from xret.errors import LanguageError, TrainingError
+from xret.errors import LanguageError, ModelError, TrainingError
 from xret.retriever.encoder import EncoderOptions
-from xret.retriever.encoders.static import StaticEncoder
-from xret.retriever.encoders.word_pooling import WordPooling
-from xret.retriever.encoders.wordpieces import RUN_PREFIX, WordPieces
-from xret.retriever.models.registry import PRETRAINED
+from xret.retriever.encoders.word_model import load_own_model
 from xret.retriever.opening.encoder import load_encoder
 from xret.retriever.training.common.parallel import PairReader
 from xret.retriever.training.modular.examples import ExampleDrawer
-from xret.retriever.training.modular.losses import OnePassLoss
+from xret.retriever.training.modular.losses import TranslatedScores
 from xret.retriever.training.modular.modular import train_modular
-from xret.retriever.training.modular.settings import ExampleShares, ModularShape, ModularTraining
+from xret.retriever.training.modular.settings import ExampleShares, ModularTraining
 from xret.retriever.training.modular.start import write_start
-from xret.retriever.training.modular.wordpiece import SPECIAL, portable_tokenizer
-from xret.retriever.training.static.settings import StaticTraining
-from xret.retriever.training.static.static import train_static
 from xret.types import Document, Query
 
 SUBJECTS = {
@@ -52,7 +49,9 @@ TRIPLES = [
 ]
 SETTINGS = ModularTraining(
     languages=("de", "fr"),
-    shape=ModularShape(layers=2, heads=2, feed_forward=64, max_tokens=64),
+    layers=1,
+    reduction=4,
+    min_count=1,
     steps=12,
     batch_size=8,
     warm_up=2,
@@ -60,17 +59,7 @@ SETTINGS = ModularTraining(
     threads=1,
     bf16=False,
 )
-SENTENCES = (
-    "The Cat-7 sleeps, in the HOUSE!",
-    "Straße naïve Ελληνικά ΟΔΟΣ",
-    "东京都の猫はねている 12",
-    "والكتاب في البيت ٣",
-    "बिल्ली घर में सोती है",
-    "แมวนอนในบ้าน",
-    "",
-    "🙂 ∑",
-    "x" * 70,
-)
+WORDS = {word for triple in TRIPLES for text in triple for word in text.split()}
 
 
 @pytest.fixture(scope="module")
@@ -90,79 +79,98 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def static(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("static")
-    settings = StaticTraining(
-        languages=("de", "fr"),
-        dim=64,
-        vocabulary_size=400,
-        pooled_steps=20,
-        pooled_batch=16,
-        maxsim_steps=10,
-        maxsim_batch=8,
-        checkpoint_steps=20,
-        threads=1,
-    )
-    for _ in train_static(data, folder, settings=settings):
-        pass
-    return folder
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_bert(tmp_path_factory.mktemp("base") / "bert", [*WORDS, "bird", "Vogel", "unused"])
 
 
 def train(
-    data: Path, static: Path, output: Path, settings: ModularTraining = SETTINGS
+    data: Path, base: Path, output: Path, settings: ModularTraining = SETTINGS
 ) -> dict[str, torch.Tensor]:
-    for _ in train_modular(data, static, output, settings=settings):
+    for _ in train_modular(data, base, output, settings=settings):
         pass
     return load_file(output / "model.safetensors")
 
 
 @pytest.fixture(scope="module")
-def trained(data: Path, static: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(data: Path, base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("trained")
-    train(data, static, output)
+    train(data, base, output)
     return output
 
 
-def test_portable_tokenizer_reads_what_the_static_encoder_reads() -> None:
-    pieces = WordPieces.load(PRETRAINED / "xret-static" / "tokenizer.json")
-    tokenizer, rows = portable_tokenizer(pieces.tokenizer)
-    silent = {*range(len(SPECIAL)), tokenizer.token_to_id(RUN_PREFIX)}
-    for text in SENTENCES:
-        ids = [i for i in tokenizer.encode(text).ids if i not in silent]
-        assert [rows[i] for i in ids] == pieces.ids(text), text
+@pytest.fixture(scope="module")
+def start(data: Path, base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    reader = PairReader(SETTINGS.languages)
+    list(reader.read(data))
+    output = tmp_path_factory.mktemp("start")
+    list(write_start(base, output, text=reader.text, settings=SETTINGS))
+    return output / "model"
 
 
-def test_an_untrained_model_ranks_as_the_static_encoder_does(static: Path, tmp_path: Path) -> None:
-    write_start(static, tmp_path, languages=("en", "de"), shape=SETTINGS.shape, seed=0)
-    ours, theirs = load_encoder(str(tmp_path / "model")), StaticEncoder.load(static)
+def test_an_untrained_model_has_the_states_of_its_base(base: Path, start: Path) -> None:
+    ours = load_encoder(str(start), options=EncoderOptions(single_vector=True))
+    theirs = load_encoder(str(base))
     documents = [Document(str(n), german, "de") for n, (_, german, _) in enumerate(TRIPLES)]
-    queries = [Query(str(n), english, "en") for n, (english, _, _) in enumerate(TRIPLES)]
-    asked, told = ours.encode_queries(queries), ours.encode_documents(documents)
-    want_asked, want_told = theirs.encode_queries(queries), theirs.encode_documents(documents)
-    mine = [[(q @ d.T).max(axis=1).sum() for d in told] for q in asked]
-    wanted = [[(q @ d.T).max(axis=1).sum() for d in want_told] for q in want_asked]
-    assert np.corrcoef(np.ravel(mine), np.ravel(wanted))[0, 1] > 0.9
+    queries = [Query(str(n), french, "fr") for n, (_, _, french) in enumerate(TRIPLES)]
+    for mine, wanted in (
+        (ours.encode_documents(documents), theirs.encode_documents(documents)),
+        (ours.encode_queries(queries), theirs.encode_queries(queries)),
+    ):
+        assert np.allclose(mine.values, wanted.values, atol=1e-5)
 
 
-def test_vectors_are_a_words_and_a_querys_lengths_sum_to_one(trained: Path) -> None:
-    encoder = load_encoder(str(trained))
+def test_the_vocabulary_is_what_the_training_text_uses(base: Path, start: Path) -> None:
+    pieces = {
+        folder: set(load_own_model(start, {}).tokenizer.get_vocab())
+        if folder == start
+        else set(SentenceTransformer(str(base)).tokenizer.get_vocab())
+        for folder in (base, start)
+    }
+    assert pieces[start] < pieces[base]
+    assert "▁unused" in pieces[base] - pieces[start]
+
+
+def test_tokens_have_a_vector_each_and_marks_and_prompts_none(start: Path) -> None:
+    encoder = load_encoder(str(start), options=EncoderOptions(pool_factor=1))
     told = encoder.encode_documents([Document("1", "the cat sleeps", "en")])
     assert len(told.values) == 3
-    assert np.allclose(np.linalg.norm(told.values, axis=1), 1, atol=1e-5)
     asked = encoder.encode_queries([Query("1", "the cat sleeps in the house", "en")])
-    assert np.linalg.norm(asked.values, axis=1).sum() == pytest.approx(1, abs=1e-4)
+    assert len(asked.values) == 6
+    assert np.allclose(np.linalg.norm(asked.values, axis=1), 1, atol=1e-5)
+    said = encoder.encode_documents([Document("1", "passage the passage", "en")])
+    assert len(said.values) == 3
 
 
-def test_a_text_without_words_has_one_vector(trained: Path) -> None:
+def test_the_mean_state_of_general_text_is_taken_away(start: Path) -> None:
+    encoder = load_encoder(str(start), options=EncoderOptions(pool_factor=1))
+    texts = [text for triple in TRIPLES for text in triple]
+    values = encoder.encode_documents([Document("", text, "de") for text in texts]).values
+    assert np.linalg.norm(values.mean(axis=0)) < 0.3
+
+
+def test_adapters_add_nothing_until_they_are_taught(trained: Path) -> None:
     encoder = load_encoder(str(trained))
-    alone = encoder.encode_documents([Document("1", "∑ 🙂", "en")])
-    assert alone.values.shape == (1, encoder.spec.dim)
-    assert np.linalg.norm(alone.values[0]) == pytest.approx(1)
-    beside = encoder.encode_documents(
-        [Document("1", "∑ 🙂", "en"), Document("2", "the cat sleeps in the house", "en")]
-    )
-    assert np.array_equal(beside.values[0], alone.values[0])
-    assert np.isfinite(beside.values).all()
+    german = encoder.encode_documents([Document("1", "ein vogel singt", "de")]).values
+    french = encoder.encode_documents([Document("1", "ein vogel singt", "fr")]).values
+    assert np.array_equal(german, french)
+    with safe_open(trained / "model.safetensors", framework="pt") as file:
+        assert not [name for name in file.keys() if "adapter_modules" in name]  # noqa: SIM118
+
+
+def test_layers_below_stay_as_they_were_and_upper_ones_learn(start: Path, trained: Path) -> None:
+    before = load_own_model(start, {}).state_dict()
+    after = load_own_model(trained, {}).state_dict()
+    near = {name: (after[name] - before[name]).abs().max() for name in before}
+    lower = [name for name in near if ".layer.0." in name and "adapter" not in name]
+    assert lower and all(near[name] < 0.1 for name in lower)  # 4 bits of them are kept
+    stored = load_file(trained / "model.safetensors")
+    kinds = {name: tensor.dtype for name, tensor in stored.items() if name.endswith("query.weight")}
+    assert [kinds[name] for name in sorted(kinds)] == [torch.uint8, torch.int8]
+
+
+def test_a_base_that_is_no_bert_is_refused(data: Path, trained: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"holds no BERT.*multilingual-e5-small"):
+        train(data, trained, tmp_path / "model")
 
 
 def test_single_vector_comes_from_the_same_pass(trained: Path) -> None:
@@ -175,112 +183,116 @@ def test_single_vector_comes_from_the_same_pass(trained: Path) -> None:
     assert encoder.spec.fingerprint != many.spec.fingerprint
 
 
-def test_each_text_goes_through_its_own_adapter(trained: Path) -> None:
-    encoder = load_encoder(str(trained))
-    german = encoder.encode_documents([Document("1", "ein vogel singt", "de")]).values
-    french = encoder.encode_documents([Document("1", "ein vogel singt", "fr")]).values
-    assert np.abs(german - french).max() > 1e-6
-
-
 def test_two_runs_from_one_seed_give_the_same_weights(
-    data: Path, static: Path, trained: Path, tmp_path: Path
+    data: Path, base: Path, trained: Path, tmp_path: Path
 ) -> None:
-    again = train(data, static, tmp_path / "again")
+    again = train(data, base, tmp_path / "again")
     first = load_file(trained / "model.safetensors")
     assert all(torch.equal(first[name], again[name]) for name in first)
-    other = train(data, static, tmp_path / "other", dataclasses.replace(SETTINGS, seed=1, steps=4))
+    other = train(data, base, tmp_path / "other", dataclasses.replace(SETTINGS, seed=1, steps=4))
     assert any(not torch.equal(first[name], other[name]) for name in first)
 
 
 def test_a_halted_run_goes_on_to_the_same_weights(
-    data: Path, static: Path, trained: Path, tmp_path: Path
+    data: Path, base: Path, trained: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / "halted"
-    run = train_modular(data, static, output, settings=SETTINGS)
+    run = train_modular(data, base, output, settings=SETTINGS)
     for progress in run:
         if progress.stage == "training" and progress.done == 6:
             break
     run.close()  # type: ignore[attr-defined]
     assert not (output / "model.safetensors").exists()
-    seen = list(train_modular(data, static, output, settings=SETTINGS))
+    seen = list(train_modular(data, base, output, settings=SETTINGS))
     assert next(p.done for p in seen if p.stage == "training") > 6
     resumed, unbroken = (load_file(p / "model.safetensors") for p in (output, trained))
     assert all(torch.equal(resumed[name], unbroken[name]) for name in unbroken)
 
 
-def test_training_lowers_the_loss_of_its_examples(data: Path, static: Path, tmp_path: Path) -> None:
+def test_training_reads_texts_with_their_prompts(
+    data: Path, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, openings = TranslatedScores.forward, list[list[str]]()
+
+    def forward(self, columns, labels):  # type: ignore[no-untyped-def]
+        columns = list(columns)
+        read = self.model.tokenizer.batch_decode([one["input_ids"][0] for one in columns])
+        openings.append([text.split()[1] for text in read])
+        return original(self, columns, labels)
+
+    monkeypatch.setattr(TranslatedScores, "forward", forward)
+    train(data, base, tmp_path / "model", dataclasses.replace(SETTINGS, steps=1))
+    assert openings == [["query:", "passage:", "query:", "passage:"]]
+
+
+def test_training_lowers_the_loss_of_its_examples(data: Path, base: Path, tmp_path: Path) -> None:
     plain = ExampleShares(
         entries=0, into_english=0, across=0, within=0, framed=0, switched=0, word_dropout=0
     )
     settings = dataclasses.replace(SETTINGS, steps=80, rate=2e-3, shares=plain, teacher_weight=0)
     losses: list[float] = []
-    original = OnePassLoss.forward
+    original = TranslatedScores.forward
 
     def forward(self, columns, labels):  # type: ignore[no-untyped-def]
         parts = original(self, columns, labels)
-        losses.append(float(parts["late"].detach()))
+        losses.append(float(parts["contrastive"].detach()))
         return parts
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(OnePassLoss, "forward", forward)
-        train(data, static, tmp_path / "model", settings)
+        patch.setattr(TranslatedScores, "forward", forward)
+        train(data, base, tmp_path / "model", settings)
     assert np.mean(losses[-15:]) < 0.8 * np.mean(losses[:15])
 
 
-def test_the_anchor_keeps_english_near_the_static_encoder(
-    data: Path, static: Path, tmp_path: Path
+def test_scores_across_languages_come_to_the_untrained_english_ones(
+    data: Path, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    texts = [Document(str(n), english, "en") for n, (english, _, _) in enumerate(TRIPLES)]
-    write_start(static, tmp_path / "start", languages=("en", "de"), shape=SETTINGS.shape, seed=0)
-    wanted = load_encoder(str(tmp_path / "start" / "model")).encode_documents(texts).values
-    moved = []
-    for weight in (0.0, 20.0):
-        settings = dataclasses.replace(SETTINGS, steps=30, rate=2e-3, anchor_weight=weight)
-        train(data, static, tmp_path / f"anchor-{weight}", settings)
-        found = load_encoder(str(tmp_path / f"anchor-{weight}")).encode_documents(texts).values
-        moved.append(1 - (found * wanted).sum(axis=1).mean())
-    assert moved[1] < 0.5 * moved[0]
+    original, divergence = TranslatedScores.forward, list[float]()
 
+    def forward(self, columns, labels):  # type: ignore[no-untyped-def]
+        parts = original(self, columns, labels)
+        divergence.append(float(parts["teacher"].detach()) / self.teacher_weight)
+        return parts
 
-def test_word_weights_stay_in_float32_where_the_rest_is_bfloat16(trained: Path) -> None:
-    documents = [Document("1", "the cat sleeps in the house", "en")]
-    whole = load_encoder(str(trained)).encode_documents(documents).values
-    half = load_encoder(str(trained), options=EncoderOptions(precision="bf16"))
-    assert ((half.encode_documents(documents).values * whole).sum(axis=1) > 0.999).all()
-    pooling = WordPooling(5, 4).to(torch.bfloat16)
-    assert all(parameter.dtype == torch.float32 for parameter in pooling.parameters())
+    monkeypatch.setattr(TranslatedScores, "forward", forward)
+    settings = dataclasses.replace(SETTINGS, steps=80, rate=4e-3, layers=2, contrastive_weight=0)
+    train(data, base, tmp_path / "model", settings)
+    assert np.mean(divergence[-20:]) < 0.9 * np.mean(divergence[:20])
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_checkpoint(
-    data: Path, static: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data: Path, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original, calls = OnePassLoss.forward, []
+    original, calls = TranslatedScores.forward, []
 
     def forward(self, columns, labels):  # type: ignore[no-untyped-def]
         calls.append(1)
         parts = original(self, columns, labels)
-        return {**parts, "late": parts["late"] * (float("nan") if len(calls) == 7 else 1.0)}
+        return {
+            **parts,
+            "contrastive": parts["contrastive"] * (float("nan") if len(calls) == 7 else 1.0),
+        }
 
-    monkeypatch.setattr(OnePassLoss, "forward", forward)
+    monkeypatch.setattr(TranslatedScores, "forward", forward)
     with pytest.raises(TrainingError, match=r"loss of step 7 is nan.*last good checkpoint"):
-        train(data, static, tmp_path / "model")
+        train(data, base, tmp_path / "model")
     assert (tmp_path / "model" / "work" / "checkpoint-4").is_dir()
     assert not (tmp_path / "model" / "model.safetensors").exists()
 
 
 def test_a_corrected_file_of_the_same_size_is_other_data(
-    data: Path, static: Path, tmp_path: Path
+    data: Path, base: Path, tmp_path: Path
 ) -> None:
     own = tmp_path / "data"
     shutil.copytree(data, own)
     settings = dataclasses.replace(SETTINGS, steps=2)
-    train(own, static, tmp_path / "model", settings)
+    train(own, base, tmp_path / "model", settings)
     path = own / "train" / "stories.tsv.gz"
     content = bytearray(path.read_bytes())
     content[4] ^= 1  # gzip's time stamp: another file, of equal size and just as readable
     path.write_bytes(bytes(content))
     with pytest.raises(TrainingError, match="other settings or data"):
-        train(own, static, tmp_path / "model", settings)
+        train(own, base, tmp_path / "model", settings)
 
 
 def test_card_tells_what_happened(trained: Path) -> None:

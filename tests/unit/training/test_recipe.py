@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from sentence_transformers import SentenceTransformer
 from tiny_encoders import tiny_bi_encoder, tiny_late, tiny_xlmr
 from tiny_models import TEXTS, tiny_xmod
 from torch import Tensor
@@ -27,6 +28,7 @@ from xret.errors import (
     XretError,
 )
 from xret.retriever.corpora.rows import Example
+from xret.retriever.models.kinds import Kind
 from xret.retriever.models.quiet import quiet_libraries
 from xret.retriever.opening.encoder import load_encoder
 from xret.retriever.training.common import trainer as trainers
@@ -40,7 +42,7 @@ from xret.retriever.training.recipes.records import ExampleReader
 from xret.retriever.training.recipes.settings import Recipe
 from xret.retriever.training.recipes.student import Student
 from xret.retriever.training.recipes.switching import Lexicon
-from xret.types import Query
+from xret.types import Document, Query
 
 LANGS = ("en", "fr", "de", "sw")
 
@@ -351,6 +353,22 @@ def test_killed_and_resumed_ends_with_the_weights_of_one_unbroken_run(
     assert np.isfinite(encoder.encode_queries([Query("", "the reefs", "en")]).values).all()
 
 
+def test_late_interaction_starts_as_the_states_of_a_bi_encoder(folder: Path) -> None:
+    student = Student.load(folder / "bi", kind=Kind.LATE_INTERACTION, device="cpu")
+    texts = ["the reefs are warming", "the fish leave", "coral"]
+    list(student.set_mean(texts))
+    values = student.encoder().encode_documents([Document("", texts[0], "en")]).values
+    base = SentenceTransformer(str(folder / "bi"), device="cpu")
+    n_prompt = len(base.tokenizer("passage:")["input_ids"]) - 2
+    states = [  # without the marks at both ends and the prompt
+        base.encode(f"passage: {text}", output_value="token_embeddings").numpy()[1 + n_prompt : -1]
+        for text in texts
+    ]
+    wanted = states[0] - np.concatenate(states).mean(axis=0)
+    assert values.shape == wanted.shape
+    assert np.allclose(values, wanted / np.linalg.norm(wanted, axis=1)[:, None], atol=1e-5)
+
+
 def test_xmod_learns_with_embeddings_and_adapters_frozen(folder: Path, tmp_path: Path) -> None:
     way = {"model": str(folder / "xmod"), "kind": "late interaction"}
     before = load_file(folder / "xmod" / "model.safetensors")
@@ -380,7 +398,7 @@ def test_small_parts_of_a_large_batch_give_its_gradients(folder: Path) -> None:
     for name in ("bi", "late"):
         gradients = []
         for mini_batch in (None, 2):
-            student = Student.load(folder / name, kind=None, device="cpu", seed=0)
+            student = Student.load(folder / name, kind=None, device="cpu")
             loss = ranking_loss(student, mini_batch=mini_batch)
             texts = [[f"{TEXTS['en']} {i}" for i in range(4)], [f"{i} reefs" for i in range(4)]]
             columns = [
@@ -443,7 +461,7 @@ def test_best_moment_is_what_remains_and_the_card_says_so(folder: Path, tmp_path
     reader = ExampleReader()
     list(reader.read(recipe.held_out))
     held_out = DevelopmentSet.of(reader.examples)
-    student = Student.load(recipe.output, kind=None, device="cpu", seed=0)
+    student = Student.load(recipe.output, kind=None, device="cpu")
     assert held_out.measure(student)["MRR@10"] == pytest.approx(figures[best], abs=2e-3)
 
 
@@ -522,7 +540,7 @@ def test_missing_library_is_named_with_its_install_line(
     ("changes", "error", "said"),
     [
         ({"model": "xmod"}, ConfigError, "--kind bi-encoder"),
-        ({"kind": "late interaction"}, ConfigError, "cannot be trained as"),
+        ({"model": "late", "kind": "bi-encoder"}, ConfigError, "cannot be trained as"),
         ({"model": "."}, ModelError, "is no model"),
         ({"model": "xret-static"}, ModelError, "xret train static"),
         ({"task": "scores"}, ConfigError, "--teacher"),
