@@ -6,6 +6,7 @@
 
 #include <limits>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #if defined(__clang__)
@@ -111,7 +112,7 @@ struct Amx : Avx512Lanes {
 }  // namespace
 
 const Path* amx_path() {
-  static const Path path = {"amx", score<Amx>, tables<Amx>, nearest<Amx>};
+  static const Path path = {"amx", score<Amx>, tables<Amx>, nearest<Amx>, encode_vnni};
   return &path;
 }
 

@@ -6,6 +6,7 @@
 
 #include <limits>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #if defined(__clang__)
@@ -160,7 +161,7 @@ struct Avx2 {
 }  // namespace
 
 const Path* avx2_path() {
-  static const Path path = {"avx2", score<Avx2>, tables<Avx2>, nearest<Avx2>};
+  static const Path path = {"avx2", score<Avx2>, tables<Avx2>, nearest<Avx2>, encode_avx2};
   return &path;
 }
 

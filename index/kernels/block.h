@@ -6,33 +6,7 @@
 
 constexpr int kRows = 64;
 
-// Zeroed memory that starts on a cache line.
-class Scratch {
- public:
-  explicit Scratch(size_t bytes) : memory_(bytes + 64) {
-    const auto address = reinterpret_cast<uintptr_t>(memory_.data());
-    start_ = memory_.data() + (64 - address % 64) % 64;
-  }
-  template <class T>
-  T* as() {
-    return reinterpret_cast<T*>(start_);
-  }
-
- private:
-  std::vector<uint8_t> memory_;
-  uint8_t* start_;
-};
-
-inline int round_up(int value, int unit) { return (value + unit - 1) / unit * unit; }
-
-inline void prefetch_line(const void* address) {
-#if defined(__GNUC__)
-  __builtin_prefetch(address);
-  __asm__ volatile("");  // without an effect that GCC knows of, it leaves the call out
-#else
-  (void)address;
-#endif
-}
+#include "scratch.h"
 
 // The rows of one passage in a block; a long passage runs through several blocks.
 struct Run {

@@ -55,7 +55,8 @@ uint64_t saved_state() {
 bool has(unsigned bits, unsigned wanted) { return (bits & wanted) == wanted; }
 
 const char* avx2_lacks() {
-  if (!has(cpuid(7).b, 1u << 5)) return "the processor has no AVX2";
+  if (!has(cpuid(7).b, 1u << 5) || !has(cpuid(1).c, 1u << 12))
+    return "the processor has no AVX2 with fused products";
   return (saved_state() & 0x6) == 0x6 ? nullptr : "the system does not save AVX registers";
 }
 

@@ -74,6 +74,16 @@ struct Vectors {
   int64_t last;
 };
 
+struct EncoderShape;
+struct Texts;
+using Encode = void(const EncoderShape&, const uint8_t* model, const uint8_t* const* adapters,
+                    const Texts&);
+
+// A forward pass of an encoder; the numbers of all three are the same, bit for bit.
+Encode encode_portable;
+Encode encode_avx2;
+Encode encode_vnni;
+
 // One way to run the kernels. Those that read offsets or centroid numbers return the first
 // passage that reaches outside the arrays, or kSound.
 struct Path {
@@ -82,6 +92,7 @@ struct Path {
                    int64_t stride);
   void (*tables)(const Queries&, const Centroids&, int dim, float* out);
   void (*nearest)(const Vectors&, const Centroids&, int dim, uint16_t* out);
+  Encode* encode;
 };
 
 // The least and the largest entry of every lane of a table (n, lanes), n > 0.

@@ -1,52 +1,11 @@
 // `xret.index._kernels`: buffers in, buffers filled. Shapes and types are the business of
 // `xret.index.maxsim`; here every length is compared once more with what will be read.
-#define PY_SSIZE_T_CLEAN
-#define Py_LIMITED_API 0x030b0000
-#include <Python.h>
+#include "buffers.h"
 
-#include <new>
-
-#include "kernels.h"
+PyObject* encode_texts(PyObject*, PyObject* arguments);
+extern const char kEncodeDoc[];
 
 namespace {
-
-using namespace xret;
-
-// A borrowed view of a Python buffer, given back when it goes out of scope.
-class Buffer {
- public:
-  Buffer() { view.buf = nullptr, view.obj = nullptr, view.len = 0; }
-  Buffer(const Buffer&) = delete;
-  Buffer& operator=(const Buffer&) = delete;
-  ~Buffer() { PyBuffer_Release(&view); }
-  template <class T>
-  const T* read() const {
-    return static_cast<const T*>(view.buf);
-  }
-  template <class T>
-  T* write() const {
-    return static_cast<T*>(view.buf);
-  }
-  // Whether it holds n values of that many bytes; an absent one holds none.
-  bool holds(int64_t n, int64_t bytes) const {
-    return n >= 0 && bytes >= 0 && (bytes == 0 || n <= view.len / bytes) && view.len == n * bytes;
-  }
-  explicit operator bool() const { return view.buf != nullptr; }
-
-  Py_buffer view;
-};
-
-const Path* path_named(const char* name) {
-  const char* reason;
-  const Path* path = find_path(name, &reason);
-  if (!path) PyErr_Format(PyExc_ValueError, "%s: %s", name, reason);
-  return path;
-}
-
-PyObject* wrong_sizes() {
-  PyErr_SetString(PyExc_ValueError, "array lengths do not belong together");
-  return nullptr;
-}
 
 bool partition(const Buffer& offsets, int64_t n, int64_t rows) {
   if (!offsets.holds(n + 1, 8) || at<int64_t>(offsets.read<void>(), 0) != 0) return false;
@@ -56,21 +15,6 @@ bool partition(const Buffer& offsets, int64_t n, int64_t rows) {
     if (end < begin || end % kLanes) return false;
   }
   return at<int64_t>(offsets.read<void>(), n) == rows;
-}
-
-// Runs `work` without the interpreter's lock; its number is the answer.
-template <class F>
-PyObject* unlocked(F work) {
-  int64_t found = kSound;
-  bool short_of_memory = false;
-  PyThreadState* state = PyEval_SaveThread();
-  try {
-    found = work();
-  } catch (const std::bad_alloc&) {
-    short_of_memory = true;
-  }
-  PyEval_RestoreThread(state);
-  return short_of_memory ? PyErr_NoMemory() : PyLong_FromLongLong(found);
 }
 
 // What `score` and `scan` are given of the passages and of the answer.
@@ -290,11 +234,12 @@ PyMethodDef kMethods[] = {
     {"score", score, METH_VARARGS, kScoreDoc},       {"tables", tables, METH_VARARGS, kTablesDoc},
     {"nearest", nearest, METH_VARARGS, kNearestDoc}, {"scan", scan, METH_VARARGS, kScanDoc},
     {"extremes", extremes, METH_VARARGS, kExtremesDoc}, {"bytes", bytes, METH_VARARGS, kBytesDoc},
-    {"lacks", lacks, METH_O, kLacksDoc},             {nullptr, nullptr, 0, nullptr},
+    {"encode", encode_texts, METH_VARARGS, kEncodeDoc}, {"lacks", lacks, METH_O, kLacksDoc},
+    {nullptr, nullptr, 0, nullptr},
 };
 
 PyModuleDef kModule = {
-    PyModuleDef_HEAD_INIT, "xret.index._kernels", "Late-interaction kernels.", 0, kMethods,
+    PyModuleDef_HEAD_INIT, "xret.index._kernels", "Late-interaction and encoder kernels.", 0, kMethods,
     nullptr,               nullptr,               nullptr,                     nullptr,
 };
 

@@ -8,6 +8,7 @@
 
 #include <limits>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #if defined(__clang__)
@@ -166,7 +167,7 @@ struct Neon {
 }  // namespace
 
 const Path* neon_path() {
-  static const Path path = {"neon", score<Neon>, tables<Neon>, nearest<Neon>};
+  static const Path path = {"neon", score<Neon>, tables<Neon>, nearest<Neon>, encode_portable};
   return &path;
 }
 

@@ -1,6 +1,7 @@
 // The kernels in plain C++, for any processor: the compiler's own vectorization.
 #include <limits>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "kernels.h"
@@ -122,7 +123,7 @@ struct Portable {
 }  // namespace
 
 const Path* portable_path() {
-  static const Path path = {"portable", score<Portable>, tables<Portable>, nearest<Portable>};
+  static const Path path = {"portable", score<Portable>, tables<Portable>, nearest<Portable>, encode_portable};
   return &path;
 }
 

@@ -6,6 +6,7 @@
 
 #include <limits>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #if defined(__clang__)
@@ -89,7 +90,7 @@ struct Vnni : Avx512Lanes {
 }  // namespace
 
 const Path* vnni_path() {
-  static const Path path = {"vnni", score<Vnni>, tables<Vnni>, nearest<Vnni>};
+  static const Path path = {"vnni", score<Vnni>, tables<Vnni>, nearest<Vnni>, encode_vnni};
   return &path;
 }
 
