@@ -73,4 +73,24 @@ def extremes(table: Any, n_centroids: int, n_lanes: int, lowest: Any, highest: A
 def bytes(
     table: Any, n_centroids: int, n_lanes: int, factors: Any, terms: Any, out: Any, /
 ) -> int: ...
+def encode(
+    path: str,
+    model: Any,
+    adapters: tuple[Any, ...],
+    states: Any,
+    offsets: Any,
+    which: Any,
+    layers: int,
+    dim: int,
+    heads: int,
+    inner: int,
+    bottleneck: int,
+    adapter_norm: int,
+    norm_is_residual: bool,
+    epsilon: float,
+    n_texts: int,
+    first: int,
+    last: int,
+    /,
+) -> None: ...
 def lacks(path: str, /) -> str: ...

@@ -70,10 +70,15 @@ class EncoderOptions:
     code_switching: a query whose language nobody gave is read token by token, each through
     the adapter of the language that its part of the query is in (X-MOD only).
 
-    backend: "onnx" answers with an exported graph, "torch" never does, "auto" does so for
-    queries where there is one. precision: "auto", "fp32", "bf16", "int8". device: as torch
-    names it, None for a GPU where there is one. batch_tokens: tokens of a batch. These
-    change speed only.
+    backend: "onnx" answers with an exported graph, "kernels" with our own for int8, which need
+    no torch, "torch" with neither; "auto" takes the kernels for precision int8 where they can run
+    the model, else a graph for queries where there is one. precision: "auto", "fp32", "bf16",
+    "int8"; None is int8 for a model made for it, fp32 for others. device: as torch names it, None
+    for a GPU where there is one. batch_tokens: tokens of a batch.
+
+    These are not recorded: an index takes vectors of any precision. bf16 and the kernels change
+    ranks less than the sample of an evaluation does; torch's int8 changes more than speed, and by
+    how much should be measured.
     """
 
     dim: int | None = None
@@ -85,8 +90,8 @@ class EncoderOptions:
     default_lang: str | None = None
     adapters: tuple[str, ...] | None = None
     code_switching: bool = False
-    backend: Literal["auto", "torch", "onnx"] = "auto"
-    precision: Literal["auto", "fp32", "bf16", "int8"] = "fp32"
+    backend: Literal["auto", "torch", "onnx", "kernels"] = "auto"
+    precision: Literal["auto", "fp32", "bf16", "int8"] | None = None
     device: str | None = None
     batch_tokens: int | None = None
 

@@ -21,7 +21,7 @@ from xret.errors import ModelError, XretError
 from xret.retriever.encoder import EncoderOptions
 from xret.retriever.encoders.precision import Precision, choose_precision, set_precision
 from xret.retriever.encoders.stanford import restore_stanford
-from xret.retriever.encoders.transformer import Features, Task, Through
+from xret.retriever.encoders.transformer import Features, Task, Through, text_offsets
 from xret.retriever.encoders.word_model import has_own_head, load_own_model
 from xret.retriever.encoders.word_pooling import WordPooling
 from xret.retriever.models.kinds import Kind
@@ -77,7 +77,7 @@ class SentenceModel:
         """
         check_loadable(folder)
         device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
-        precision = choose_precision(Precision(options.precision), device)
+        precision = choose_precision(Precision(options.precision or "fp32"), device)
         try:
             model = _load(folder, kind, options, device)
         except XretError:
@@ -125,7 +125,7 @@ class SentenceModel:
             # What the tokenizer cut off it keeps beside the text: nothing is read twice.
             cut = np.array([bool(one.overflowing) for one in encodings])
             if task == "query":
-                offsets = [_shifted(one.offsets, len(prompt or "")) for one in encodings]
+                offsets = [text_offsets(one.offsets, len(prompt or "")) for one in encodings]
         else:
             cut = (mask.sum(dim=1) >= (self.model.max_seq_length or 1 << 30)).numpy()
         if "query_expansion_positions" in batch:
@@ -223,11 +223,6 @@ def _lang_ids(adapters: XmodAdapters, chosen: Sequence[Through], width: int) -> 
         names = [adapter] * width if isinstance(adapter, str) else list(adapter)[:width]
         rows.append(adapters.ids([*names, *[names[-1]] * (width - len(names))]))
     return torch.stack(rows)
-
-
-def _shifted(offsets: Sequence[tuple[int, int]], prompt: int) -> list[tuple[int, int]]:
-    """Offsets into prompt and text together as offsets into the text; the prompt's are empty."""
-    return [(max(a - prompt, 0), max(b - prompt, 0)) for a, b in offsets]
 
 
 def _rows(features: Features, rows: IntArray, width: int, *, left: bool) -> dict[str, Any]:

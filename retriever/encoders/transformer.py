@@ -37,6 +37,7 @@ __all__ = [
     "Through",
     "TransformerEncoder",
     "readable",
+    "text_offsets",
 ]
 
 Task = Literal["query", "document"]
@@ -321,6 +322,11 @@ def readable(text: str, *, limit: int) -> tuple[str, bool]:
     if not kept.isascii():
         kept = _SURROGATES.sub("\ufffd", kept)
     return kept, len(kept) < len(text)
+
+
+def text_offsets(offsets: Sequence[tuple[int, int]], prompt: int) -> list[tuple[int, int]]:
+    """Offsets into prompt and text together as offsets into the text; the prompt's are empty."""
+    return [(max(a - prompt, 0), max(b - prompt, 0)) for a, b in offsets]
 
 
 def _unit(vectors: FloatArray) -> FloatArray:

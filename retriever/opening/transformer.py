@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from xret.errors import ConfigError, ModelError
 from xret.retriever.encoder import EncoderOptions
+from xret.retriever.encoders.int8_folder import Int8Folder, recommended_precision
+from xret.retriever.encoders.int8_model import Int8Model, kernels_lack
 from xret.retriever.encoders.onnx_model import ExportedEncoder, OnnxModel
 from xret.retriever.encoders.transformer import TEMPLATE, TextModel, TransformerEncoder
 from xret.retriever.languages.router import LanguageRouter, Policy
@@ -19,6 +22,7 @@ from xret.retriever.models.kinds import Kind
 from xret.retriever.models.layout import check_loadable
 from xret.retriever.models.registry import ENCODERS
 from xret.retriever.xmod.language_content import LanguageContent
+from xret.retriever.xmod.spellings import adapter_name, adapter_spelling
 from xret.types import EncoderSpec
 
 if TYPE_CHECKING:
@@ -48,6 +52,9 @@ def load_transformer(
     """
     check_loadable(folder)
     chosen = _with_own_pooling(options or EncoderOptions(), folder)
+    kernels = _kernel_folder(folder, kind, chosen)
+    if kernels is not None:
+        return _with_kernels(cls, kernels, kind, name=name, options=chosen)
     torch_only = chosen.backend == "torch" or chosen.single_vector
     graphs = None if torch_only else ExportedEncoder.read(folder)
     if graphs is not None and not any((folder / name).is_dir() for name in (LORA, MASKS)):
@@ -114,6 +121,69 @@ def _with_graphs(
         options,
         documents=documents,
         queries=queries,
+        router=router,
+        modules=modules,
+        keep_first=document_pooling(folder).keep_first,
+    )
+
+
+def _kernel_folder(folder: Path, kind: Kind, options: EncoderOptions) -> Int8Folder | None:
+    """The folder as the int8 kernels read it, None where something else is to run it.
+
+    A model that is made for int8 is run by torch in fp32 where it must be, with a warning.
+    Raises ConfigError and ModelError where the kernels are asked for and cannot.
+    """
+    asked = options.backend == "kernels"
+    if asked and options.precision not in (None, "int8"):
+        raise ConfigError(f"the kernels compute in int8 and not in {options.precision}")
+    wanted = asked or (options.precision or recommended_precision(folder)) == "int8"
+    if not wanted or options.backend not in ("auto", "kernels"):
+        return None
+    if options.device not in (None, "cpu"):
+        return None
+    found = Int8Folder(folder)
+    reason = found.lacks(kind) or kernels_lack(any_path=asked)
+    if any((folder / name).is_dir() for name in (LORA, MASKS)):
+        reason = "the adapters beside it change weights"
+    if not reason:
+        return found
+    if asked:
+        raise ModelError(
+            f"{folder} cannot be run by the int8 kernels: {reason}; use another backend"
+        )
+    if options.precision is None:
+        warnings.warn(
+            f"{folder} is made to be run in int8, and is run in fp32 by torch: {reason}",
+            UserWarning,
+            stacklevel=2,
+        )
+    return None
+
+
+def _with_kernels(
+    cls: type[Loaded],
+    found: Int8Folder,
+    kind: Kind,
+    *,
+    name: str | None,
+    options: EncoderOptions,
+) -> Loaded:
+    """Documents and queries by the int8 kernels; torch is not imported."""
+    folder, names = found.path, tuple(adapter_name(spelling) for spelling in found.spellings)
+    for adapter in options.adapters or ():
+        adapter_spelling(adapter, found.spellings)
+    own = options.adapters or names or None
+    modules = _modules(folder, kind, options, own, None)
+    adapters = own if modules is None else modules.adapters
+    router = _router(adapters, options)
+    dim = found.shape.dim
+    spec = _spec(folder, kind, name or str(folder), options, dim=dim, adapters=adapters, read=False)
+    model = _once(lambda: Int8Model(found, options, names))
+    return cls(
+        spec,
+        options,
+        documents=model,
+        queries=lambda _adapters, _mixed: model(),
         router=router,
         modules=modules,
         keep_first=document_pooling(folder).keep_first,

@@ -9,6 +9,7 @@
 #include <random>
 #include <vector>
 
+#include "../../index/kernels/encoder.h"
 #include "../../index/kernels/kernels.h"
 
 using namespace xret;
@@ -238,9 +239,101 @@ void check_damage(const Path& path, Case c, const std::vector<float>& table, int
   expect(bad == passage, path.name, "damaged centroid", trial);
 }
 
+// Memory of exactly so many bytes that starts where the kernels' arrays do.
+struct Aligned {
+  explicit Aligned(int64_t bytes)
+      : start(static_cast<uint8_t*>(std::aligned_alloc(kAlignment, size_t(bytes)))) {}
+  Aligned(const Aligned&) = delete;
+  ~Aligned() { std::free(start); }
+  uint8_t* start;
+};
+
+template <class T>
+void fill(const T* array, int64_t n, T (*value)()) {
+  for (int64_t i = 0; i < n; i++) const_cast<T*>(array)[i] = value();
+}
+
+float near_one() { return float(between(900, 1100)) / 1000; }
+float near_zero() { return float(between(-300, 300)) / 1000; }
+float small() { return float(between(1, 20)) / 40000; }
+int8_t code() { return int8_t(between(-127, 127)); }
+
+void fill_norm(const Norm& norm, int dim) {
+  fill(norm.weight, dim, near_one);
+  fill(norm.bias, dim, near_zero);
+}
+
+void fill_dense(const Dense& dense) {
+  fill(dense.codes, int64_t(dense.ins) * dense.outs, code);
+  for (int out = 0; out < dense.outs; out++) {
+    int32_t sum = 0;
+    for (int i = 0; i < dense.ins; i++)
+      sum += dense.codes[size_t(out / kBlock * kBlock) * dense.ins + i / 4 * 4 * kBlock +
+                         out % kBlock * 4 + i % 4];
+    const_cast<int32_t*>(dense.sums)[out] = sum;
+  }
+  fill(dense.scales, dense.outs, small);
+  fill(dense.biases, dense.outs, near_zero);
+}
+
+// Random encoders over texts of random lengths: every path gives the bits of the portable one,
+// texts together or one by one, and nothing beyond an array is touched.
+void check_encoder(int trial) {
+  const int heads = between(1, 3), bottleneck = 16 * between(1, 3);
+  const EncoderShape shape = {between(1, 2), 16 * heads * between(1, 2), heads,
+                              16 * between(1, 9), bottleneck, between(0, 2),
+                              bool(between(0, 1)), 1e-5f};
+  const Aligned model(model_bytes(shape)), one(adapter_bytes(shape)), two(adapter_bytes(shape));
+  Arrays arrays(model.start);
+  fill_norm(Norm(arrays, shape.dim), shape.dim);
+  for (int i = 0; i < shape.layers; i++) {
+    const Layer layer(arrays, shape);
+    for (const Dense* dense : {&layer.projection, &layer.attention, &layer.up, &layer.down})
+      fill_dense(*dense);
+    for (const Norm* norm : {&layer.attention_norm, &layer.norm, &layer.adapter_norm})
+      fill_norm(*norm, shape.dim);
+  }
+  for (uint8_t* start : {one.start, two.start}) {
+    Arrays parts(start);
+    for (int i = 0; i < shape.layers; i++) {
+      const Bottleneck part(parts, shape);
+      fill_dense(part.down);
+      fill_dense(part.up);
+    }
+  }
+  const uint8_t* adapters[] = {one.start, two.start};
+  std::vector<int64_t> offsets{0};
+  const int n = between(1, 5);
+  for (int i = 0; i < n; i++) offsets.push_back(offsets.back() + between(0, i % 2 ? 200 : 20));
+  std::vector<float> states(size_t(offsets.back() * shape.dim));
+  for (float& state : states) state = near_zero() * 5;
+  std::vector<int32_t> which(size_t(offsets.back()));
+  for (int32_t& number : which) number = between(0, 20) ? trial % 3 - 1 : between(-1, 1);
+
+  std::vector<float> expected = states;
+  const int32_t* numbers = between(0, 3) ? which.data() : nullptr;
+  const Texts texts = {expected.data(), offsets.data(), numbers, 0, n};
+  encode_portable(shape, model.start, adapters, texts);
+  for (const char* name : {"amx", "vnni", "avx2", "neon", "portable"}) {
+    const char* reason;
+    const Path* path = find_path(name, &reason);
+    if (!path) continue;
+    std::vector<float> together = states, alone = states;
+    Texts found = {together.data(), offsets.data(), numbers, 0, n};
+    path->encode(shape, model.start, adapters, found);
+    expect(together == expected, name, "encoder", trial);
+    for (int i = 0; i < n; i++) {
+      found = {alone.data(), offsets.data(), numbers, i, i + 1};
+      path->encode(shape, model.start, adapters, found);
+    }
+    expect(alone == expected, name, "encoder's text alone", trial);
+  }
+}
+
 }  // namespace
 
 int main() {
+  for (int trial = 0; trial < 8; trial++) check_encoder(trial);
   for (const char* name : {"amx", "vnni", "avx2", "neon", "portable"}) {
     const char* reason;
     const Path* path = find_path(name, &reason);

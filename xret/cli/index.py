@@ -48,7 +48,7 @@ def index(
     ] = None,
     lang: Annotated[str | None, typer.Option("--lang", hidden=True)] = None,
     lang_policy: LangPolicyOption = "nearest",
-    precision: PrecisionOption = "fp32",
+    precision: PrecisionOption = None,
     single_vector: Annotated[
         bool, typer.Option("--single-vector", help="One vector a text, of an encoder of many.")
     ] = False,

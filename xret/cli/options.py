@@ -14,6 +14,11 @@ LangPolicyOption = Annotated[
     typer.Option("--lang-policy", help="For a language that the encoder has no adapter for."),
 ]
 PrecisionOption = Annotated[
-    Literal["auto", "fp32", "bf16", "int8"],
-    typer.Option("--precision", help="Arithmetic of a transformer; auto: what is fastest here."),
+    Literal["auto", "fp32", "bf16", "int8"] | None,
+    typer.Option(
+        "--precision",
+        help="Arithmetic of a transformer, by default what it was made for; auto: bf16 where that "
+        "is fastest.",
+        show_default=False,
+    ),
 ]
