@@ -59,6 +59,31 @@ def test_an_index_is_added_to_with_its_own_encoder_and_options(
     assert scores[0] == scores[1]
 
 
+def test_an_index_is_added_to_with_the_pooling_that_it_was_built_with(
+    xret: Xret, tmp_path: Path
+) -> None:
+    from tiny_encoders import tiny_token_vectors
+
+    tiny_token_vectors(tmp_path / "model", pool_factor=3)
+    write_corpus(tmp_path / "c.jsonl", 3)
+    write_more(tmp_path)
+    sizes = {}
+    for name, named in {"own": (), "three": ("--pool", "3"), "all": ("--pool", "1")}.items():
+        begun = xret(
+            *("index", "--corpus", "c.jsonl", "--output", name, "--encoder", "model", *named)
+        )
+        assert begun.returncode == 0, begun.stderr
+        more = xret("index", "--corpus", "more.jsonl", "--output", name)
+        assert more.returncode == 0, more.stderr
+        sizes[name] = library.info(tmp_path / name)["vectors"]
+        hits = library.open(tmp_path / name).search("lake", lang="en")
+        assert "new" in {hit.doc_id for hit in hits}
+    assert sizes["own"] == sizes["three"] < sizes["all"] / 2
+    other = xret("index", "--corpus", "more.jsonl", "--output", "own", "--pool", "2")
+    assert other.returncode == 2
+    assert "was built by encoder" in other.stderr
+
+
 def test_another_encoder_or_another_option_is_refused(
     xret: Xret, tmp_path: Path, late: Path
 ) -> None:

@@ -52,6 +52,14 @@ def index(
     single_vector: Annotated[
         bool, typer.Option("--single-vector", help="One vector a text, of an encoder of many.")
     ] = False,
+    pool: Annotated[
+        float | None,
+        typer.Option(
+            "--pool",
+            help="Keep one in so many of a document's token vectors, like ones joined; 1 keeps "
+            "all, and the encoder says how many by default.",
+        ),
+    ] = None,
     duplicates: Annotated[
         Literal["error", "skip", "replace"],
         typer.Option("--duplicates", help="What to do with a document id met twice."),
@@ -89,6 +97,7 @@ def index(
         lang_policy=lang_policy,
         precision=precision,
         single_vector=single_vector,
+        pool_factor=pool,
     )
     report = show_progress(steps, stoppable=True)
     if report.stopped:
