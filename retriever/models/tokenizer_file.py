@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-__all__ = ["merges_of", "renumbered", "special_rows"]
+__all__ = ["merges_of", "renumbered", "special_rows", "unknown_row"]
 
 
 def renumbered(content: Mapping[str, Any], order: Sequence[int]) -> dict[str, Any]:
@@ -33,11 +33,9 @@ def special_rows(content: Mapping[str, Any], rows: Mapping[str, int]) -> frozens
     rows: of every piece, as the loaded tokenizer has them.
     """
     found = [rows[token["content"]] for token in content.get("added_tokens") or ()]
-    model = content["model"]
-    if model.get("unk_token") in rows:
-        found.append(rows[model["unk_token"]])
-    if model.get("unk_id") is not None:
-        found.append(model["unk_id"])
+    unknown = unknown_row(content, rows)
+    if unknown is not None:
+        found.append(unknown)
 
     def note(row: int) -> int:
         found.append(row)
@@ -48,6 +46,13 @@ def special_rows(content: Mapping[str, Any], rows: Mapping[str, int]) -> frozens
         found.append(content["padding"]["pad_id"])
     known = set(rows.values())
     return frozenset(row for row in found if row in known)
+
+
+def unknown_row(content: Mapping[str, Any], rows: Mapping[str, int]) -> int | None:
+    """The row that stands for what no piece writes; None where there is none."""
+    model = content["model"]
+    row: int | None = model.get("unk_id")
+    return rows.get(model.get("unk_token") or "") if row is None else row
 
 
 def merges_of(model: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

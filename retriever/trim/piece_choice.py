@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Generator, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -12,10 +13,12 @@ from xret.retriever.languages.codes import autonym, language_name
 from xret.retriever.trim.report import HeldOutLines
 from xret.retriever.trim.served_texts import Sample, ServedTexts, whole_text
 from xret.retriever.trim.vocabulary import Vocabulary
+from xret.retriever.trim.word_cuts import UsedRows, WordCuts
 from xret.types import Document, IntArray, Progress
 
 __all__ = ["PieceChoice"]
 
+CHECKED_EVERY = 16
 HELD_OUT_EVERY = 10
 SAMPLE = 64
 EXAMPLES = 512
@@ -67,23 +70,28 @@ class PieceChoice:
         Raises CorpusError where no text keeps its pieces, ModelError where one that should
         does not.
         """
-        counts, others = yield from self._count(texts)
+        cuts = WordCuts(self.vocabulary, self.prompts)
+        counts, others = yield from self._count(texts, cuts)
         self.order = self._order(np.flatnonzero(counts >= min_count).tolist())
         whole = _Smaller(self.vocabulary, self.order, self.prompts)
         part = self._order(np.flatnonzero(others >= min_count).tolist())
         estimate = _Smaller(self.vocabulary, part, self.prompts)
+        whole.check(cuts)
         sample = Sample(SAMPLE)
         apart, apart_same, done = 0, 0, 0
         for batch in texts.batches():
             lines = [whole_text(document) for document in batch]
-            same = whole.same(lines, certain=min_count == 1)
+            whole.same(lines[:1], certain=min_count == 1)
+            same = [True] * len(lines)  # nothing was taken away
+            if min_count > 1:
+                same = whole.alike(lines, cuts.used(lines))
             self.identical += sum(same)
             for document, alike in zip(batch, same, strict=True):
                 if alike:
                     sample.offer(document)
             held = lines[_first_held_out(done) :: HELD_OUT_EVERY]
             apart, done = apart + len(held), done + len(lines)
-            apart_same += sum(estimate.same(held))
+            apart_same += sum(estimate.alike(held, cuts.used(held)))
             yield Progress("try", done, self.lines, "lines")
         if not sample.documents:
             raise CorpusError(
@@ -97,18 +105,23 @@ class PieceChoice:
         rows = self.vocabulary.closed({*self.always, *self.fixed, *kept})
         return self.vocabulary.order(rows, fixed=self.fixed)
 
-    def _count(self, texts: ServedTexts) -> Generator[Progress, None, tuple[IntArray, IntArray]]:
+    def _count(
+        self, texts: ServedTexts, cuts: WordCuts
+    ) -> Generator[Progress, None, tuple[IntArray, IntArray]]:
         """Returns how often rows occur in all lines, and in those that are not held out."""
+        apart = cuts.apart
         counts: IntArray = np.zeros(self.vocabulary.size, np.int64)
         held_out = counts.copy()
+        self.lines = 0
         for batch in texts.batches():
             lines = [whole_text(document) for document in batch]
             held = lines[_first_held_out(self.lines) :: HELD_OUT_EVERY]
-            for prompt in self.prompts:
-                counts += self.vocabulary.counts([prompt + line for line in lines])
-                held_out += self.vocabulary.counts([prompt + line for line in held])
+            cuts.used(lines).add_to(counts)
+            cuts.used(held).add_to(held_out)
             self.lines += len(lines)
             yield Progress("read", self.lines, None, "lines")
+        if cuts.apart != apart:  # words were counted alone that are not
+            return (yield from self._count(texts, cuts))
         return counts, counts - held_out
 
 
@@ -118,26 +131,61 @@ class _Smaller:
     def __init__(
         self, vocabulary: Vocabulary, order: Sequence[int], prompts: Sequence[str]
     ) -> None:
-        self._whole, self._smaller = vocabulary, vocabulary.smaller(order)
+        self._whole, self._order = vocabulary, order
         self._prompts = prompts
         self._numbers = np.full(vocabulary.size, -1, np.int64)
         self._numbers[list(order)] = np.arange(len(order))
+
+    @cached_property
+    def _smaller(self) -> Vocabulary:
+        return self._whole.smaller(self._order)
+
+    def alike(self, lines: Sequence[str], used: UsedRows) -> list[bool]:
+        """As `same`, told by the rows that each line uses.
+
+        A line whose rows are all there is cut as before (see `Vocabulary`), one without some of
+        them is not; unless it used those only on the way to an unknown word, which is tried.
+        """
+        same = used.within(self._numbers >= 0)
+        if self._whole.kind == "WordPiece":
+            for place in np.flatnonzero(~same & used.having(self._whole.unknown)).tolist():
+                same[place] = self.same([lines[place]])[0]
+        return [bool(alike) for alike in same]
+
+    def check(self, cuts: WordCuts) -> None:
+        """Try some words whose rows are all there. Raises ModelError for one cut otherwise."""
+        words = cuts.words(CHECKED_EVERY)
+        within = cuts.rows_of(words).within(self._numbers >= 0)
+        kept = [word for word, inside in zip(words, within, strict=True) if inside]
+        self._be_certain(kept, self._alike(kept))
 
     def same(self, lines: Sequence[str], *, certain: bool = False) -> list[bool]:
         """Whether each line is cut into the same pieces. certain: ModelError where one is not."""
         same = [True] * len(lines)
         for prompt in self._prompts:
-            texts = [prompt + line for line in lines]
-            pairs = zip(self._whole.cut(texts), self._smaller.cut(texts), strict=True)
-            for place, (before, after) in enumerate(pairs):
-                alike = np.array_equal(self._numbers[np.array(before, np.int64)], after)
-                if certain and not alike:
-                    raise ModelError(
-                        f"the tokenizer would cut a text otherwise after trimming: "
-                        f"{lines[place][:_SHOWN]!r}; this model cannot be trimmed"
-                    )
-                same[place] &= alike
+            alike = self._alike([self._whole.prepared(prompt + line) for line in lines])
+            same = [before and now for before, now in zip(same, alike, strict=True)]
+        if certain:
+            self._be_certain(lines, same)
         return same
+
+    def _alike(self, prepared: Sequence[str]) -> list[bool]:
+        pairs = zip(
+            self._whole.cut_prepared(prepared), self._smaller.cut_prepared(prepared), strict=True
+        )
+        return [
+            np.array_equal(self._numbers[np.array(before, np.int64)], after)
+            for before, after in pairs
+        ]
+
+    @staticmethod
+    def _be_certain(texts: Sequence[str], same: Sequence[bool]) -> None:
+        for text, alike in zip(texts, same, strict=True):
+            if not alike:
+                raise ModelError(
+                    f"the tokenizer would cut a text otherwise after trimming: "
+                    f"{text[:_SHOWN]!r}; this model cannot be trimmed"
+                )
 
 
 def _first_held_out(before: int) -> int:

@@ -22,7 +22,7 @@ from xret.errors import LanguageError, ModelError
 from xret.retriever.encoders.wordpieces import CONTINUATION, RUN_PREFIX
 from xret.retriever.languages.relatives import facts
 from xret.retriever.languages.scripts import script_of
-from xret.retriever.models.tokenizer_file import merges_of, renumbered, special_rows
+from xret.retriever.models.tokenizer_file import merges_of, renumbered, special_rows, unknown_row
 from xret.types import IntArray
 
 __all__ = ["Vocabulary", "written_scripts"]
@@ -70,35 +70,58 @@ class Vocabulary:
     """
 
     def __init__(self, tokenizer: Tokenizer, *, prepare: Callable[[str], str] = str) -> None:
-        self.content: dict[str, Any] = orjson.loads(tokenizer.to_str())
+        text = tokenizer.to_str()
+        self.content: dict[str, Any] = orjson.loads(text)
         self.kind = str(self.content["model"].get("type", type(tokenizer.model).__name__))
         if self.kind not in KINDS:
             raise ModelError(f"a {self.kind} tokenizer cannot be trimmed; {', '.join(KINDS)} can")
-        self._tokenizer = Tokenizer.from_str(tokenizer.to_str())
+        self._tokenizer = Tokenizer.from_str(text)
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self._prepare = prepare
+        self.prepares = prepare is not str
         self.rows: dict[str, int] = self._tokenizer.get_vocab(with_added_tokens=True)
         self.pieces = {row: piece for piece, row in self.rows.items()}
         self.size = max(self.pieces, default=-1) + 1
         self._learned = set(self._tokenizer.get_vocab(with_added_tokens=False).values())
         self.special = special_rows(self.content, self.rows)
+        self.unknown = unknown_row(self.content, self.rows)
+
+    def prepared(self, text: str) -> str:
+        """A text as the tokenizer takes it."""
+        return self._prepare(text)
 
     def cut(self, texts: Sequence[str]) -> list[list[int]]:
         """Rows of each text, without marks around it."""
-        prepared = [self._prepare(text) for text in texts]
+        return self.cut_prepared([self._prepare(text) for text in texts])
+
+    def cut_prepared(self, prepared: Sequence[str]) -> list[list[int]]:
+        """The same for texts that are prepared."""
         encoded = self._tokenizer.encode_batch_fast(prepared, add_special_tokens=False)
         return [one.ids for one in encoded]
 
+    def used(self, prepared: Sequence[str]) -> list[list[int]]:
+        """Rows of each prepared text, and then those on the way to an unknown word."""
+        rows = self.cut_prepared(prepared)
+        if self.kind != "WordPiece":
+            return rows
+        return [
+            ids + self._matched_in_vain(text) if self.unknown in ids else ids
+            for text, ids in zip(prepared, rows, strict=True)
+        ]
+
     def counts(self, texts: Sequence[str]) -> IntArray:
         """(size,) how often each row is used by the texts, on the way to an unknown word too."""
-        found = self.cut(texts)
-        used = [np.asarray(rows, np.int64) for rows in found]
-        unknown = self.rows.get(str(self.content["model"].get("unk_token")))
-        for text, rows in zip(texts, found, strict=True):
-            if self.kind == "WordPiece" and unknown in rows:
-                used.append(np.array(self._matched_in_vain(self._prepare(text)), np.int64))
+        rows = self.used([self._prepare(text) for text in texts])
+        used = [np.asarray(ids, np.int64) for ids in rows]
         return np.bincount(np.concatenate([np.empty(0, np.int64), *used]), minlength=self.size)
+
+    def split(self, prepared: str) -> list[str]:
+        """What the model is handed of a prepared text, part by part."""
+        tokenizer = self._tokenizer
+        normal = tokenizer.normalizer.normalize_str(prepared) if tokenizer.normalizer else prepared
+        splitter = tokenizer.pre_tokenizer
+        return [part for part, _ in splitter.pre_tokenize_str(normal)] if splitter else [normal]
 
     def needed(self, scripts: Collection[str], *, said: Iterable[str] = ()) -> set[int]:
         """Rows without which some text could not be read, or would be read otherwise.
@@ -197,13 +220,9 @@ class Vocabulary:
             found.setdefault(left + right.removeprefix(prefix), set()).update((left, right))
         return found
 
-    def _matched_in_vain(self, text: str) -> list[int]:
+    def _matched_in_vain(self, prepared: str) -> list[int]:
         """Rows that were matched in words which then turned out to be unknown."""
-        tokenizer = self._tokenizer
-        normal = tokenizer.normalizer.normalize_str(text) if tokenizer.normalizer else text
-        splitter = tokenizer.pre_tokenizer
-        words = splitter.pre_tokenize_str(normal) if splitter else [(normal, (0, len(normal)))]
-        return [row for word, _ in words for row in self._in_vain(word)]
+        return [row for word in self.split(prepared) for row in self._in_vain(word)]
 
     def _in_vain(self, word: str) -> list[int]:
         model = self.content["model"]
