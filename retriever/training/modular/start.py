@@ -64,6 +64,7 @@ def write_start(
             transformer.get_embedding_dimension(),
             list(prompts.values()),
             settings.pool_factor,
+            "int8",
         )
         model = MultiVectorEncoder(modules=[transformer, vectors], prompts=prompts)
         yield from set_mean_state(model, _general(text, settings))
