@@ -1,0 +1,127 @@
+"""A BERT-shaped encoder by the int8 kernels, beside torch and ONNX Runtime, on one thread.
+
+    python benchmarks/int8.py MODEL [--onnx dynamic-int8.onnx]
+
+MODEL is a folder of sentence-transformers that the kernels can run, such as
+multilingual-e5-small. Documents have exactly 128 tokens, questions 16; CPU seconds, the least
+of several turns, so that a busy machine disturbs no side more than another. Memory is the peak
+of a process that does nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+import numpy as np
+
+from xret.retriever.encoder import EncoderOptions
+from xret.retriever.opening.encoder import load_encoder
+from xret.types import Document, FloatArray, Query
+
+PIECE = "water "
+WAYS = ("kernels int8", "torch fp32", "torch bf16", "torch int8")
+
+
+def text_of(tokens: Callable[[str], int], n: int) -> str:
+    """A text of exactly n tokens, prompt and marks counted by `tokens`."""
+    text = PIECE
+    while tokens(text) < n:
+        text += PIECE
+    return text
+
+
+def least_s(work: Callable[[], object], turns: int) -> float:
+    taken = []
+    for _ in range(turns):
+        start = time.process_time()
+        work()
+        taken.append(time.process_time() - start)
+    return min(taken)
+
+
+def open_way(folder: Path, way: str) -> Any:
+    backend, precision = way.split()
+    options = EncoderOptions(backend=backend, precision=precision)  # type: ignore[arg-type]
+    return load_encoder(str(folder), options=options)
+
+
+def onnx_work(path: Path, ids: list[int], n: int) -> Callable[[], object]:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(path), options)
+    rows = np.tile(np.array(ids, np.int64), (n, 1))
+    known = {"input_ids": rows, "attention_mask": np.ones_like(rows)}
+    known["token_type_ids"] = np.zeros_like(rows)
+    wanted = {row.name for row in session.get_inputs()}
+    fed = {name: values for name, values in known.items() if name in wanted}
+    return lambda: session.run(None, fed)
+
+
+def peak_mb(folder: Path, way: str) -> float:
+    script = (
+        f"import sys; sys.argv = ['int8', {str(folder)!r}]; sys.path.insert(0, {sys.path[0]!r})\n"
+        f"import resource, int8\nfrom pathlib import Path\n"
+        "from xret.types import Document\n"
+        f"encoder = int8.open_way(Path({str(folder)!r}), {way!r})\n"
+        "encoder.encode_documents([Document(str(i), int8.PIECE * 120, 'en') for i in range(64)])\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True
+    )
+    return float(done.stdout.split()[-1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--onnx", type=Path)
+    parser.add_argument("--documents", type=int, default=32)
+    parser.add_argument("--turns", type=int, default=4)
+    chosen = parser.parse_args()
+    ours = open_way(chosen.model, WAYS[0]).document_model
+    n = chosen.documents
+    lengths = {
+        task: text_of(lambda text, task=task: int(ours.features([text], task).lengths[0]), size)
+        for task, size in (("document", 128), ("query", 16))
+    }
+    documents = [Document(str(i), lengths["document"], "en") for i in range(n)]
+    query = [Query("", lengths["query"], "en")]
+    expected: FloatArray | None = None
+    print("way                 documents/s   ms a question   peak MB")
+    for way in (*WAYS[1:], WAYS[0]):
+        try:
+            encoder = open_way(chosen.model, way)
+            encoder.encode_documents(documents)
+        except Exception as error:
+            print(f"{way:18} {error}")
+            continue
+        rate = n / least_s(lambda e=encoder: e.encode_documents(documents), chosen.turns)
+        ms = 1000 * least_s(lambda e=encoder: e.encode_queries(query), 5 * chosen.turns)
+        print(f"{way:18} {rate:12.1f} {ms:15.2f} {peak_mb(chosen.model, way):9.0f}", flush=True)
+        values = encoder.encode_documents(documents[:1]).values
+        expected = values if expected is None else expected
+        print(f"{'':18} cosine to fp32 {float((values * expected).sum(axis=1).min()):.5f}")
+    if chosen.onnx:
+        for name, task, count in (("documents/s", "document", 8), ("ms a question", "query", 1)):
+            ids = ours.features([lengths[task]], task).batch[0].tolist()
+            took = least_s(onnx_work(chosen.onnx, ids, count), chosen.turns)
+            value = count / took if task == "document" else 1000 * took
+            print(f"onnxruntime {chosen.onnx.stem}: {value:.2f} {name}")
+
+
+if __name__ == "__main__":
+    main()
