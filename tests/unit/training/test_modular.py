@@ -108,9 +108,7 @@ def start(data: Path, base: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 def test_an_untrained_model_has_the_states_of_its_base(base: Path, start: Path) -> None:
-    ours = load_encoder(
-        str(start), options=EncoderOptions(single_vector=True, precision="fp32")
-    )
+    ours = load_encoder(str(start), options=EncoderOptions(single_vector=True, precision="fp32"))
     theirs = load_encoder(str(base))
     documents = [Document(str(n), german, "de") for n, (_, german, _) in enumerate(TRIPLES)]
     queries = [Query(str(n), french, "fr") for n, (_, _, french) in enumerate(TRIPLES)]
