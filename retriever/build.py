@@ -39,7 +39,8 @@ class BuildSummary:
     passages and vectors: of the documents added. truncated: texts cut to the encoder's
     length, by one that cannot split them. replaced: documents, counted in `added` too, that
     took the place of an earlier one. A version that a later one in the same corpus
-    overtakes unindexed is counted nowhere.
+    overtakes unindexed is counted nowhere. unread: by language, passages of mostly letters that
+    the encoder's vocabulary cannot write.
     """
 
     added: int = 0
@@ -51,6 +52,7 @@ class BuildSummary:
     vectors: int = 0
     seconds: float = 0.0
     languages: Counter[str] = field(default_factory=Counter)
+    unread: Counter[str] = field(default_factory=Counter)
 
 
 class IndexBuild:
@@ -115,6 +117,7 @@ class IndexBuild:
                 if (yield Progress("index", done, total, "documents", stoppable=True)):
                     self.stop()
             self._add_deferred(writer)
+            self.summary.unread = self._indexer.unread
         self.summary.seconds = time.perf_counter() - start
         self.summary.truncated = self._encoder.truncated - cut_before
         return self.summary

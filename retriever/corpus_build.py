@@ -39,7 +39,8 @@ class BuildReport:
 
     index: what to call it in commands. documents, passages, languages: of the whole index;
     added to truncated: of this run. rejected: records that could not be read, listed in
-    rejects.jsonl. truncated: texts whose end was left out, listed in truncated.jsonl. stopped:
+    rejects.jsonl. truncated: texts whose end was left out, listed in truncated.jsonl. unread: by
+    language, passages of mostly letters that the encoder's vocabulary cannot write. stopped:
     whether it was asked to stop before the corpus ended.
     """
 
@@ -55,6 +56,7 @@ class BuildReport:
     replaced: int
     rejected: int
     truncated: int
+    unread: dict[str, int]
     seconds: float
     documents_per_s: float
     bytes: int
@@ -166,6 +168,7 @@ def _report(index: IndexBuild, name: str, rejects: Rejects) -> BuildReport:
         replaced=summary.replaced,
         rejected=rejects.count,
         truncated=summary.truncated,
+        unread=dict(summary.unread.most_common()),
         seconds=round(summary.seconds, 3),
         documents_per_s=round(summary.added / summary.seconds, 1) if summary.seconds else 0.0,
         bytes=size_bytes,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence, Set
 from itertools import compress
 from typing import Literal
@@ -32,7 +33,8 @@ class DocumentIndexer:
 
     Documents get terms for lexical search where the index was created with them. Raises
     UnusableIndexError where another version of the text analysis made those. on_truncated: is
-    given each passage, as a document, whose end the encoder left out.
+    given each passage, as a document, whose end the encoder left out. unread: by language, how
+    many passages are mostly letters that the encoder's vocabulary cannot write.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class DocumentIndexer:
                 f"the words of {writer.folder} were made by text analysis {self._lexical}, and "
                 f"this is {analysis_version()}; build a new index"
             )
+        self.unread: Counter[str] = Counter()
         self._routed: set[str] = set()
         self._record_encoder()
 
@@ -70,6 +73,7 @@ class DocumentIndexer:
             for position in sorted(getattr(self._encoder, "last_cut", ())):
                 if parts[position].doc_id not in present:
                     self._on_truncated(parts[position])
+        self._count_unread([part for part in parts if part.doc_id not in present])
         self._record_routes({document.lang for document in labelled})
         if present:
             absent = [document.doc_id not in present for document in labelled]
@@ -79,6 +83,12 @@ class DocumentIndexer:
         terms = [document_terms(document) for document in labelled] if self._lexical else None
         self._writer.add(labelled, embeddings, spans=spans, terms=terms)
         return labelled, embeddings
+
+    def _count_unread(self, parts: Sequence[Document]) -> None:
+        tell = getattr(self._encoder, "unread_documents", None)
+        if tell is not None:
+            letters = zip(parts, tell(parts), strict=True)
+            self.unread.update(part.lang for part, unread in letters if unread.mostly)
 
     def _record_encoder(self) -> None:
         """How to open the encoder again, where its name alone does not say it."""

@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from xret.config import find_index
 from xret.errors import EncoderMismatchError, LanguageError, ModelError, QueryError, XretError
@@ -24,9 +24,11 @@ from xret.index.storage.encoder_record import (
 from xret.index.storage.stored import StoredRoute
 from xret.retriever.answer import QueryInfo, SearchAnswer, SearchHit, Snippet, Timings, search_hit
 from xret.retriever.encoder import Encoder, EncoderOptions
+from xret.retriever.encoders.unread_letters import UnreadLetters
 from xret.retriever.indexing import OPTIONS_SETTING
 from xret.retriever.languages.codes import language_code, language_name
 from xret.retriever.languages.identification import identify_language, load_identifier
+from xret.retriever.lexical.analysis import analysis_version
 from xret.retriever.lexical.words import WORDS_SETTING, check_mode, query_words
 from xret.retriever.models.location import encoder_name
 from xret.retriever.opening.encoder import load_encoder
@@ -152,6 +154,9 @@ class Searcher:
         chosen = self._mode(request.mode)
         needed = self.encoder.spec.language_adapters or chosen != "dense"
         query = self._query(request.text, request.lang, request.identify or needed)
+        unread = None if chosen == "lexical" else self._unread(query)
+        if unread is not None and unread.wholly:
+            chosen = self._by_words(unread)
         words = None if chosen == "dense" else query_words([query], chosen)
         embeddings = None if chosen == "lexical" else self.encoder.encode_queries([query])
         encoded = time.perf_counter()
@@ -167,7 +172,7 @@ class Searcher:
             took_ms=_ms(start, fetched),
             timings=Timings(_ms(start, encoded), _ms(encoded, searched), _ms(searched, fetched)),
             hits=self._hits(found, request.offset),
-            warnings=[*self._warnings(query), *self._other_routes(found)],
+            warnings=[*self._warnings(query, unread), *self._other_routes(found)],
         )
 
     def rank(
@@ -236,11 +241,33 @@ class Searcher:
             hits.append(search_hit(document, rank, hit.score, span=span, adapter=adapter))
         return hits
 
-    def _warnings(self, query: Query) -> list[str]:
+    def _unread(self, query: Query) -> UnreadLetters | None:
+        """What the encoder cannot write of a query; None where nothing need be asked."""
+        tell = getattr(self.encoder, "unread_query", None)
+        return None if tell is None or query.text.isascii() else cast("UnreadLetters", tell(query))
+
+    def _by_words(self, unread: UnreadLetters) -> Mode:
+        """Vectors of a question of which nothing is read would say nothing."""
+        if self.reader.settings.get(WORDS_SETTING) != analysis_version():
+            raise QueryError(
+                f"{self.encoder.spec.name} cannot read the question: its vocabulary does not write "
+                f"{unread.described()}, and {self.name} has no words to search by; use another "
+                "encoder, or build the index with words"
+            )
+        return "lexical"
+
+    def _warnings(self, query: Query, unread: UnreadLetters | None) -> list[str]:
+        warnings = []
+        wholly = unread is not None and unread.wholly
+        if unread is not None and unread.mostly:
+            so = "it was answered by words alone" if wholly else "its vectors say little"
+            warnings.append(
+                f"the encoder's vocabulary does not write {unread.described()} of the query; {so}"
+            )
         cuts = getattr(self.encoder, "cuts_query", None)
-        if cuts is None or not cuts(query):
-            return []
-        return ["the query is longer than the encoder reads; its end was left out"]
+        if cuts is not None and not wholly and cuts(query):
+            warnings.append("the query is longer than the encoder reads; its end was left out")
+        return warnings
 
     def _other_routes(self, found: Found) -> list[str]:
         """Of the documents found, once each, languages whose texts go another way by now."""

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from xret.errors import ModelError
 from xret.retriever.encoder import EncoderOptions
 from xret.retriever.encoders.batches import run_batches, token_batches
+from xret.retriever.encoders.unread_letters import LetterReader, UnreadLetters
 from xret.retriever.passages import MIN_TOKENS, PassageSplitter, Tokens
 from xret.types import Document, Embeddings, EncoderSpec, FloatArray, IntArray, Query
 
@@ -130,6 +131,7 @@ class TransformerEncoder:
         self._load_queries = queries
         self._modules = modules
         self._keep_first = keep_first
+        self._letters: LetterReader | None = None
         self._switching, self._tokenizing = threading.Lock(), threading.Lock()
 
     @cached_property
@@ -184,6 +186,28 @@ class TransformerEncoder:
         text, cut = readable(query.text, limit=limit)
         with self._tokenizing:
             return cut or bool(model.features([text], "query").cut[0])
+
+    def unread_query(self, query: Query) -> UnreadLetters:
+        """Letters of a query that the vocabulary cannot write, where they may be most of it."""
+        if query.text.isascii():
+            return UnreadLetters()
+        model = self._load_queries(self._adapters([query.lang]), bool(self._mixed([query])))
+        return self._unread(model, [query.text])[0]
+
+    def unread_documents(self, documents: Sequence[Document]) -> list[UnreadLetters]:
+        """The same of each document's text."""
+        texts = [document.text for document in documents]
+        if all(map(str.isascii, texts)):
+            return [UnreadLetters()] * len(texts)
+        return self._unread(self.document_model, texts)
+
+    def _unread(self, model: TextModel, texts: Sequence[str]) -> list[UnreadLetters]:
+        with self._tokenizing:
+            if self._letters is None and model.tokens is not None:
+                self._letters = LetterReader(model.tokens)
+            if self._letters is None:
+                return [UnreadLetters()] * len(texts)
+            return [self._letters.unread(_SURROGATES.sub("\ufffd", text)) for text in texts]
 
     def _mixed(self, queries: Sequence[Query]) -> dict[int, list[LanguageSpan]]:
         """The parts of the queries that are in more than one language, by position."""

@@ -36,6 +36,8 @@ class TrimReport:
     of a vocabulary chosen from the other nine tenths of the lines, so an estimate for texts
     yet unseen; None where there were too few. skipped: lines in a language that is not served.
     compared: texts encoded by both models; largest_difference: between any two of their numbers.
+    scripts_unread: those that the whole model reads and the trimmed one hardly, with the share of
+    their letters that is left; languages_unread: those served that it cannot write.
     left_out: files that were not copied, with the reason. unread: places of records that could
     not be read.
     """
@@ -57,6 +59,8 @@ class TrimReport:
     identical: int = 0
     skipped: int = 0
     held_out: HeldOutLines | None = None
+    scripts_unread: Mapping[str, float] = field(default_factory=dict)
+    languages_unread: tuple[str, ...] = ()
     left_out: Mapping[str, str] = field(default_factory=dict)
     unread: tuple[str, ...] = ()
 
@@ -108,6 +112,10 @@ def write_card(source: Path, target: Path, report: TrimReport) -> FileBytes:
         f"{', '.join(report.languages)}: {report.pieces_after:,} of {report.pieces_before:,} "
         f"pieces, {chosen}. What is said above of sizes and languages is said of the whole model.\n"
     )
+    if report.scripts_unread:
+        said += f"\nNo longer read: texts in the scripts {', '.join(report.scripts_unread)}.\n"
+    if report.languages_unread:
+        said += f"\nIts vocabulary cannot write {', '.join(report.languages_unread)}.\n"
     made = target / CARD
     made.write_text(f"{card.rstrip()}\n\n{said}".lstrip(), encoding="utf-8")
     return FileBytes(CARD, path.stat().st_size if card else 0, made.stat().st_size)

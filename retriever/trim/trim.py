@@ -212,6 +212,7 @@ class ModelTrim:
     def _report(
         self, choice: PieceChoice, change: Change, files: Sequence[FileBytes], apart: float
     ) -> TrimReport:
+        smaller = choice.vocabulary.smaller(choice.order)
         return TrimReport(
             model=self.model,
             output=str(self.output),
@@ -230,6 +231,8 @@ class ModelTrim:
             identical=choice.identical,
             skipped=self.texts.skipped if self.texts else 0,
             held_out=choice.held_out,
+            scripts_unread=choice.vocabulary.scripts_lost(smaller),
+            languages_unread=smaller.unread_langs(self.langs),
             left_out=left_out(self.folder),
         )
 

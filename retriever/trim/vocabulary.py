@@ -10,6 +10,7 @@ BPE applies the merge of the lowest rank, which stays where every part of a kept
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
@@ -20,6 +21,7 @@ from tokenizers import Tokenizer
 
 from xret.errors import LanguageError, ModelError
 from xret.retriever.encoders.wordpieces import CONTINUATION, RUN_PREFIX
+from xret.retriever.languages.codes import autonym
 from xret.retriever.languages.relatives import facts
 from xret.retriever.languages.scripts import script_of
 from xret.retriever.models.tokenizer_file import merges_of, renumbered, special_rows, unknown_row
@@ -30,6 +32,9 @@ __all__ = ["Vocabulary", "written_scripts"]
 KINDS = ("WordPiece", "Unigram", "BPE", "WordLevel")
 ALWAYS = frozenset({"Latn", "Grek"})
 """Single letters of these stay: names and units of measure stand in texts of every language."""
+
+KEPT_SHARE = 0.5
+"""Of a script's letters, by the pieces that have them: below, a vocabulary reads it no more."""
 
 _PARTS = {
     "Hans": ("Hani",),
@@ -153,6 +158,29 @@ class Vocabulary:
                 kept.add(row)
         return kept
 
+    def scripts_lost(self, smaller: Vocabulary) -> dict[str, float]:
+        """Scripts that a smaller vocabulary hardly writes any more, with the share of letters.
+
+        A letter counts as often as pieces of this vocabulary have it; it is written where the
+        smaller one cuts it into something else than the unknown piece. Named are scripts of
+        which less than half is left.
+        """
+        counts = Counter(letter for letters in self._letters.values() for letter in letters)
+        letters = [letter for letter in counts if script_of(letter)]
+        whole: Counter[str] = Counter()
+        left: Counter[str] = Counter()
+        cuts = zip(letters, self.cut(letters), smaller.cut(letters), strict=True)
+        for letter, before, after in cuts:
+            if self.unknown not in before:
+                whole[script_of(letter)] += counts[letter]
+                left[script_of(letter)] += counts[letter] * (smaller.unknown not in after)
+        shares = {script: left[script] / n for script, n in sorted(whole.items())}
+        return {script: share for script, share in shares.items() if share < KEPT_SHARE}
+
+    def unread_langs(self, langs: Iterable[str]) -> tuple[str, ...]:
+        """Languages whose own names are mostly letters that no piece writes."""
+        return tuple(lang for lang in langs if self._mostly_unknown(autonym(lang)))
+
     def closed(self, kept: Collection[int]) -> set[int]:
         """Those rows and, for BPE, all parts from which merges make their pieces."""
         found = set(kept)
@@ -197,6 +225,10 @@ class Vocabulary:
         except Exception as error:  # tokenizers raises bare Exception
             raise ModelError(f"the trimmed tokenizer cannot be used: {error}") from error
         return Vocabulary(tokenizer, prepare=self._prepare)
+
+    def _mostly_unknown(self, text: str) -> bool:
+        letters = [letter for letter in text if script_of(letter)]
+        return 2 * sum(self.unknown in rows for rows in self.cut(letters)) > len(letters)
 
     @cached_property
     def _letters(self) -> dict[int, str]:

@@ -126,6 +126,12 @@ def _print_report(report: BuildReport) -> None:
         message(f"{report.rejected:,} records refused: see {report.folder}/rejects.jsonl")
     if report.truncated:
         message(f"{report.truncated:,} texts were cut: see {report.folder}/truncated.jsonl")
+    if report.unread:
+        langs = ", ".join(f"{lang} {n:,}" for lang, n in report.unread.items())
+        message(
+            f"{sum(report.unread.values()):,} passages are in letters that the encoder cannot "
+            f"read, and their vectors say little: {langs}; words find them (--mode lexical)"
+        )
     message(f'next: xret search {report.index} "your question in any language"')
 
 

@@ -101,6 +101,11 @@ def _say(report: TrimReport, min_count: int) -> None:
             message(f"lines with pieces that occur under {min_count} times have other vectors")
     if report.skipped:
         message(f"{report.skipped:,} texts in other languages were not read")
+    if report.scripts_unread:
+        scripts = ", ".join(report.scripts_unread)
+        message(f"texts in these scripts are no longer read: {scripts}")
+    if report.languages_unread:
+        message(f"served, but the vocabulary cannot write: {', '.join(report.languages_unread)}")
     for name, why in report.left_out.items():
         message(f"not copied: {name}: {why}")
     message(

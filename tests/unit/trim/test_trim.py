@@ -473,6 +473,18 @@ def test_rare_pieces_go_when_told_and_the_lines_are_counted(tmp_path: Path) -> N
         trimmed(model, tmp_path / "none", texts=LINES, min_count=9)
 
 
+def test_scripts_that_are_no_longer_read_are_told(tmp_path: Path) -> None:
+    model = tiny_bi_encoder(tmp_path / "model")
+    report = trimmed(model, tmp_path / "small")
+    assert "Latn" not in report.scripts_unread and report.scripts_unread["Hani"] == 0
+    assert report.languages_unread == ()
+    card = (tmp_path / "small" / "README.md").read_text(encoding="utf-8")
+    assert "No longer read" in card and "Hani" in card
+    served = trimmed(model, tmp_path / "served", langs=["sw", "am"])
+    assert served.languages_unread == ("am",)
+    assert "cannot write am" in (tmp_path / "served" / "README.md").read_text(encoding="utf-8")
+
+
 def test_texts_that_say_another_language_are_left_out(tmp_path: Path) -> None:
     documents = [Document("", TEXTS["fr"], "fr"), Document("", TEXTS["sw"], "sw", "samaki")]
     model = tiny_static(tmp_path / "model")
