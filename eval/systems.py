@@ -19,8 +19,8 @@ from xret.retriever.corpora.qrels import Qrels
 from xret.retriever.corpora.topics import read_queries
 from xret.retriever.corpus_build import build_steps
 from xret.retriever.languages.codes import language_code
+from xret.retriever.models import registry
 from xret.retriever.models.location import encoder_name
-from xret.retriever.models.registry import DEFAULT_ENCODER
 from xret.retriever.searcher import Searcher
 from xret.types import UNDETERMINED, Mode, Progress, Query, Work
 
@@ -109,7 +109,7 @@ def open_index(names: SystemNames, *, source: Corpus | None) -> Work[Searcher]:
         return (yield from _open_with(names, source, encoder))
     folder = index_folder(_own_name(names, source))
     if not folder.is_dir():
-        yield from _build(names, source, folder, DEFAULT_ENCODER)
+        yield from _build(names, source, folder, registry.DEFAULT_ENCODER)
     return Searcher.open(folder)
 
 
@@ -156,7 +156,7 @@ def _open_with(names: SystemNames, source: Corpus, encoder: str) -> Work[Searche
         reader.close()
         if built_by == named:
             return Searcher.open(own, encoder=named)
-    default = not own.is_dir() and named == DEFAULT_ENCODER
+    default = not own.is_dir() and named == registry.DEFAULT_ENCODER
     folder = own if default else own.with_name(f"{own.name}--{_slug(named)}")
     if not folder.is_dir():
         yield from _build(names, source, folder, encoder)

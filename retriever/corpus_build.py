@@ -21,8 +21,9 @@ from xret.retriever.corpora.registry import has_own_index, open_corpus
 from xret.retriever.encoder import Encoder, EncoderOptions
 from xret.retriever.indexing import OPTIONS_SETTING
 from xret.retriever.languages.codes import language_code
+from xret.retriever.models import registry
 from xret.retriever.models.location import encoder_name
-from xret.retriever.models.registry import DEFAULT_ENCODER
+from xret.retriever.opening.editions import check_encoder
 from xret.retriever.opening.encoder import load_encoder
 from xret.retriever.rejects import Rejects, TruncatedTexts
 from xret.types import Progress, Work, finished
@@ -37,7 +38,7 @@ Preset = Literal["exact", "balanced", "compact"]
 class BuildReport:
     """What a build did, and what the index holds after it.
 
-    index: what to call it in commands. documents, passages, languages: of the whole index;
+    index: what to call it in commands. documents to languages: of the whole index;
     added to truncated: of this run. rejected: records that could not be read, listed in
     rejects.jsonl. truncated: texts whose end was left out, listed in truncated.jsonl. unread: by
     language, passages of mostly letters that the encoder's vocabulary cannot write. stopped:
@@ -49,6 +50,7 @@ class BuildReport:
     documents: int
     passages: int
     preset: str
+    encoder: str
     languages: dict[str, int]
     added: int
     unchanged: int
@@ -83,7 +85,7 @@ def build_steps(
 
     corpus: a name, a file or a folder. output: the folder of the index; named corpora have
     their own. encoder: by default the one that the index was built with, used as it was then;
-    of a new index, xret-static. doc_lang: languages of a named corpus (with commas, or "all");
+    of a new index, the default one. doc_lang: languages of a named corpus (with commas, or "all");
     of a file, the language of documents that name none. on_error: what becomes of a record that
     cannot be read. options, or the fields of EncoderOptions by name: how the encoder is used.
     source: the corpus where it is opened already. The rest is as in IndexBuild.
@@ -132,15 +134,18 @@ def _load_encoder(folder: Path, encoder: str | None, given: EncoderOptions) -> E
     try:
         catalog = Catalog.open(folder)
     except IndexNotFoundError:
-        return load_encoder(encoder_name(encoder or DEFAULT_ENCODER), options=given)
+        return load_encoder(encoder_name(encoder or registry.DEFAULT_ENCODER), options=given)
     try:
-        own, recorded = catalog.setting(NAME), catalog.settings().get(OPTIONS_SETTING, "{}")
+        own, settings = catalog.setting(NAME), catalog.settings()
     finally:
         catalog.close()
+    recorded = settings.get(OPTIONS_SETTING, "{}")
     name = own if encoder is None else encoder_name(encoder)
     if name == own:
         given = given.with_recorded(json.loads(recorded)).with_recorded(given.recorded())
-    return load_encoder(name, options=given)
+    opened = load_encoder(name, options=given)
+    check_encoder(settings, opened.spec, folder)
+    return opened
 
 
 def _own_folder(corpus: str, name: str | None) -> Path:
@@ -161,6 +166,7 @@ def _report(index: IndexBuild, name: str, rejects: Rejects) -> BuildReport:
         documents=info.documents,
         passages=info.passages,
         preset=info.preset,
+        encoder=info.settings[NAME],
         languages=info.languages,
         added=summary.added,
         unchanged=summary.unchanged,

@@ -8,6 +8,7 @@ from encoders import HashingEncoder
 
 from xret.retriever.build import IndexBuild
 from xret.retriever.corpora.registry import open_corpus
+from xret.retriever.models import registry
 from xret.retriever.opening.encoder import load_encoder
 from xret.retriever.searcher import Searcher
 from xret.types import Document
@@ -35,6 +36,12 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     folder = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("XRET_HOME", str(folder))
     return folder
+
+
+@pytest.fixture(autouse=True)
+def fast_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a test names no encoder, the one that indexes a hundred times faster is meant."""
+    monkeypatch.setattr(registry, "DEFAULT_ENCODER", "xret-static")
 
 
 @pytest.fixture

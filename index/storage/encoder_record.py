@@ -39,6 +39,13 @@ def check_same_encoder(settings: Mapping[str, str], spec: EncoderSpec, folder: P
     if settings[FINGERPRINT] == spec.fingerprint:
         return
     if not spec.base or settings.get(BASE) != spec.base:
+        if settings[NAME] == spec.name:
+            raise EncoderMismatchError(
+                f"{folder} was built by encoder {spec.name} as it was then, or with other options "
+                f"({settings[FINGERPRINT][:12]}), not by the one that is there now "
+                f"({spec.fingerprint[:12]}); use that encoder (--encoder FOLDER), or build a new "
+                "index with this one"
+            )
         raise EncoderMismatchError(
             f"{folder} was built by encoder {settings[NAME]} "
             f"({settings[FINGERPRINT][:12]}), not by {spec.name} "

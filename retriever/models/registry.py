@@ -53,7 +53,8 @@ class RegisteredEncoder:
     revision: a 40-hex commit, or None for "unpinned: pinned on first use and recorded".
     max_tokens and query_tokens: of a document and of a query, None where the model's files
     say. prompts: by task, where the model's files do not bring them. note: what to know
-    before using it. commercial: whether the licence allows commercial use.
+    before using it. commercial: whether the licence allows commercial use. earlier: of a shipped
+    encoder, the editions before this one by the fingerprints that indices record of them.
     """
 
     kind: Kind
@@ -69,6 +70,7 @@ class RegisteredEncoder:
     language_adapters: bool = False
     commercial: bool = True
     note: str = ""
+    earlier: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def shipped(self) -> bool:
@@ -102,6 +104,13 @@ ENCODERS: dict[str, RegisteredEncoder] = {
         revision="0.1.0",
         language_adapters=True,
         folder=PRETRAINED / "xret-modular",
+        earlier=dict.fromkeys(
+            (
+                "7c99590ca749dfb5ac9d43d3a6e79762",  # a vector a word
+                "1e4c3bf50a0a6953ea37a61a38c81d65",  # a vector a text
+            ),
+            "first",
+        ),
     ),
     "colbert-xm": RegisteredEncoder(
         kind=Kind.LATE_INTERACTION,

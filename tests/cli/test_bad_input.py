@@ -10,7 +10,7 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from command_line import Xret, write_corpus
+from command_line import FAST_MAIN, Xret, write_corpus
 from conftest import build
 from encoders import HashingEncoder
 
@@ -137,7 +137,7 @@ def test_a_disk_that_is_full_loses_nothing(xret: Xret, tmp_path: Path, limit_kb:
     write_corpus(tmp_path / "few.jsonl", 5)
     write_corpus(tmp_path / "many.jsonl", 9000)
     xret("index", "--corpus", "few.jsonl", "--output", "i")
-    command = [sys.executable, "-c", "from xret.cli import main; main()"]
+    command = [sys.executable, "-c", FAST_MAIN]
     command += ["index", "--corpus", "many.jsonl", "--output", "i"]
     limited = f"ulimit -f {limit_kb}; exec {shlex.join(command)}"
     full = subprocess.run(["bash", "-c", limited], cwd=tmp_path, capture_output=True, text=True)

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from command_line import Xret, write_corpus
+from command_line import FAST_MAIN, Xret, write_corpus
 
 from xret.retriever.models.registry import ENCODERS
 
@@ -179,7 +179,7 @@ def test_a_killed_build_goes_on_and_ends_like_an_unbroken_one(xret: Xret, tmp_pa
         for i in range(12_000):
             text = " ".join(rng.choices(words, k=60))
             file.write(json.dumps({"_id": f"d{i}", "text": text, "lang": "en"}) + "\n")
-    command = [sys.executable, "-c", "from xret.cli import main; main()"]
+    command = [sys.executable, "-c", FAST_MAIN]
     command += ["index", "--corpus", "docs.jsonl", "--output", "broken"]
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL)
     written = tmp_path / "broken" / "segments"

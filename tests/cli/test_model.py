@@ -89,7 +89,12 @@ def test_the_list_says_what_is_known(xret: Xret) -> None:
     assert {"name", "kind", "languages", "licence", "revision", "shipped"} <= set(models[0])
     assert rows["colbert-xm"]["revision"] is None and not rows["colbert-xm"]["shipped"]
     assert len(rows["colbert-xm"]["languages"]) == 81
+    assert rows["colbert-xm"]["quality"] is None
+    for name in ("xret-static", "xret-modular", "multilingual-e5-small"):
+        figures = ("quality", "documents_per_s", "query_ms", "megabytes")
+        assert all(rows[name][figure] > 0 for figure in figures)
     table = ok(xret("model", "list"))
+    assert "MRR@10\tdocuments/s\tquery ms\tMB" in table
     assert "unpinned: pinned on first use and recorded" in table
     assert "CC-BY-NC-4.0 (non-commercial)" in table
 

@@ -12,12 +12,12 @@ import termios
 from pathlib import Path
 
 import pytest
-from command_line import Xret
+from command_line import FAST_MAIN, Xret
 from rich.cells import cell_len
 
 import xret as library
 
-MAIN = [sys.executable, "-c", "from xret.cli import main; main()"]
+MAIN = [sys.executable, "-c", FAST_MAIN]
 
 
 def at_terminal(*words: str, home: Path) -> list[str]:

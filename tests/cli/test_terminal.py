@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
-from command_line import Xret
+from command_line import FAST_MAIN, Xret
 
-MAIN = [sys.executable, "-c", "from xret.cli import main; main()"]
+MAIN = [sys.executable, "-c", FAST_MAIN]
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\u009b31mred\ttab\nline"
 
 

@@ -12,6 +12,7 @@ import typer
 from xret.cli.languages import documents_lang
 from xret.cli.options import AsJson, LangPolicyOption, PrecisionOption
 from xret.cli.output import message, print_json, print_table, show_progress
+from xret.retriever.models.registry import DEFAULT_ENCODER
 
 if TYPE_CHECKING:
     from xret.retriever.corpus_build import BuildReport
@@ -34,8 +35,8 @@ def index(
         str | None,
         typer.Option(
             "--encoder",
-            help="Name of an encoder, or the folder of one; xret-static for a new index, and "
-            "its own for one that is there.",
+            help=f"Name of an encoder, or the folder of one; {DEFAULT_ENCODER} for a new index, "
+            "and its own for one that is there.",
         ),
     ] = None,
     doc_lang: Annotated[
@@ -111,6 +112,8 @@ def index(
 
 
 def _print_report(report: BuildReport) -> None:
+    from xret.retriever.models.measured import other_choice
+
     rows = [
         ("documents", f"{report.documents:,} ({_changes(report)})"),
         ("passages", f"{report.passages:,}"),
@@ -119,6 +122,7 @@ def _print_report(report: BuildReport) -> None:
         ("size", f"{report.bytes:,} bytes, {report.bytes_per_document:,} a document"),
         ("truncated", f"{report.truncated:,} texts"),
         ("peak memory", f"{report.peak_memory_bytes / 2**20:,.0f} MiB"),
+        ("encoder", report.encoder),
         ("index", report.folder),
     ]
     print_table(("", "value"), rows)
@@ -132,6 +136,9 @@ def _print_report(report: BuildReport) -> None:
             f"{sum(report.unread.values()):,} passages are in letters that the encoder cannot "
             f"read, and their vectors say little: {langs}; words find them (--mode lexical)"
         )
+    other = other_choice(report.encoder) if report.added == report.documents else ""
+    if other:
+        message(other)
     message(f'next: xret search {report.index} "your question in any language"')
 
 

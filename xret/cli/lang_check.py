@@ -10,6 +10,7 @@ import typer
 
 from xret.cli.options import AsJson, EncoderOption
 from xret.cli.output import message, print_json, print_table, show_progress
+from xret.retriever.models.registry import DEFAULT_ENCODER
 
 if TYPE_CHECKING:
     from xret.eval.evaluation import Interval
@@ -35,7 +36,7 @@ def check(
     langs: Annotated[
         list[str] | None, typer.Argument(metavar="[LANG]...", help="All of the source if none.")
     ] = None,
-    encoder: EncoderOption = "xret-static",
+    encoder: EncoderOption = DEFAULT_ENCODER,
     parallel: Annotated[
         Path | None,
         typer.Option(

@@ -30,7 +30,7 @@ def model() -> None:
 
 @app.command("list")
 def list_models(as_json: AsJson = False) -> None:
-    """Name, kind, languages, licence and revision of every encoder."""
+    """Every encoder known by name: kind, languages, licence, and how good, fast and large."""
     import xret
 
     known = xret.models()
@@ -38,7 +38,19 @@ def list_models(as_json: AsJson = False) -> None:
         print_json({"models": known})
         return
     print_table(
-        ("name", "kind", "languages", "licence", "revision", "here", "note"),
+        (
+            "name",
+            "kind",
+            "languages",
+            "licence",
+            "revision",
+            "here",
+            "MRR@10",
+            "documents/s",
+            "query ms",
+            "MB",
+            "note",
+        ),
         [
             (
                 each["name"],
@@ -47,10 +59,18 @@ def list_models(as_json: AsJson = False) -> None:
                 each["licence"] + ("" if each["commercial"] else " (non-commercial)"),
                 each["revision"] or UNPINNED,
                 "shipped" if each["shipped"] else "pulled" if each["folder"] else "no",
+                _figure(each["quality"]),
+                _figure(each["documents_per_s"]),
+                _figure(each["query_ms"]),
+                _figure(each["megabytes"]),
                 each["note"],
             )
             for each in known
         ],
+    )
+    message(
+        "MRR@10: an English question, passages in 15 other languages; documents/s: of 125 tokens, "
+        "one core; all measured on one machine"
     )
 
 
@@ -145,3 +165,7 @@ def export_model(
 
 def _count(languages: list[str]) -> str:
     return " ".join(languages) if len(languages) <= 12 else f"{len(languages)} languages"
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:,.1f}" if value < 100 else f"{value:,.0f}"

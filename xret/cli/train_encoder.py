@@ -13,6 +13,7 @@ from xret.cli.fields import options_of
 from xret.cli.options import AsJson
 from xret.cli.output import message, print_json, print_table, show_progress
 from xret.cli.train import app
+from xret.retriever.models.registry import DEFAULT_ENCODER
 from xret.retriever.training.recipes.settings import OnError, Recipe
 
 __all__ = ["FilesCommand"]
@@ -112,7 +113,8 @@ def mine(
     model: Annotated[
         str | None,
         typer.Option(
-            "--model", help="Encoder that ranks --corpus: a folder or a name; else xret-static."
+            "--model",
+            help=f"Encoder that ranks --corpus: a folder or a name; else {DEFAULT_ENCODER}.",
         ),
     ] = None,
     corpus: Annotated[

@@ -23,9 +23,9 @@ from xret.retriever.corpora.rows import Example
 from xret.retriever.corpus_build import build_steps
 from xret.retriever.encoder import EncoderOptions
 from xret.retriever.encoders.transformer import TEMPLATE
+from xret.retriever.models import registry
 from xret.retriever.models.hashes import file_hash
 from xret.retriever.models.published import published_file
-from xret.retriever.models.registry import DEFAULT_ENCODER
 from xret.retriever.searcher import Searcher
 from xret.retriever.training.recipes.drawing import with_languages
 from xret.retriever.training.recipes.records import ExampleReader
@@ -88,7 +88,7 @@ def mine_steps(
     """Write training rows whose negatives an index ranks high and does not call an answer.
 
     queries: rows as for training. corpus: a name, file or folder, indexed beside the output by
-    `model` (xret-static where None); or index: one that is built, searched with its own encoder.
+    `model` (None: the default one); or index: one that is built, searched with its own encoder.
     Raises ConfigError for both or neither, CorpusError, and what `NegativeMiner.run` raises.
     """
     if (corpus is None) == (index is None):
@@ -103,7 +103,7 @@ def mine_steps(
     options = EncoderOptions(device=device)
     if corpus is not None:
         folder = _index_folder(corpus, output)
-        encoder = model or DEFAULT_ENCODER
+        encoder = model or registry.DEFAULT_ENCODER
         yield from build_steps(corpus, folder, encoder=encoder, lexical=False, options=options)
         index = str(folder)
     with Searcher.open(str(index), options=options) as searcher:
