@@ -101,7 +101,7 @@ ENCODERS: dict[str, RegisteredEncoder] = {
     "xret-modular": RegisteredEncoder(
         kind=Kind.LATE_INTERACTION,
         licence="CC-BY-SA-4.0",
-        revision="0.1.0",
+        revision="0.2.0",
         language_adapters=True,
         folder=PRETRAINED / "xret-modular",
         earlier=dict.fromkeys(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import shutil
 import time
 from collections import Counter
@@ -24,6 +25,7 @@ from xret.retriever.encoders.precision import is_fast_in_bf16
 from xret.retriever.encoders.word_model import load_own_model
 from xret.retriever.languages.codes import language_code
 from xret.retriever.models.compact import BLOCK, compacted, save_compact
+from xret.retriever.models.layout import read_json
 from xret.retriever.models.published import publish, published_folder, sync_tree, write_file
 from xret.retriever.models.quiet import quiet_libraries
 from xret.retriever.training.common.checkpoint import WorkFolder, describe_run
@@ -48,6 +50,18 @@ __all__ = ["train_modular"]
 
 _EXAMPLES, _START = "examples", "start"
 _WEIGHTS = "model.safetensors"
+_EMPTIED = ("truncation", "padding")
+_OF_TRAINING = frozenset(
+    {
+        "is_local",
+        "local_files_only",
+        "max_length",
+        "pad_to_multiple_of",
+        "pad_token_type_id",
+        "stride",
+        "truncation_strategy",
+    }
+)
 _TASKS = {
     "query": "query",
     "document": "document",
@@ -249,6 +263,7 @@ def _write_compact(model: MultiVectorEncoder, start: MultiVectorEncoder, output:
     shutil.rmtree(part, ignore_errors=True)
     try:
         model.save(str(part), create_model_card=False)
+        _forget_lengths(part)
         weights, before = load_file(part / _WEIGHTS), start.transformers_model
         _forget_still_adapters(weights)
         untouched = {} if before is None else before.state_dict()
@@ -266,6 +281,15 @@ def _write_compact(model: MultiVectorEncoder, start: MultiVectorEncoder, output:
         raise designed_error(error, output) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _forget_lengths(folder: Path) -> None:
+    """Take out of the tokenizer what training set: how long its texts were cut and filled."""
+    for name, emptied in (("tokenizer.json", _EMPTIED), ("tokenizer_config.json", ())):
+        path = folder / name
+        content = {key: value for key, value in read_json(path).items() if key not in _OF_TRAINING}
+        content |= dict.fromkeys(emptied)
+        path.write_text(json.dumps(content, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _forget_still_adapters(weights: dict[str, Tensor]) -> None:

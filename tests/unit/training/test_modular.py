@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import gzip
+import json
 import shutil
 from itertools import pairwise
 from pathlib import Path
@@ -166,6 +167,13 @@ def test_layers_below_stay_as_they_were_and_upper_ones_learn(start: Path, traine
     stored = load_file(trained / "model.safetensors")
     kinds = {name: tensor.dtype for name, tensor in stored.items() if name.endswith("query.weight")}
     assert [kinds[name] for name in sorted(kinds)] == [torch.uint8, torch.int8]
+
+
+def test_the_length_of_training_texts_stays_out_of_the_tokenizer(trained: Path) -> None:
+    tokenizer = json.loads((trained / "tokenizer.json").read_text(encoding="utf-8"))
+    assert tokenizer["truncation"] is None and tokenizer["padding"] is None
+    config = json.loads((trained / "tokenizer_config.json").read_text(encoding="utf-8"))
+    assert "max_length" not in config and config["model_max_length"] == 64
 
 
 def test_a_base_that_is_no_bert_is_refused(data: Path, trained: Path, tmp_path: Path) -> None:
