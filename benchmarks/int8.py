@@ -1,6 +1,6 @@
-"""A BERT-shaped encoder by the int8 kernels, beside torch and ONNX Runtime, on one thread.
+"""A BERT-shaped encoder by the int8 kernels, beside torch, on one thread.
 
-    python benchmarks/int8.py MODEL [--onnx dynamic-int8.onnx]
+    python benchmarks/int8.py MODEL
 
 MODEL is a folder of sentence-transformers that the kernels can run, such as
 multilingual-e5-small. Documents have exactly 128 tokens, questions 16; CPU seconds, the least
@@ -23,7 +23,6 @@ os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-import numpy as np
 
 from xret.retriever.encoder import EncoderOptions
 from xret.retriever.opening.encoder import load_encoder
@@ -56,28 +55,15 @@ def open_way(folder: Path, way: str) -> Any:
     return load_encoder(str(folder), options=options)
 
 
-def onnx_work(path: Path, ids: list[int], n: int) -> Callable[[], object]:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(str(path), options)
-    rows = np.tile(np.array(ids, np.int64), (n, 1))
-    known = {"input_ids": rows, "attention_mask": np.ones_like(rows)}
-    known["token_type_ids"] = np.zeros_like(rows)
-    wanted = {row.name for row in session.get_inputs()}
-    fed = {name: values for name, values in known.items() if name in wanted}
-    return lambda: session.run(None, fed)
-
-
 def peak_mb(folder: Path, way: str) -> float:
     script = (
         f"import sys; sys.argv = ['int8', {str(folder)!r}]; sys.path.insert(0, {sys.path[0]!r})\n"
-        f"import resource, int8\nfrom pathlib import Path\n"
+        "import int8\nfrom pathlib import Path\n"
         "from xret.types import Document\n"
         f"encoder = int8.open_way(Path({str(folder)!r}), {way!r})\n"
         "encoder.encode_documents([Document(str(i), int8.PIECE * 120, 'en') for i in range(64)])\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+        "status = Path('/proc/self/status').read_text()\n"  # getrusage's began before the process
+        "print(int(status.partition('VmHWM:')[2].split()[0]) / 1024)"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], check=True, capture_output=True, text=True
@@ -88,7 +74,6 @@ def peak_mb(folder: Path, way: str) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path)
-    parser.add_argument("--onnx", type=Path)
     parser.add_argument("--documents", type=int, default=32)
     parser.add_argument("--turns", type=int, default=4)
     chosen = parser.parse_args()
@@ -115,12 +100,6 @@ def main() -> None:
         values = encoder.encode_documents(documents[:1]).values
         expected = values if expected is None else expected
         print(f"{'':18} cosine to fp32 {float((values * expected).sum(axis=1).min()):.5f}")
-    if chosen.onnx:
-        for name, task, count in (("documents/s", "document", 8), ("ms a question", "query", 1)):
-            ids = ours.features([lengths[task]], task).batch[0].tolist()
-            took = least_s(onnx_work(chosen.onnx, ids, count), chosen.turns)
-            value = count / took if task == "document" else 1000 * took
-            print(f"onnxruntime {chosen.onnx.stem}: {value:.2f} {name}")
 
 
 if __name__ == "__main__":
