@@ -15,7 +15,7 @@ demo: ## index the demo corpus and ask it something
 	$(BIN)/xret search demo "how do vaccines train the immune system"
 
 test: ## the whole suite, or T=path
-	$(BIN)/pytest $(T)
+	$(BIN)/pytest $(if $(T),$(T),-n auto --dist loadfile)
 
 fmt: ## put code into its shape, and mend what lint can mend
 	$(BIN)/ruff check --fix .

@@ -1,7 +1,13 @@
 """Fixtures: a home of one's own, a tiny real encoder, and the demo corpus indexed once."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Before torch is imported, here and in every process that a test starts: as many workers
+    # as cores, each with threads for all of them, wait for one another more than they work.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 from encoders import HashingEncoder

@@ -167,7 +167,7 @@ def _load(
     prompts = None if options.prompts is None else dict(options.prompts)
     with quiet_libraries():
         if has_own_head(folder):
-            return load_own_model(folder, _languages(folder, options)).to(device)
+            return load_own_model(folder, _languages(folder, options), prompts=prompts).to(device)
         return loader(
             str(folder),
             device=device,

@@ -61,10 +61,13 @@ def has_own_head(folder: Path) -> bool:
     return _head(folder) is not None
 
 
-def load_own_model(folder: Path, config: Mapping[str, Any]) -> MultiVectorEncoder:
+def load_own_model(
+    folder: Path, config: Mapping[str, Any], *, prompts: Mapping[str, str] | None = None
+) -> MultiVectorEncoder:
     """The model in a folder, on the CPU in float32.
 
-    config: values that replace those of config.json, such as `languages`. Raises ValueError
+    config: values that replace those of config.json, such as `languages`. prompts: by task, in
+    place of the folder's own. Raises ValueError
     where modules.json names other modules than belong together.
     """
     head = _head(folder)
@@ -79,10 +82,9 @@ def load_own_model(folder: Path, config: Mapping[str, Any]) -> MultiVectorEncode
     others: list[Any] = [
         module.load(str(folder), subfolder=path, local_files_only=True) for path, module in modules
     ]
-    settings = read_json(folder / "config_sentence_transformers.json")
-    return MultiVectorEncoder(
-        modules=[transformer, *others], prompts=settings.get("prompts") or None
-    )
+    written_prompts = read_json(folder / "config_sentence_transformers.json").get("prompts")
+    chosen = {**(written_prompts or {}), **(prompts or {})}
+    return MultiVectorEncoder(modules=[transformer, *others], prompts=chosen or None)
 
 
 def _head(folder: Path) -> str | None:

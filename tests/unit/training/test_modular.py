@@ -142,6 +142,18 @@ def test_tokens_have_a_vector_each_and_marks_and_prompts_none(start: Path) -> No
     assert len(said.values) == 3
 
 
+def test_prompts_of_ones_own_are_read_and_get_no_vector(start: Path) -> None:
+    own = {"query": "unused: ", "document": "house: "}
+    plain, other = (
+        load_encoder(
+            str(start), options=EncoderOptions(pool_factor=1, precision="fp32", prompts=prompts)
+        ).encode_documents([Document("1", "the cat sleeps", "en")])
+        for prompts in (None, own)
+    )
+    assert plain.values.shape == other.values.shape
+    assert not np.allclose(plain.values, other.values, atol=1e-3)
+
+
 def test_the_mean_state_of_general_text_is_taken_away(start: Path) -> None:
     encoder = load_encoder(str(start), options=EncoderOptions(pool_factor=1))
     texts = [text for triple in TRIPLES for text in triple]
