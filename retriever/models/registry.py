@@ -17,7 +17,7 @@ from xret.retriever.models.kinds import Kind
 __all__ = ["DEFAULT_ENCODER", "ENCODERS", "RegisteredEncoder", "languages_of"]
 
 PRETRAINED = Path(__file__).parents[1] / "pretrained"
-DEFAULT_ENCODER = "xret-static"
+DEFAULT_ENCODER = "xret-modular"
 
 # As the models' cards list them; X-MOD's are those of its configuration.
 _XMOD = """

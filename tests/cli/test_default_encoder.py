@@ -7,7 +7,7 @@ from pathlib import Path
 
 from command_line import MAIN, Xret, write_corpus
 
-DEFAULT = "xret-static"
+DEFAULT = "xret-modular"
 SEARCH = (
     "import sys; from xret.cli import main\n"
     "try: main()\n"
