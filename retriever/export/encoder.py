@@ -30,7 +30,6 @@ from xret.retriever.export.graph import (
 from xret.retriever.models.fingerprints import model_fingerprint
 from xret.retriever.models.kinds import Kind
 from xret.retriever.models.layout import model_kind
-from xret.retriever.opening.transformer import remember_languages
 
 __all__ = ["export_encoder"]
 
@@ -86,8 +85,6 @@ def export_encoder(
                 int8=int8,
             )
     exported.write(folder)
-    if model.adapters is not None:
-        remember_languages(folder, kind, options or EncoderOptions())
 
 
 def _current(folder: Path) -> bool:

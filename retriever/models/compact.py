@@ -24,6 +24,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from xret.retriever.models.weight_file import ZEROS
+
 __all__ = [
     "BLOCK",
     "SCALE",
@@ -39,9 +41,6 @@ __all__ = [
 
 SCALE = "_scale"
 """Appended to the name of a coded matrix: its float16 scales."""
-
-ZEROS = "zeros"
-"""In a file's metadata: JSON, the name of each tensor of zeros that was left out to its shape."""
 
 BLOCK = 32
 _LARGEST = 127

@@ -10,29 +10,34 @@ import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
 
 from xret.errors import ModelError
 
-__all__ = ["StoredTensor", "WeightFile"]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["ZEROS", "StoredTensor", "WeightFile"]
+
+ZEROS = "zeros"
+"""In a file's metadata: JSON, the name of each tensor of zeros that was left out to its shape."""
 
 _BLOCK = 1 << 20
 _ALIGNMENT = 8
-_DTYPES: Mapping[torch.dtype, str] = {
-    torch.float64: "F64",
-    torch.float32: "F32",
-    torch.float16: "F16",
-    torch.bfloat16: "BF16",
-    torch.int64: "I64",
-    torch.int32: "I32",
-    torch.int16: "I16",
-    torch.int8: "I8",
-    torch.uint8: "U8",
-    torch.bool: "BOOL",
+# By their names in torch, which a file that is only read does not need.
+_DTYPES = {
+    "torch.float64": "F64",
+    "torch.float32": "F32",
+    "torch.float16": "F16",
+    "torch.bfloat16": "BF16",
+    "torch.int64": "I64",
+    "torch.int32": "I32",
+    "torch.int16": "I16",
+    "torch.int8": "I8",
+    "torch.uint8": "U8",
+    "torch.bool": "BOOL",
 }
 
 
@@ -62,7 +67,7 @@ class WeightFile:
     def open(cls, path: Path) -> WeightFile:
         """Raises ModelError for a file that is no safetensors file."""
         try:
-            with safe_open(path, framework="pt"):  # checks sizes and places
+            with safe_open(path, framework="np"):  # checks sizes and places
                 pass
             with path.open("rb") as file:
                 length = int.from_bytes(file.read(8), "little")
@@ -116,7 +121,7 @@ class WeightFile:
         }
         for name, tensor in changed.items():
             size = tensor.numel() * tensor.element_size()
-            contents[name] = (_DTYPES[tensor.dtype], tuple(tensor.shape), size)
+            contents[name] = (_DTYPES[str(tensor.dtype)], tuple(tensor.shape), size)
         # As safetensors itself sorts them, so that every tensor starts at a multiple of its size.
         order = sorted(contents, key=lambda name: (-_item_bytes(contents[name]), name))
         with target.open("wb") as file:
@@ -155,5 +160,7 @@ def _header(
 
 
 def _write(file: BinaryIO, tensor: Tensor) -> None:
+    import torch
+
     flat = tensor.detach().cpu().contiguous().reshape(-1)
     file.write(flat.view(torch.uint8).numpy().data)

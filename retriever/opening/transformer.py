@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from xret.retriever.encoders.sentence_model import SentenceModel
     from xret.retriever.modules import LanguageModules
 
-__all__ = ["load_transformer", "remember_languages"]
+__all__ = ["load_transformer"]
 
 LORA, TRANSFORMS, MASKS = LANGUAGE_MODULES
 
@@ -102,9 +102,7 @@ def _with_graphs(
     modules = _modules(folder, kind, options, own, None)
     adapters = own if modules is None else modules.adapters
     router = _router(adapters, options)
-    spec = _spec(
-        folder, kind, name or str(folder), options, dim=exported.dim, adapters=adapters, read=False
-    )
+    spec = _spec(folder, kind, name or str(folder), options, dim=exported.dim, adapters=adapters)
     graphs = _once(lambda: OnnxModel(folder, exported, options))
     torch_model = _once(lambda: _torch_model(folder, kind, options))
 
@@ -177,7 +175,7 @@ def _with_kernels(
     adapters = own if modules is None else modules.adapters
     router = _router(adapters, options)
     dim = found.shape.dim
-    spec = _spec(folder, kind, name or str(folder), options, dim=dim, adapters=adapters, read=False)
+    spec = _spec(folder, kind, name or str(folder), options, dim=dim, adapters=adapters)
     model = _once(lambda: Int8Model(found, options, names))
     return cls(
         spec,
@@ -262,9 +260,7 @@ def _spec(
     *,
     dim: int,
     adapters: Sequence[str] | None,
-    read: bool = True,
 ) -> EncoderSpec:
-    """read: False where torch must not be imported for it."""
     if options.dim is not None and options.dim > dim:
         raise ConfigError(f"{name} has vectors of {dim} dimensions; {options.dim} cannot be kept")
     registered = ENCODERS.get(name)
@@ -273,7 +269,7 @@ def _spec(
     whole = model_fingerprint(folder, settings)
     content = LanguageContent()
     if adapters:
-        content = LanguageContent.of(folder, settings, whole=whole, read=read)
+        content = LanguageContent.of(folder, settings, whole=whole)
     return EncoderSpec(
         name=name,
         fingerprint=whole,
@@ -283,12 +279,6 @@ def _spec(
         base=content.base,
         adapters=content.adapters,
     )
-
-
-def remember_languages(folder: Path, kind: Kind, options: EncoderOptions) -> None:
-    """Find a model's hashes by language now, so that queries need no torch for them later."""
-    settings = _shaping(kind, _with_own_pooling(options, folder), routed=True)
-    LanguageContent.of(folder, settings, whole=model_fingerprint(folder, settings))
 
 
 def _with_own_pooling(options: EncoderOptions, folder: Path) -> EncoderOptions:

@@ -18,15 +18,10 @@ from torch import Tensor
 from xret.errors import LanguageError, ModelError
 from xret.retriever.languages.codes import language_code
 from xret.retriever.models.published import write_file
+from xret.retriever.xmod.xmod_folder import EMPHASIS, WORD_ROWS
 from xret.types import UNDETERMINED
 
 __all__ = ["EMPHASIS", "WORD_ROWS", "LanguageAdapter"]
-
-WORD_ROWS = "embeddings.word_embeddings.weight"
-"""Rows of `LanguageAdapter.rows` that go into the model's table of word embeddings: (p, d)."""
-
-EMPHASIS = "1_WordPooling/emphasis"
-"""Those that go into the emphasis of a `WordPooling`: (p,)."""
 
 _FORMAT = "xret language adapter 1"
 _ROWS = "rows/"

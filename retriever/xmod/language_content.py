@@ -1,7 +1,7 @@
 """What of a model all languages share and what each has of its own, as hashes.
 
-Finding them reads all weights and needs torch, so they are remembered by the model's
-fingerprint, of which they are a function, from one process to the next.
+Finding them reads all weights, so they are remembered by the model's fingerprint, of which they
+are a function, from one process to the next. It needs no torch.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from xret.errors import ConfigError, ModelError
 from xret.retriever.models.fingerprints import model_fingerprint
 from xret.retriever.models.layout import read_json
 from xret.retriever.models.published import write_file
+from xret.retriever.xmod.fingerprints import language_fingerprints, shared_fingerprint
 
 __all__ = ["LanguageContent"]
 
@@ -39,17 +40,11 @@ class LanguageContent:
     adapters: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(
-        cls, folder: Path, settings: Mapping[str, Any], *, whole: str, read: bool = True
-    ) -> LanguageContent:
-        """Of the model in a folder. whole: its `model_fingerprint` with these settings. read: False
-        where torch must not be imported; what is not remembered is then left empty.
-        """
+    def of(cls, folder: Path, settings: Mapping[str, Any], *, whole: str) -> LanguageContent:
+        """Of the model in a folder. whole: its `model_fingerprint` with these settings."""
         if read_json(folder / "config.json").get("model_type") != "xmod":
             return cls()
         found = _remembered().get(whole)
-        if found is None and not read:
-            return cls()
         if found is None:
             try:
                 found = _read(folder, settings)
@@ -61,8 +56,6 @@ class LanguageContent:
 
 
 def _read(folder: Path, settings: Mapping[str, Any]) -> LanguageContent:
-    from xret.retriever.xmod.fingerprints import language_fingerprints, shared_fingerprint
-
     shared = json.dumps([shared_fingerprint(folder), settings], sort_keys=True, default=str)
     return LanguageContent(
         xxhash.xxh3_128_hexdigest(shared.encode()), language_fingerprints(folder)

@@ -10,14 +10,14 @@ import bisect
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from xret.errors import ModelError
 from xret.retriever.models.layout import read_json
 from xret.retriever.xmod.xmod_folder import TOKENIZER
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = [
     "changed_pieces",
@@ -135,6 +135,8 @@ def changed_table(table: Tensor, *, without: range, rows: Tensor | None, n_new: 
 
     rows: (n_new, ...), in whatever precision; zeros where None.
     """
+    import torch
+
     shape = (n_new, *table.shape[1:])
     new = torch.zeros(shape, dtype=table.dtype) if rows is None else rows.to(table.dtype)
     if tuple(new.shape) != shape:
@@ -150,6 +152,8 @@ def quantised(rows: Tensor) -> tuple[Tensor, Tensor]:
 
     Rows that are such a product already keep their numbers exactly, whatever scale they had.
     """
+    import torch
+
     values = rows.float()
     largest = values.abs().amax(dim=1) if values.shape[1] else values.new_zeros(len(values))
     scales = _scales(largest, _LEVELS)

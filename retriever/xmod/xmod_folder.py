@@ -10,16 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from xret.errors import LanguageError, ModelError
-from xret.retriever.models.compact import ZEROS
 from xret.retriever.models.folder_change import finish_change
 from xret.retriever.models.layout import read_json
-from xret.retriever.models.weight_file import StoredTensor, WeightFile
-from xret.retriever.xmod.language_adapter import EMPHASIS, WORD_ROWS
-from xret.retriever.xmod.xmod import XMOD_ADAPTERS, adapter_name
+from xret.retriever.models.weight_file import ZEROS, StoredTensor, WeightFile
+from xret.retriever.xmod.spellings import XMOD_ADAPTERS, adapter_name
 
 __all__ = ["CARDS", "CONFIG", "POOLING", "ROWS_SETTING", "TOKENIZER", "WEIGHTS", "XmodFolder"]
 
 CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
+WORD_ROWS = "embeddings.word_embeddings.weight"
+"""Rows of `LanguageAdapter.rows` that go into the model's table of word embeddings: (p, d)."""
+
+EMPHASIS = "1_WordPooling/emphasis"
+"""Those that go into the emphasis of a `WordPooling`: (p,)."""
+
 CARDS = "adapter_cards"
 """Folder of the cards of languages that were added: LANG.json."""
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from command_line import MAIN, Xret, write_corpus
+from command_line import Xret, write_corpus
 
 DEFAULT = "xret-modular"
-SEARCH = (
+NO_TORCH = (
     "import sys; from xret.cli import main\n"
     "try: main()\n"
     "finally: assert 'torch' not in sys.modules, 'torch was imported'"
@@ -17,10 +17,11 @@ SEARCH = (
 
 def test_the_default_encoder_indexes_and_searches_without_torch(xret: Xret, tmp_path: Path) -> None:
     write_corpus(tmp_path / "docs.jsonl", 4)
-    built = xret("index", "--corpus", "docs.jsonl", "--output", "i", "--json", program=MAIN)
+    built = xret("index", "--corpus", "docs.jsonl", "--output", "i", "--json", program=NO_TORCH)
     assert built.returncode == 0, built.stderr
     assert json.loads(built.stdout)["encoder"] == DEFAULT
-    found = xret("search", "i", "river 3", "--lang", "en", "-k", "1", "--json", program=SEARCH)
+    assert json.loads(xret("info", "i", "--json").stdout)["encoder"] == DEFAULT
+    found = xret("search", "i", "river 3", "--lang", "en", "-k", "1", "--json", program=NO_TORCH)
     assert json.loads(found.stdout)["hits"][0]["id"] == "d3", found.stderr
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,16 +10,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import build
 from safetensors.torch import load_file, save_file
 from tiny_int8 import TEXTS, tiny_encoder
 
-from xret.errors import ConfigError, LanguageError, ModelError
+from xret.errors import ConfigError, EncoderMismatchError, LanguageError, ModelError
 from xret.index.scoring.kernel_path import NUMPY, VARIABLE, kernel_reasons
 from xret.retriever.encoder import EncoderOptions
 from xret.retriever.encoders.int8_folder import WORDS, Int8Folder
 from xret.retriever.encoders.int8_model import FAST_PATHS, Int8Model
 from xret.retriever.models.compact import compacted, save_compact
 from xret.retriever.opening.encoder import load_encoder
+from xret.retriever.searcher import Searcher
+from xret.retriever.xmod.installed import remove_adapter
 from xret.types import Document, Query
 
 PATHS = [path for path, reason in kernel_reasons().items() if not reason and path != NUMPY]
@@ -327,3 +331,20 @@ def _numpy_forward(folder: Int8Folder, states: Any, lang: str) -> Any:
         x = x + dense(gelu(dense(x, f"{adapter}dense1")), f"{adapter}dense2")
         x = norm(x, f"{layer}output.LayerNorm")
     return x
+
+
+def test_an_index_that_the_kernels_built_goes_on_when_a_language_comes(tmp_path: Path) -> None:
+    whole = tiny_encoder(tmp_path / "whole", "xmod", head="tokens", precision="int8")
+    less = shutil.copytree(whole, tmp_path / "less")
+    remove_adapter(less, "sw")
+    documents = [Document("en", TEXTS[0], "en"), Document("fr", TEXTS[4], "fr")]
+    build(documents, tmp_path / "index", load_encoder(str(less)))
+    hits = []
+    for folder in (less, whole):
+        with Searcher.open(tmp_path / "index", encoder=str(folder)) as index:
+            hits.append([(hit.doc_id, hit.score) for hit in index.search(TEXTS[0], lang="en")])
+    assert hits[0] == hits[1] != []
+    other = shutil.copytree(whole, tmp_path / "other")
+    remove_adapter(other, "fr")
+    with pytest.raises(EncoderMismatchError, match=r"documents in fr .* has none"):
+        Searcher.open(tmp_path / "index", encoder=str(other))
