@@ -23,7 +23,7 @@ def test_no_placeholder_is_left() -> None:
 def test_the_readme_opens_with_the_commands_that_are_typed_for_every_commit() -> None:
     first, second, *_ = (block.text for block in blocks("README.md", "sh"))
     assert first == QUICK_START
-    assert second == ".venv/bin/pytest\n"
+    assert second == ".venv/bin/pytest -n auto --dist loadfile\n"
 
 
 def test_every_command_is_in_a_guide() -> None:
