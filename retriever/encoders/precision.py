@@ -13,7 +13,14 @@ from torch import Tensor, nn
 
 from xret.errors import ConfigError
 
-__all__ = ["Precision", "QuantizedLinear", "choose_precision", "is_fast_in_bf16", "set_precision"]
+__all__ = [
+    "Precision",
+    "QuantizedLinear",
+    "choose_precision",
+    "is_fast_in_bf16",
+    "multiplies_bf16",
+    "set_precision",
+]
 
 
 class Precision(StrEnum):
@@ -97,6 +104,11 @@ def _quantize(module: nn.Module) -> None:
 def is_fast_in_bf16() -> bool:
     """Whether this CPU multiplies bfloat16 in tiles, several times faster than float32."""
     return _has_amx()
+
+
+def multiplies_bf16() -> bool:
+    """Whether this CPU has instructions for bfloat16 at all: about twice as fast as float32."""
+    return _has_amx() or _has_bf16()
 
 
 def _has_amx() -> bool:

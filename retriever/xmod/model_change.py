@@ -83,15 +83,19 @@ def _write_weights(
     spelling = model.languages.get(lang) or model.new_spelling(lang)
     old = set(model.adapter_tensors(spelling).values())
     changed = _tables(model, model.weights, lang, adapter)
+    metadata = dict(model.weights.metadata)
+    gone = {model.stored_name(name, spelling) for name in model.adapter_zeros(spelling)}
+    zeros = {name: list(shape) for name, shape in model.zeros.items() if name not in gone}
     if adapter is not None:
         dtype = _adapter_dtype(model)
         for name in model.adapter_shapes:
             target = model.stored_name(name, spelling)
-            changed[target] = _cast(adapter.tensors[name], dtype, name)
-    metadata = dict(model.weights.metadata)
+            tensor = _cast(adapter.tensors[name], dtype, name)
+            if ZEROS in metadata and not bool(tensor.any()):
+                zeros[target] = list(tensor.shape)
+            else:
+                changed[target] = tensor
     if ZEROS in metadata:
-        gone = {model.stored_name(name, spelling) for name in model.adapter_zeros(spelling)}
-        zeros = {name: list(shape) for name, shape in model.zeros.items() if name not in gone}
         metadata[ZEROS] = json.dumps(zeros, sort_keys=True)
     model.weights.copy(change.write(WEIGHTS), without=old, changed=changed, metadata=metadata)
 

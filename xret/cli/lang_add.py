@@ -40,6 +40,10 @@ def add(
         str | None,
         typer.Option("--from", help="Start as this language's adapter; else as the nearest's."),
     ] = None,
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", help="Learn a language that the model has from there on."),
+    ] = False,
     output: Annotated[
         Path | None, typer.Option("--output", help="Change a copy of the model, written here.")
     ] = None,
@@ -88,6 +92,7 @@ def add(
             made=made,
             destination=Destination(output, adapter_file),
             relative=relative,
+            replace=replace,
             force=force,
             settings=CourseSettings(steps=steps, seed=seed),
             source={"trained_by": "xret lang add", "data": data, "licence": licence},

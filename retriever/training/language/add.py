@@ -79,6 +79,7 @@ def add_language(
     pairs: Sequence[Pair] | None = None,
     destination: Destination | None = None,
     relative: str | None = None,
+    replace: bool = False,
     settings: CourseSettings | None = None,
     force: bool = False,
     source: Mapping[str, str] | None = None,
@@ -86,16 +87,19 @@ def add_language(
     """Add a language to the model in a folder; at the end one `AddedLanguage` joins `made`.
 
     lines: text in the language; pairs: (text, English). relative: the language whose adapter
-    the new one starts as, None for the nearest. An adapter that made things worse is refused,
-    and text that looks like another language; force: not so. source: for the card, such as
-    the licence of the text. Called again with the same values, a run that was killed goes on
-    where it was.
+    the new one starts as, None for the nearest. replace: learn a language that the model has
+    anew, from its own adapter on where `relative` names no other. An adapter that made things
+    worse is refused, and text that looks like another language; force: not so. source: for the
+    card, such as the licence of the text. Called again with the same values, a run that was
+    killed goes on where it was.
     Raises ModelError for a model without X-MOD adapters, LanguageError for a language that it
     has already, CorpusError and TrainingError for text that will not do.
     """
     lang = language_code(lang)
     settings, destination = settings or CourseSettings(), destination or Destination()
-    chosen, reason = chosen_relative(folder, lang, relative, aligned=pairs is not None)
+    chosen, reason = chosen_relative(
+        folder, lang, relative, aligned=pairs is not None, replace=replace
+    )
     destination.check(folder)
     text = LanguageText.prepared(
         lang, lines, pairs=pairs, seed=settings.seed, check_language=not force
@@ -116,29 +120,34 @@ def add_language(
     if not (addition.report.better or force):
         made.append(AddedLanguage(addition.report, None, None, refused=True))
         return
-    installed = _settle(addition, folder, destination)
+    installed = _settle(addition, folder, destination, replace=replace)
     shutil.rmtree(work, ignore_errors=True)
     made.append(AddedLanguage(addition.report, installed, destination.adapter_file, refused=False))
 
 
 def chosen_relative(
-    folder: Path, lang: str, relative: str | None, *, aligned: bool
+    folder: Path, lang: str, relative: str | None, *, aligned: bool, replace: bool = False
 ) -> tuple[str, str]:
     """(the language of the model whose adapter a new one starts as, why).
 
-    aligned: English is needed too. Raises LanguageError for a language that the model has
-    already and for a relative that it lacks, ModelError for a model without adapters.
+    aligned: English is needed too. replace: the language may be there. Raises LanguageError
+    for a language that the model has already and for a relative that it lacks, ModelError for
+    a model without adapters.
     """
     known = [installed.lang for installed in adapters_of(folder)]
     if lang == UNDETERMINED:
         raise LanguageError("'und' is no language; name the one that is added, such as da")
-    if there := next((code for code in known if same_language(code, lang)), None):
+    there = next((code for code in known if same_language(code, lang)), None)
+    if there is not None and not (replace and there == lang):
         raise LanguageError(
             f"{folder} has an adapter for {language_name(there)} ({there}) already; to learn it "
-            f"anew remove that one first: xret lang remove {folder} {there}"
+            f"anew from that one on say --replace, to begin with a relative's remove it first: "
+            f"xret lang remove {folder} {there}"
         )
     if aligned and ENGLISH not in known:
         raise ModelError(f"{folder} has no English adapter, which --parallel aligns with")
+    if there is not None and relative is None:
+        return there, "its own until now"
     if relative is None:
         return nearest_language(lang, known)
     code = language_code(relative)
@@ -147,15 +156,17 @@ def chosen_relative(
     return code, "as was asked for"
 
 
-def _settle(addition: Addition, folder: Path, destination: Destination) -> Path | None:
+def _settle(
+    addition: Addition, folder: Path, destination: Destination, *, replace: bool
+) -> Path | None:
     """Write the adapter where it goes; each place has it whole or not at all."""
     if destination.adapter_file is not None:
         addition.adapter.save(destination.adapter_file)
     if destination.output is not None:
         with changed_copy(folder, destination.output) as copy:
-            install_adapter(copy, addition.adapter)
+            install_adapter(copy, addition.adapter, replace=replace)
         return destination.output
     if destination.adapter_file is None:
-        install_adapter(folder, addition.adapter)
+        install_adapter(folder, addition.adapter, replace=replace)
         return folder
     return None

@@ -7,7 +7,7 @@ English side as the teacher).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor
 from xret.retriever.encoders.transformer import Task
 from xret.retriever.languages.codes import ENGLISH
 from xret.retriever.training.common.losses import maxsim_matrix, ranking
-from xret.retriever.training.language.adapted import AdaptedModel, Packed
+from xret.retriever.training.language.adapted import OWN, AdaptedModel, Packed
 from xret.retriever.training.language.text import PASSAGE_LINES, Pair
 from xret.types import Progress
 
@@ -30,29 +30,40 @@ _SINGLE_WEIGHT, _NEAR_WEIGHT = 0.3, 0.5
 _PASSAGES = 0.2
 """Share of the batches whose documents are passages."""
 
-MOST_PAIRS = 20_000
-"""Pairs that are aligned on: their English vectors stay in memory, about 20 KB a pair."""
+MOST_PAIRS, MOST_PAIRS_DEEP = 20_000, 6_000
+"""Pairs that are aligned on: their English vectors stay in memory, about 20 KB a pair. The
+latter for a model whose lower states are kept: every text through it costs as much as a step."""
 
 _BATCH = 256
 
 
 class EnglishSide:
-    """English vectors of all pairs, made once: nothing in training changes them."""
+    """English vectors of pairs, made once: nothing in training changes them.
 
-    def __init__(self, model: AdaptedModel, pairs: Sequence[Pair]) -> None:
+    rows: by task, which pairs' English is read so.
+    """
+
+    def __init__(
+        self, model: AdaptedModel, pairs: Sequence[Pair], rows: Mapping[Task, Sequence[int]]
+    ) -> None:
         self._model = model
         self._texts = [english[:_CHARACTERS] for _, english in pairs]
-        self._kept: dict[Task, list[tuple[Tensor, Tensor]]] = {"query": [], "document": []}
+        self._rows = rows
+        self._kept: dict[Task, dict[int, tuple[Tensor, Tensor]]] = {task: {} for task in rows}
 
     def prepare(self) -> Iterator[Progress]:
         """Embed them; in batches that do not depend on the order of training."""
-        for start in range(0, len(self._texts), _BATCH):
-            part = self._texts[start : start + _BATCH]
-            for task, kept in self._kept.items():
-                packed = self._model.embed_all(part, ENGLISH, task=task)
+        done, total = 0, sum(map(len, self._rows.values()))
+        for task, rows in self._rows.items():
+            for start in range(0, len(rows), _BATCH):
+                part = rows[start : start + _BATCH]
+                texts = [self._texts[row] for row in part]
+                packed = self._model.embed_all(texts, ENGLISH, task=task)
                 whole = packed.whole
-                kept += [(packed[place].half(), whole[place]) for place in range(len(part))]
-            yield Progress("English side", start + len(part), len(self._texts), "texts")
+                for place, row in enumerate(part):
+                    self._kept[task][row] = (packed[place].half(), whole[place])
+                done += len(part)
+                yield Progress("English side", done, total, "texts")
 
     def vectors(self, rows: Sequence[int], task: Task) -> Packed:
         """Of those texts."""
@@ -68,28 +79,45 @@ class AlignmentLoss:
     ) -> None:
         self._model = model
         self._texts = [text[:_CHARACTERS] for text, _ in pairs]
-        self.english = EnglishSide(model, pairs)
-        self._size = min(batch_size, len(pairs) // 2)
+        every = list(range(len(pairs)))
+        # A pair is read in one direction where reading is dear: half the texts, half the memory.
+        asks, answers = (_blocks(every, 0), _blocks(every, 1)) if model.keeps else (every, every)
+        self._asks, self._answers = asks, answers
+        self.english = EnglishSide(model, pairs, {"query": answers, "document": asks})
+        self._size = min(batch_size, len(pairs) // 2, len(asks), len(answers))
         self._seed = seed
+
+    def prepare(self) -> Iterator[Progress]:
+        """What no step changes: the English side, and the lower layers of the other."""
+        yield from self.english.prepare()
+        yield from self._model.keep([self._texts[row] for row in self._asks], "query")
+        texts = [self._texts[row] for row in self._answers]
+        passages = [self._passage(row) for row in self._answers if row % PASSAGE_LINES == 0]
+        yield from self._model.keep([*texts, *passages], "document")
+
+    def _passage(self, row: int) -> str:
+        """The neighbours from that row on as one text."""
+        part = self._texts[row : row + PASSAGE_LINES]
+        return " ".join(line[:_PASSAGE_CHARACTERS] for line in part)
 
     def loss(self, step: int) -> Tensor:
         """English asks and the new language answers, and the other way round by turns."""
         rng = np.random.default_rng([self._seed, 7, step])
-        rows = rng.choice(len(self._texts), self._size, replace=False).tolist()
+        drawn = rng.choice(self._asks if step % 2 else self._answers, self._size, replace=False)
+        rows: list[int] = drawn.tolist()
         if step % 2:
             english = self.english.vectors(rows, "document")
-            own = self._model.embed([self._texts[r] for r in rows], self._model.lang, task="query")
+            own = self._model.embed([self._texts[r] for r in rows], OWN, task="query")
             return self._compared(own, english, own, english)
         texts = [self._texts[row] for row in rows]
         if rng.random() < _PASSAGES:
             rows = list(dict.fromkeys(row - row % PASSAGE_LINES for row in rows))
-            parts = [self._texts[row : row + PASSAGE_LINES] for row in rows]
-            texts = [" ".join(line[:_PASSAGE_CHARACTERS] for line in part) for part in parts]
+            texts = [self._passage(row) for row in rows]
             rows = [
                 min(row + int(rng.integers(PASSAGE_LINES)), len(self._texts) - 1) for row in rows
             ]
         english = self.english.vectors(rows, "query")
-        own = self._model.embed(texts, self._model.lang, task="document")
+        own = self._model.embed(texts, OWN, task="document")
         return self._compared(english, own, own, english)
 
     def _compared(self, queries: Packed, documents: Packed, own: Packed, english: Packed) -> Tensor:
@@ -112,3 +140,8 @@ class AlignmentLoss:
         single = ranking(whole * _SINGLE_SCALE, same)
         near = (1 - whole.diagonal()).mean()
         return ranking(scores * _SCALE, same) + _SINGLE_WEIGHT * single + _NEAR_WEIGHT * near
+
+
+def _blocks(rows: Sequence[int], which: int) -> list[int]:
+    """Every other block of neighbours that may become a passage."""
+    return [row for row in rows if row // PASSAGE_LINES % 2 == which]

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from xret.errors import TrainingError
 from xret.retriever.training.common.checkpoint import WorkFolder
-from xret.retriever.training.language.adapted import NONE, AdaptedModel
-from xret.retriever.training.language.alignment import MOST_PAIRS, AlignmentLoss
+from xret.retriever.training.language.adapted import NONE, OWN, AdaptedModel
+from xret.retriever.training.language.alignment import MOST_PAIRS, MOST_PAIRS_DEEP, AlignmentLoss
 from xret.retriever.training.language.learning import Learning, LearningSettings
 from xret.retriever.training.language.masked import (
     Candidates,
@@ -54,12 +54,12 @@ class CourseSettings:
     batch_size: int = 96
     masked_batch: int = 48
 
-    def steps_for(self, text: LanguageText) -> int:
+    def steps_for(self, text: LanguageText, *, most_pairs: int = MOST_PAIRS) -> int:
         """`_ROUNDS` times over the pairs, or over the lines where there are none."""
         if self.steps is not None:
             return self.steps
         size = (
-            (len(text.pairs), self.batch_size)
+            (min(len(text.pairs), most_pairs), self.batch_size)
             if text.pairs
             else (len(text.lines), self.masked_batch)
         )
@@ -102,7 +102,7 @@ def learn_language(
     script = Script.of(model, text)
     if script.pieces:
         model.grow(script.pieces, script.rows, script.emphasis)
-    steps = settings.steps_for(text)
+    steps = settings.steps_for(text, most_pairs=_most_pairs(model))
     course = _Course(model, text, folder, settings=settings, steps=steps)
     untouched = _digest(model)
     yield from course.prepare()
@@ -142,13 +142,26 @@ class _Course:
         steps: int,
     ) -> None:
         self._model, self._text, self._settings, self._steps = model, text, settings, steps
-        self._lines = self._masked(text.lines)
-        self._candidates = Candidates(model, self._lines)
         self._head = MaskedHead(folder, model.width, eps=model.backbone.config.layer_norm_eps)
-        self._choosing = self._masked(text.choosing_lines)
+        self._hides_words = model.predicts_words or self._head.is_given
+        if self._hides_words:
+            self._lines = self._masked(text.lines)
+            self._candidates = Candidates(model, self._lines)
+            self._choosing = self._masked(text.choosing_lines)
+        elif not text.pairs:
+            raise TrainingError(
+                f"{folder} cannot learn from text alone: it has no head that predicts words, and "
+                "its states are not made to; give sentences with their English translations "
+                "(--parallel)"
+            )
         self._alignment: AlignmentLoss | None = None
         self._development: PairRetrieval | None = None
         self.notes: list[str] = []
+        if model.adds_nothing(model.relative):
+            self.notes.append(
+                f"the model's adapter of {model.relative} adds nothing: the new one has started "
+                "from none"
+            )
         if text.pairs:
             pairs = self._aligned_pairs(text)
             self._alignment = AlignmentLoss(
@@ -159,17 +172,22 @@ class _Course:
     def prepare(self) -> Iterator[Progress]:
         """What is computed once."""
         if self._alignment is not None:
-            yield from self._alignment.english.prepare()
-        _, sharpness = self._masked_values(self._choosing, self._model.relative)
-        self._head.sharpness.data.fill_(sharpness)
+            yield from self._alignment.prepare()
+        if self._development is not None:
+            yield from self._development.keep()
+        if self._hides_words:
+            _, sharpness = self._masked_values(self._choosing, self._model.relative)
+            self._head.sharpness.data.fill_(sharpness)
 
     def learning(self, work: WorkFolder) -> Learning:
         """The training, which goes on from what is in the work folder."""
-        parameters = {**self._model.parameters(), **self._model.grown(), **self._head.learnt()}
+        parameters = {**self._model.parameters(), **self._model.grown()}
+        if self._hides_words:
+            parameters |= self._head.learnt()
         return Learning(
             parameters,
             settings=LearningSettings(steps=self._steps, seed=self._settings.seed),
-            masked=self._masked_loss,
+            masked=self._masked_loss if self._hides_words else None,
             aligned=self._alignment.loss if self._alignment else None,
             score=self._score,
             work=work,
@@ -183,11 +201,13 @@ class _Course:
         before: retrieval through no adapter and the relative's, before pieces were added.
         """
         model = self._model
-        lines = self._masked(self._text.held_lines)
-        columns = {"none": NONE, "relative": model.relative, "own": model.lang}
-        values = {}
+        columns = {"none": NONE, "relative": model.relative, "own": OWN}
+        values: dict[str, dict[str, FloatArray]] = {}
         for column, adapter in columns.items():
-            values[column] = {MASKED: self._masked_values(lines, adapter)[0]}
+            values[column] = {}
+            if self._hides_words:
+                lines = self._masked(self._text.held_lines)
+                values[column][MASKED] = self._masked_values(lines, adapter)[0]
             if held is not None:
                 found = before[adapter] if column != "own" else held.measured(adapter)
                 values[column] |= found
@@ -208,8 +228,8 @@ class _Course:
 
     def _score(self) -> float:
         if self._development is not None:
-            return mean_retrieval(self._development.measured(self._model.lang))
-        return -float(self._masked_values(self._choosing, self._model.lang)[0].mean())
+            return mean_retrieval(self._development.measured(OWN))
+        return -float(self._masked_values(self._choosing, OWN)[0].mean())
 
     def _masked_values(self, lines: MaskedLines, adapter: str) -> tuple[FloatArray, float]:
         return masked_losses(
@@ -226,12 +246,17 @@ class _Course:
         return MaskedLines(model.tokens, lines, mask=model.mask_token, padding=model.padding_token)
 
     def _aligned_pairs(self, text: LanguageText) -> list[tuple[str, str]]:
-        if len(text.pairs) <= MOST_PAIRS:
+        most = _most_pairs(self._model)
+        if len(text.pairs) <= most:
             return list(text.pairs)
-        self.notes.append(f"aligned on {MOST_PAIRS:,} of {len(text.pairs):,} pairs")
+        self.notes.append(f"aligned on {most:,} of {len(text.pairs):,} pairs")
         rng = np.random.default_rng([self._settings.seed, 4])
-        chosen = np.sort(rng.choice(len(text.pairs), MOST_PAIRS, replace=False))
+        chosen = np.sort(rng.choice(len(text.pairs), most, replace=False))
         return [text.pairs[row] for row in chosen.tolist()]
+
+
+def _most_pairs(model: AdaptedModel) -> int:
+    return MOST_PAIRS_DEEP if model.keeps else MOST_PAIRS
 
 
 def _report(
@@ -305,7 +330,7 @@ def _adapter(
     rows = {WORD_ROWS: rows.detach().clone() for rows in model.grown().values()}  # noqa: B035
     if script.pieces and model.weighs_words:
         rows[EMPHASIS] = script.emphasis
-    tensors = {name: parameter.detach().clone() for name, parameter in model.parameters().items()}
+    tensors = {name: parameter.detach().clone() for name, parameter in model.adapter().items()}
     return LanguageAdapter(
         lang=model.lang,
         base=base,

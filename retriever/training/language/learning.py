@@ -27,7 +27,7 @@ __all__ = ["Learning", "LearningSettings"]
 class LearningSettings:
     """steps: of the whole training. rate: the highest; it rises for `warmup` of the steps and
     falls in a line to zero. masked_first: share of the steps before alignment starts;
-    masked_every: one step in so many is of masked words from then on.
+    masked_every: one step in so many is of masked words from then on, where there is such a loss.
     """
 
     steps: int
@@ -43,7 +43,7 @@ class LearningSettings:
 
 class Learning:
     """A run over some parameters. score: how good they are now, higher is better, by data
-    that is not trained on. masked, aligned: the loss of a step, the latter None without pairs.
+    that is not trained on. masked, aligned: the loss of a step, one of them None at most.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Learning:
         parameters: Mapping[str, nn.Parameter],
         *,
         settings: LearningSettings,
-        masked: Callable[[int], Tensor],
+        masked: Callable[[int], Tensor] | None,
         aligned: Callable[[int], Tensor] | None,
         score: Callable[[], float],
         work: WorkFolder,
@@ -95,10 +95,11 @@ class Learning:
     def _step(self, step: int) -> None:
         settings = self._settings
         first = step < settings.masked_first * settings.steps
-        if self._aligned is None or first or step % settings.masked_every == 0:
-            loss = self._masked(step)
-        else:
-            loss = self._aligned(step)
+        hides = self._aligned is None or first or step % settings.masked_every == 0
+        compute = self._masked if hides and self._masked is not None else self._aligned
+        if compute is None:
+            raise ValueError("a step needs a loss: of masked words or of alignment")
+        loss = compute(step)
         value = float(loss.detach())
         if not math.isfinite(value):
             raise TrainingError(

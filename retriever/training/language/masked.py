@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from xret.retriever.encoders.wordpieces import IS_UNSPACED
-from xret.retriever.training.language.adapted import AdaptedModel
+from xret.retriever.training.language.adapted import OWN, AdaptedModel
 from xret.types import FloatArray
 
 __all__ = ["Candidates", "MaskedBatch", "MaskedHead", "MaskedLines", "masked_loss", "masked_losses"]
@@ -166,7 +166,7 @@ def masked_loss(
 ) -> Tensor:
     """Mean loss of the batch's hidden pieces through the new adapter, for training."""
     ids, places = candidates.drawn(batch.hidden, rng)
-    states = model.hidden(batch.ids, batch.mask, model.lang).flatten(0, 1)[batch.at]
+    states = model.hidden(batch.ids, batch.mask, OWN).flatten(0, 1)[batch.at]
     scores = head(states, model.rows(ids), ids)
     if not head.is_given:
         scores = scores + candidates.log_shares[ids]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch import Tensor
 from xret.retriever.languages.codes import ENGLISH
 from xret.retriever.training.language.adapted import AdaptedModel, Packed
 from xret.retriever.training.language.text import PASSAGE_LINES, Pair
-from xret.types import FloatArray
+from xret.types import FloatArray, Progress
 
 __all__ = [
     "FROM_ENGLISH",
@@ -64,6 +64,11 @@ class PairRetrieval:
         self._documents = model.embed_all(english, ENGLISH, task="document")
         starts = range(0, len(pairs), PASSAGE_LINES)
         self._passages = [" ".join(self._texts[s : s + PASSAGE_LINES]) for s in starts]
+
+    def keep(self) -> Iterator[Progress]:
+        """Compute once what the new adapter does not change, where it is measured often."""
+        yield from self._model.keep(self._texts, "query")
+        yield from self._model.keep([*self._texts, *self._passages], "document")
 
     def measured(self, adapter: str) -> dict[str, FloatArray]:
         """A value for each sentence, by measure, in [0, 1]; the text goes through that adapter."""

@@ -19,7 +19,10 @@ import torch
 from tokenizers import Tokenizer, models
 from torch import Tensor
 
+from xret.errors import LanguageError
 from xret.retriever.encoders.wordpieces import CONTINUATION, RUN_PREFIX
+from xret.retriever.languages.codes import language_name
+from xret.retriever.languages.relatives import facts
 from xret.retriever.training.language.adapted import AdaptedModel
 from xret.retriever.training.language.merges import merged_pieces
 from xret.retriever.training.language.text import LanguageText, Pair
@@ -27,8 +30,9 @@ from xret.types import FloatArray, IntArray
 
 __all__ = ["Script", "expected_alignments", "romanised"]
 
-UNKNOWN_SHARE = 0.05
-"""Of a text's letters; from it on pieces are added."""
+UNKNOWN_SHARE, UNREADABLE_SHARE = 0.05, 0.5
+"""Of a text's letters; from the first on pieces are added, or it is said that none can be; from
+the second on a text that gets none is refused."""
 
 MOST_PIECES = 4_000
 _SEEN = 3
@@ -54,20 +58,27 @@ class Script:
 
     @classmethod
     def of(cls, model: AdaptedModel, text: LanguageText) -> Script:
-        """Read the text; pieces are made where more than `UNKNOWN_SHARE` of it is unknown."""
+        """Read the text; pieces are made where more than `UNKNOWN_SHARE` of it is unknown.
+
+        Only WordPiece vocabularies get any: a piece more in a Unigram one cuts words of other
+        languages anew. Raises LanguageError where such a one cannot read half of the letters.
+        """
         tokens = model.tokens
         words = _words(tokens, text.lines)
-        known = set("".join(tokens.get_vocab()))
-        unknown = {c for word in words for c in word if c not in known and c.isprintable()}
+        grows = isinstance(tokens.model, models.WordPiece)
+        unknown = _unknown(words, tokens) if grows else _unread(words, tokens, model.unknown_token)
         letters, lost = _letters(words, unknown)
         share = lost / max(letters, 1)
-        n_pieces = sum(len(e.ids) for e in tokens.encode_batch(list(text.lines)))
+        encoded = tokens.encode_batch(list(text.lines), add_special_tokens=False)
+        n_pieces = sum(len(each.ids) for each in encoded)
         per_word = n_pieces / max(words.total(), 1)
         none = cls(share, per_word, (), torch.zeros(0, model.width), torch.zeros(0))
         if share <= UNKNOWN_SHARE:
             return none
-        if not isinstance(tokens.model, models.WordPiece):
-            said = f"{share:.0%} of the letters are unknown, and the model's tokenizer cannot grow"
+        if not grows:
+            said = _not_read(text.lang, share, type(tokens.model).__name__)
+            if share >= UNREADABLE_SHARE:
+                raise LanguageError(f"{said}; take a model that reads this script")
             return cls(share, per_word, (), none.rows, none.emphasis, (said,))
         pieces = _make_pieces(words, unknown)
         rows, emphasis = _start(model, text, pieces)
@@ -122,6 +133,33 @@ def _words(tokens: Tokenizer, lines: Sequence[str]) -> Counter[str]:
         else:
             found.update(text.split())
     return found
+
+
+def _unknown(words: Counter[str], tokens: Tokenizer) -> set[str]:
+    """Characters of the words that are in no piece."""
+    known = set("".join(tokens.get_vocab()))
+    return {c for word in words for c in word if c not in known and c.isprintable()}
+
+
+def _unread(words: Counter[str], tokens: Tokenizer, unknown: int) -> set[str]:
+    """Characters that the tokenizer, given each by itself, takes for unknown.
+
+    In a Unigram vocabulary a letter may occur in pieces and be none itself: then words with it
+    are lost that happen not to be made of those pieces.
+    """
+    characters = sorted({c for word in words for c in word if c.isprintable()})
+    encoded = tokens.encode_batch(characters, add_special_tokens=False)
+    return {c for c, each in zip(characters, encoded, strict=True) if unknown in each.ids}
+
+
+def _not_read(lang: str, share: float, kind: str) -> str:
+    script = facts(lang).scripts
+    name = f" (script {', '.join(script)})" if script else ""
+    return (
+        f"the vocabulary cannot read {share:.0%} of the letters of {language_name(lang)}{name}, "
+        f"and no pieces can be added to a {kind} tokenizer without cutting other languages' words "
+        "anew"
+    )
 
 
 def _letters(words: Counter[str], unknown: set[str]) -> tuple[int, int]:

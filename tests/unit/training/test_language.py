@@ -24,7 +24,7 @@ from xret.retriever.opening.encoder import load_encoder
 from xret.retriever.training.common import checkpoint
 from xret.retriever.training.common.checkpoint import WorkFolder
 from xret.retriever.training.language import course
-from xret.retriever.training.language.adapted import AdaptedModel, Packed
+from xret.retriever.training.language.adapted import OWN, AdaptedModel, Packed
 from xret.retriever.training.language.add import (
     AddedLanguage,
     Destination,
@@ -378,7 +378,7 @@ def test_maxsim_is_that_of_plain_loops() -> None:
 def test_only_the_new_adapter_has_gradients(model: Path) -> None:
     adapted = AdaptedModel.load(model, lang="da", relative="sv", english=True)
     before = {name: tensor.detach().clone() for name, tensor in adapted.frozen()}
-    own = adapted.embed(["hund hus", "mor"], "da", task="document")
+    own = adapted.embed(["hund hus", "mor"], OWN, task="document")
     own.vectors.sum().backward()
     assert all(parameter.grad is not None for parameter in adapted.parameters().values())
     assert not any(tensor.requires_grad for _, tensor in adapted.frozen())
