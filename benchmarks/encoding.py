@@ -197,7 +197,7 @@ def single_queries(folder: Path, texts: Sequence[str], runs: int) -> None:
     for name, int8 in (("onnx fp32", False), ("onnx int8", True)):
         copy = folder.with_name(f"{folder.name}-{'int8' if int8 else 'fp32'}")
         make_copy(folder, copy)
-        list(export_encoder(copy, int8=int8))
+        export_encoder(copy, int8=int8)
         encoders[name] = load_encoder(str(copy), options=EncoderOptions(backend="onnx"))
     queries = list(_queries(texts, 20))
     for name, encoder in encoders.items():

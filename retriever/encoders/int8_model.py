@@ -23,6 +23,7 @@ from xret.index.scoring.kernel_path import NUMPY, kernel_path, kernel_reasons
 from xret.retriever.encoder import EncoderOptions
 from xret.retriever.encoders.int8_folder import WORDS, Int8Folder
 from xret.retriever.encoders.int8_layers import Int8Layers
+from xret.retriever.encoders.text_tokens import prompt_tokens, text_tokens
 from xret.retriever.encoders.transformer import Features, Task, Through, text_offsets
 from xret.types import FloatArray, IntArray
 
@@ -133,13 +134,7 @@ class Int8Model:
         if head.pooling is not None:
             text = states[:1] if head.pooling == "cls" else states.mean(axis=0, keepdims=True)
             return _unit(text) if head.unit else text
-        kept = ~np.isin(ids, self._marks)
-        for opening in self._openings:
-            for first in (0, 1):  # after the mark at the start, where there is one
-                end = first + len(opening)
-                if np.array_equal(ids[first:end], opening):
-                    kept[first:end] = False
-        kept[0] |= not kept.any()
+        kept = text_tokens(ids, marks=self._marks, openings=self._openings)
         return _unit(states[kept] - self._mean)
 
     def _forward(
@@ -242,12 +237,9 @@ class Int8Model:
 
     def _prompt_ids(self) -> list[IntArray]:
         """Tokens of each prompt that a text may begin with, without marks."""
-        known = {*self._prompts.values(), *self.folder.head_prompts()} - {""}
+        prompts = (*self._prompts.values(), *self.folder.head_prompts())
         self._tokenizer.no_truncation()
-        rows = [self._tokenizer.encode(prompt.rstrip()).ids for prompt in sorted(known)]
-        marks = set(self._marks.tolist())
-        openings = [np.array([i for i in row if i not in marks], np.int64) for row in rows]
-        return [opening for opening in openings if len(opening)]
+        return prompt_tokens(self._tokenizer, prompts, marks=self._marks)
 
 
 def _prompts(folder: Int8Folder, options: EncoderOptions) -> dict[Task, str]:

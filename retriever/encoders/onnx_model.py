@@ -21,6 +21,7 @@ from tokenizers import Tokenizer
 from xret.errors import ModelError
 from xret.retriever.encoder import EncoderOptions
 from xret.retriever.encoders.onnx_session import TOKENIZER, OnnxSession, find_graphs
+from xret.retriever.encoders.text_tokens import prompt_tokens, text_tokens
 from xret.retriever.encoders.transformer import Features, Task, Through
 from xret.retriever.models.fingerprints import model_fingerprint
 from xret.retriever.models.published import write_file
@@ -29,7 +30,7 @@ from xret.types import FloatArray, IntArray
 __all__ = ["EXPORTED", "ExportedEncoder", "OnnxModel"]
 
 EXPORTED = "onnx/encoder.json"
-FORMAT = 1
+FORMAT = 2
 _CPU_BATCH_TOKENS = 4_096
 
 
@@ -40,7 +41,9 @@ class ExportedEncoder:
     model: fingerprint of the folder that was exported. adapters: all of the model's, also
     those without a graph; empty where it has none. prompts, lengths (of tokens, special ones
     included) and skipped (ids that are not scored) are by task. expansion: tokens that a
-    query is filled up to with `expansion_id`; attend: whether they are attended to.
+    query is filled up to with `expansion_id`; attend: whether they are attended to. openings:
+    what texts may begin with, beside their prompts, that gets no vector; None where prompts
+    have vectors.
     """
 
     model: str
@@ -53,6 +56,7 @@ class ExportedEncoder:
     expansion: int = 0
     expansion_id: int = 0
     attend: bool = False
+    openings: Sequence[str] | None = None
 
     def write(self, folder: Path) -> None:
         """Save into a model folder; whole or not at all."""
@@ -67,7 +71,7 @@ class ExportedEncoder:
             return None
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            if content.pop("format") != FORMAT:
+            if content.pop("format") not in (1, FORMAT):  # the first knew no openings
                 raise ModelError(f"{path} is of another version; export the model again")
             found = cls(**{**content, "adapters": tuple(content["adapters"])})
             if not {"query", "document"} <= found.lengths.keys():
@@ -78,7 +82,10 @@ class ExportedEncoder:
 
 
 class OnnxModel:
-    """The graphs of one model folder as a `TextModel`, one session a language, opened at need."""
+    """The graphs of one model folder as a `TextModel`, each opened at need.
+
+    A folder has one graph for all its adapters, or one an adapter from earlier exports.
+    """
 
     def __init__(self, folder: Path, exported: ExportedEncoder, options: EncoderOptions) -> None:
         self.exported = exported
@@ -90,7 +97,7 @@ class OnnxModel:
         self._lengths = {**exported.lengths, "document": self.max_tokens}
         self._prompts = {**exported.prompts, **(options.prompts or {})}
         self._graphs = find_graphs(folder)
-        self._sessions: dict[str | None, OnnxSession] = {}
+        self._sessions: dict[Path, OnnxSession] = {}
         self._tokenizers: dict[Task, Tokenizer] = {}
         first = self.session(next(iter(self._graphs)))
         # int8 graphs scale activations by batch: alone, a text does not depend on others.
@@ -115,16 +122,17 @@ class OnnxModel:
 
     def session(self, adapter: str | None) -> OnnxSession:
         """The graph of an adapter; ModelError where it was not exported."""
-        if adapter not in self._sessions:
-            if adapter not in self._graphs:
-                raise ModelError(
-                    f"no graph was exported for the adapter {adapter}; run: "
-                    f"xret model export MODEL --lang {adapter}, or use the torch backend"
-                )
+        if adapter not in self._graphs:
+            raise ModelError(
+                f"no graph was exported for the adapter {adapter}; run: "
+                f"xret model export MODEL --lang {adapter}, or use the torch backend"
+            )
+        path = self._graphs[adapter]
+        if path not in self._sessions:
             # onnxruntime does not read the variable that every other library here obeys.
             threads = int(os.environ.get("OMP_NUM_THREADS") or 0)
-            self._sessions[adapter] = OnnxSession.open(self._graphs[adapter], threads=threads)
-        return self._sessions[adapter]
+            self._sessions[path] = OnnxSession.open(path, threads=threads)
+        return self._sessions[path]
 
     def features(self, texts: Sequence[str], task: Task) -> Features:
         """Tokenised with the prompt of the task, cut and, for queries, expanded."""
@@ -143,37 +151,54 @@ class OnnxModel:
     def vectors(
         self, features: Features, rows: IntArray, adapters: Sequence[Through] | None, task: Task
     ) -> list[FloatArray]:
-        """One pass a language over some of the texts."""
-        made: dict[int, FloatArray] = {}
-        names: list[str | None] = [None] * len(rows)
-        for place, adapter in enumerate(adapters or ()):
+        """One pass a graph over some of the texts."""
+        for adapter in adapters or ():
             if not isinstance(adapter, str):
-                raise ModelError("a graph has one language; mixed ones need the torch backend")
-            names[place] = adapter
-        for name in sorted(set(names), key=str):
-            group = [place for place, other in enumerate(names) if other == name]
-            found = self._forward(self.session(name), features, rows[group], task)
-            made.update(zip(group, found, strict=True))
-        return [made[place] for place in range(len(rows))]
+                raise ModelError(
+                    "a graph reads a text in one language; mixed ones need the torch backend"
+                )
+        names = [None] * len(rows) if adapters is None else [str(name) for name in adapters]
+        sessions = [self.session(name) for name in names]
+        vectors: dict[int, FloatArray] = {}
+        for session in dict.fromkeys(sessions):
+            group = [place for place, other in enumerate(sessions) if other is session]
+            numbers = [session.card.adapters.get(names[place] or "", 0) for place in group]
+            batch = self._forward(session, features, rows[group], task, np.array(numbers, np.int64))
+            vectors.update(zip(group, batch, strict=True))
+        return [vectors[place] for place in range(len(rows))]
 
     def _forward(
-        self, session: OnnxSession, features: Features, rows: IntArray, task: Task
+        self,
+        session: OnnxSession,
+        features: Features,
+        rows: IntArray,
+        task: Task,
+        lang_ids: IntArray,
     ) -> list[FloatArray]:
         lengths, real = features.lengths[rows], features.batch["real"][rows]
         width = int(lengths.max())
         ids = np.full((len(rows), width), session.card.pad_id, np.int64)
         for place, row in enumerate(rows.tolist()):
             ids[place, : lengths[place]] = features.batch["ids"][row]
-        columns = np.arange(width)[None, :]
         expanded = task == "query" and self.exported.expansion and self.exported.attend
-        seen = columns < (lengths if expanded else real)[:, None]
-        vectors = session.forward(ids, seen.astype(np.int64))
+        seen = np.arange(width)[None, :] < (lengths if expanded else real)[:, None]
+        vectors = session.forward(ids, seen.astype(np.int64), lang_ids)
         if not self.exported.late:
             return list(vectors[:, None, :])
-        scored = columns < lengths[:, None]
-        scored &= ~np.isin(ids, list(self.exported.skipped.get(task, ())))
-        scored[:, 0] |= ~scored.any(axis=1)
-        return [row[mask] for row, mask in zip(vectors, scored, strict=True)]
+        marks = np.array(self.exported.skipped.get(task, ()), np.int64)
+        return [
+            states[:length][text_tokens(text[:length], marks=marks, openings=self._openings)]
+            for states, text, length in zip(vectors, ids, np.maximum(lengths, 1), strict=True)
+        ]
+
+    @cached_property
+    def _openings(self) -> list[IntArray]:
+        """Ids of the prompts that get no vector."""
+        if self.exported.openings is None:
+            return []
+        marks = np.unique([i for ids in self.exported.skipped.values() for i in ids])
+        prompts = (*self.exported.openings, *self._prompts.values())
+        return prompt_tokens(self.tokens, prompts, marks=marks)
 
     def _task_tokenizer(self, task: Task) -> Tokenizer:
         """The tokenizer that was exported, cutting at the length of the task."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -35,18 +36,18 @@ __all__ = [
 
 GRAPH, DATA = "model.onnx", "model.onnx.data"
 TOKENIZER, CARD = "tokenizer.json", "xret_onnx.json"
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
 class OnnxCard:
     """What a graph is.
 
-    kind: one vector a text, or one a token. adapter: BCP 47 code of the language folded in,
-    None for a model without adapters. base: fingerprint of the weights that all languages
-    share. dim: width of the vectors, of unit length all of them. max_length: tokens, the
-    special ones included. max_error: largest difference from torch in float32. cosine: the
-    smallest to float32, 1.0 in float32. graph, tokenizer: hashes of the files.
+    kind: one vector a text, or one a token. adapters: row of `lang_ids` by BCP 47 code, for
+    each adapter in the graph; equal ones share a row. base: fingerprint of the weights that
+    all languages share. dim: width of the vectors, of unit length all of them. max_length:
+    tokens, the special ones included. max_error: largest difference from torch in float32.
+    cosine: the smallest to float32, 1.0 in float32. graph, tokenizer: hashes of the files.
     """
 
     kind: Literal["pooled", "tokens"]
@@ -55,7 +56,7 @@ class OnnxCard:
     max_length: int
     vocab_size: int
     pad_id: int
-    adapter: str | None = None
+    adapters: Mapping[str, int] = field(default_factory=dict)
     pooling: Literal["mean", "cls"] | None = None
     projection: bool = False
     precision: Literal["float32", "int8"] = "float32"
@@ -74,8 +75,13 @@ class OnnxCard:
         """Raises ModelError for a folder without a card that this version understands."""
         try:
             content = json.loads((folder / CARD).read_text(encoding="utf-8"))
-            if content.pop("format") != FORMAT:
+            version = content.pop("format")
+            if version == 1:  # a graph each language, its adapter folded in
+                alone = content.pop("adapter")
+                content["adapters"] = {} if alone is None else {alone: 0}
+            elif version != FORMAT:
                 raise ModelError(f"{folder / CARD} is of another version; export the model again")
+            content["adapters"] = {name: int(row) for name, row in content["adapters"].items()}
             return cls(**content)
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise ModelError(
@@ -84,9 +90,12 @@ class OnnxCard:
 
 
 def find_graphs(folder: Path) -> dict[str | None, Path]:
-    """Exported graphs of a model folder by adapter; None is that of a model without any."""
+    """Exported graphs of a model folder by adapter; None is that of a model without any.
+
+    Several adapters may be in one graph.
+    """
     found = sorted(card.parent for card in (folder / "onnx").glob(f"*/{CARD}"))
-    return {OnnxCard.read(path).adapter: path for path in found}
+    return {name: path for path in found for name in OnnxCard.read(path).adapters or (None,)}
 
 
 def files_hash(*paths: Path) -> str:
@@ -117,6 +126,7 @@ class OnnxSession:
     def __init__(self, card: OnnxCard, session: InferenceSession) -> None:
         self.card = card
         self._session = session
+        self._chooses = "lang_ids" in {each.name for each in session.get_inputs()}
 
     @classmethod
     def open(
@@ -139,9 +149,12 @@ class OnnxSession:
             raise ModelError(f"{folder / TOKENIZER} is not the tokenizer that {CARD} describes")
         return cls(card, _inference(folder / GRAPH, threads=threads, gpu=gpu))
 
-    def forward(self, input_ids: IntArray, attention_mask: IntArray) -> FloatArray:
+    def forward(
+        self, input_ids: IntArray, attention_mask: IntArray, lang_ids: IntArray | None = None
+    ) -> FloatArray:
         """(b, t) int64 each to (b, dim) or (b, t, dim) float32, by the card's kind.
 
+        lang_ids: (b,) rows of the adapters, unread by a graph that has none to choose from.
         Rows at padding are without meaning. Raises ModelError for ids that the model lacks.
         """
         if input_ids.size and not 0 <= input_ids.min() <= input_ids.max() < self.card.vocab_size:
@@ -150,6 +163,8 @@ class OnnxSession:
                 f"{self.card.vocab_size}: the tokenizer is that of another model"
             )
         features = {"input_ids": input_ids, "attention_mask": attention_mask}
+        if lang_ids is not None and self._chooses:
+            features["lang_ids"] = lang_ids
         vectors: FloatArray = self._session.run(["vectors"], features)[0]
         return vectors
 

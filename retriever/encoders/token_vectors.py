@@ -62,6 +62,12 @@ class TokenVectors(Module):
         marks = set(self._marks.tolist())
         self._openings = [torch.tensor([i for i in row if i not in marks]) for row in rows]
 
+    @property
+    def marks(self) -> list[int]:
+        """Ids of the tokens that stand for no part of a text, ascending."""
+        ids: list[int] = self._marks.tolist()
+        return ids
+
     def forward(self, features: dict[str, Any], **_: Any) -> dict[str, Any]:
         """token_embeddings (b, t, d) to vectors of unit length, attention_mask to those kept."""
         hidden: Tensor = features["token_embeddings"].float()

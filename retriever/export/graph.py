@@ -1,9 +1,8 @@
-"""Transformer encoders as ONNX graphs: for X-MOD one a language, its adapter folded in.
+"""Transformer encoders as ONNX graphs, for X-MOD with the adapters of its languages inside.
 
-A model with many adapters chooses among them at run time, which no exporter carries over;
-a copy with one adapter has nothing to choose. Every graph is compared with torch at several
-batch shapes before it gets its name, and is refused beyond a difference of 1e-4. Weights in
-int8 are always scaled per channel: per tensor, the cosine to float32 falls to .93.
+Every graph is compared with torch at several batch shapes, and through each adapter, before it
+gets its name, and is refused beyond a difference of 1e-4. Weights in int8 are always scaled per
+channel: per tensor, the cosine to float32 falls to .93.
 """
 
 from __future__ import annotations
@@ -12,8 +11,8 @@ import dataclasses
 import logging
 import shutil
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -21,7 +20,6 @@ import numpy as np
 import torch
 import xxhash
 from torch import Tensor, nn
-from transformers import XmodModel
 
 from xret.errors import ModelError
 from xret.retriever.encoders.onnx_session import (
@@ -35,17 +33,15 @@ from xret.retriever.encoders.onnx_session import (
 )
 from xret.retriever.export.quantisation import onnx_library, quantise_graph
 from xret.retriever.models.published import published_folder
-from xret.retriever.xmod.xmod import adapter_spelling, prepare_xmod
-from xret.retriever.xmod.xmod_checkpoint import assemble_xmod
 from xret.types import FloatArray, IntArray
 
 __all__ = [
+    "Centred",
     "GraphReport",
     "PooledGraph",
+    "Reference",
     "TokenGraph",
     "export_graph",
-    "export_languages",
-    "fold",
     "weights_hash",
 ]
 
@@ -68,6 +64,14 @@ class GraphReport:
     n_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What a graph must agree with in torch. lang_ids: by adapter, the module's own number."""
+
+    module: nn.Module
+    lang_ids: Mapping[str, int] = field(default_factory=dict)
+
+
 class PooledGraph(nn.Module):
     """A transformer and its pooling: one vector of unit length a text."""
 
@@ -83,9 +87,11 @@ class PooledGraph(nn.Module):
         self.pooling = pooling
         self.projection = projection or nn.Identity()
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """(b, t) int64 each to (b, dim)."""
-        hidden = self.backbone(input_ids=input_ids, attention_mask=attention_mask)[0]
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor, lang_ids: Tensor | None = None
+    ) -> Tensor:
+        """(b, t) int64 each, and (b,) where there are adapters, to (b, dim)."""
+        hidden = _states(self.backbone, input_ids, attention_mask, lang_ids)
         if self.pooling == "cls":
             pooled = hidden[:, 0]
         else:
@@ -95,32 +101,40 @@ class PooledGraph(nn.Module):
 
 
 class TokenGraph(nn.Module):
-    """A transformer and a projection: one vector of unit length a token."""
+    """A transformer and what follows each state: one vector of unit length a token."""
 
     def __init__(self, backbone: nn.Module, *, projection: nn.Module | None = None) -> None:
         super().__init__()
         self.backbone = backbone
         self.projection = projection or nn.Identity()
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """(b, t) int64 each to (b, t, dim)."""
-        hidden = self.backbone(input_ids=input_ids, attention_mask=attention_mask)[0]
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor, lang_ids: Tensor | None = None
+    ) -> Tensor:
+        """(b, t) int64 each, and (b,) where there are adapters, to (b, t, dim)."""
+        hidden = _states(self.backbone, input_ids, attention_mask, lang_ids)
         return nn.functional.normalize(self.projection(hidden), dim=-1)
 
 
-def fold(model: XmodModel, adapter: str) -> XmodModel:
-    """A copy with one adapter, which it then applies to every text; in evaluation mode.
+class Centred(nn.Module):
+    """States minus their mean (d,), as `TokenVectors` takes it away."""
 
-    Raises LanguageError for an adapter that is not installed.
-    """
-    spelling = adapter_spelling(adapter, model.config.languages)
-    shared = {name: w for name, w in model.state_dict().items() if ".adapter_modules." not in name}
-    own = f".adapter_modules.{spelling}."
-    chosen = {name: w for name, w in model.state_dict().items() if own in name}
-    weights = {name: w.detach().clone() for name, w in (shared | chosen).items()}
-    folded = assemble_xmod(model.config, weights, spellings=[spelling])
-    prepare_xmod(folded)
-    return folded
+    mean: Tensor
+
+    def __init__(self, mean: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("mean", mean)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return hidden - self.mean
+
+
+def _states(
+    backbone: nn.Module, input_ids: Tensor, attention_mask: Tensor, lang_ids: Tensor | None
+) -> Tensor:
+    languages = {} if lang_ids is None else {"lang_ids": lang_ids}
+    hidden: Tensor = backbone(input_ids=input_ids, attention_mask=attention_mask, **languages)[0]
+    return hidden
 
 
 def weights_hash(model: nn.Module) -> str:
@@ -133,44 +147,31 @@ def weights_hash(model: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def export_languages(
-    model: XmodModel,
+def export_graph(
+    module: nn.Module,
     folder: Path,
     *,
-    adapters: Sequence[str],
     card: OnnxCard,
     tokenizer: Path,
-    head: Callable[[nn.Module], nn.Module],
     int8: bool = False,
-) -> Iterator[GraphReport]:
-    """Export one graph a language to `onnx/<adapter>/` in the folder; a report each.
-
-    head puts pooling and projection around a backbone: `partial(TokenGraph, projection=…)`.
-    card says what the graphs have in common. Raises as `fold` and `export_graph` do.
-    """
-    for adapter in adapters:
-        graph = head(fold(model, adapter))
-        named = dataclasses.replace(card, adapter=adapter)
-        target = folder / "onnx" / adapter
-        yield export_graph(graph, target, card=named, tokenizer=tokenizer, int8=int8)
-
-
-def export_graph(
-    module: nn.Module, folder: Path, *, card: OnnxCard, tokenizer: Path, int8: bool = False
+    reference: Reference | None = None,
 ) -> GraphReport:
     """Write a module (input_ids, attention_mask) → vectors as a graph, into a folder of its own.
 
-    tokenizer: the tokenizer.json that goes with it. The folder appears whole or not at all.
-    Raises ModelError for a module that is not in float32 and where the graph and torch differ
-    by more than 1e-4; MissingLibraryError without the extra `export`.
+    Where the card names adapters the module takes their rows too, `lang_ids`. tokenizer: the
+    tokenizer.json that goes with it. reference: what the graph is compared with, the module
+    itself if None. The folder appears whole or not at all. Raises ModelError for a module that
+    is not in float32 and where the graph and torch differ by more than 1e-4;
+    MissingLibraryError without the extra `export`.
     """
     _check_precision(module)
     module = module.train(False)
+    reference = reference or Reference(module, card.adapters)
     with published_folder(folder) as part:
         shutil.copyfile(tokenizer, part / TOKENIZER)
-        _write_graph(module, part / GRAPH)
+        _write_graph(module, part / GRAPH, languages=bool(card.adapters))
         card = dataclasses.replace(card, tokenizer=files_hash(part / TOKENIZER))
-        error, _ = _compare(module, part, card)
+        error, _ = _compare(reference, part, card)
         if not error <= TOLERANCE:
             raise ModelError(
                 f"the exported graph differs from torch by {error:.1e}, more than {TOLERANCE:.0e}"
@@ -178,7 +179,7 @@ def export_graph(
         card = dataclasses.replace(card, max_error=error)
         if int8:
             quantise_graph(part / GRAPH)
-            _, cosine = _compare(module, part, card)
+            _, cosine = _compare(reference, part, card)
             card = dataclasses.replace(card, precision="int8", cosine=cosine)
         card = dataclasses.replace(card, graph=graph_hash(part))
         card.write(part)
@@ -191,10 +192,13 @@ def _check_precision(module: nn.Module) -> None:
         raise ModelError(f"a model is exported from float32; load it so, not in {narrow.pop()}")
 
 
-def _write_graph(module: nn.Module, path: Path) -> None:
+def _write_graph(module: nn.Module, path: Path, *, languages: bool) -> None:
     onnx = onnx_library()
     ids = torch.full(SHAPES[0], 5)
     axes = {0: "texts", 1: "tokens"}
+    inputs = {"input_ids": (ids, axes), "attention_mask": (torch.ones_like(ids), axes)}
+    if languages:
+        inputs["lang_ids"] = torch.zeros(len(ids), dtype=torch.int64), {0: "texts"}
     chatter = logging.getLogger("torch.onnx")
     level = chatter.level
     chatter.setLevel(logging.ERROR)  # it reports at length that torchvision is not needed
@@ -203,13 +207,13 @@ def _write_graph(module: nn.Module, path: Path) -> None:
             warnings.simplefilter("ignore")
             torch.onnx.export(
                 module,
-                (ids, torch.ones_like(ids)),
+                tuple(example for example, _ in inputs.values()),
                 path,
                 dynamo=True,
                 verbose=False,
-                input_names=["input_ids", "attention_mask"],
+                input_names=list(inputs),
                 output_names=["vectors"],
-                dynamic_shapes={"input_ids": axes, "attention_mask": axes},
+                dynamic_shapes={name: named for name, (_, named) in inputs.items()},
                 external_data=_n_bytes(module) > ONE_FILE_BYTES,
             )
     finally:
@@ -225,17 +229,15 @@ def _n_bytes(module: nn.Module) -> int:
     return sum(weight.numel() * weight.element_size() for weight in module.state_dict().values())
 
 
-def _compare(module: nn.Module, folder: Path, card: OnnxCard) -> tuple[float, float]:
-    """(largest difference, smallest cosine) of graph and module over SHAPES."""
+def _compare(reference: Reference, folder: Path, card: OnnxCard) -> tuple[float, float]:
+    """(largest difference, smallest cosine) of graph and torch over all samples."""
     dataclasses.replace(card, graph=graph_hash(folder)).write(folder)
     session = OnnxSession.open(folder)
-    device = next(module.parameters()).device
     error, cosine = 0.0, 1.0
-    for ids, mask in _samples(card):
-        with torch.inference_mode():
-            features = (torch.from_numpy(ids).to(device), torch.from_numpy(mask).to(device))
-            wanted: FloatArray = module(*features).float().cpu().numpy()
-        found = session.forward(ids, mask)
+    for ids, mask, names in _samples(card):
+        wanted = _expected(reference, ids, mask, names)
+        rows = np.array([card.adapters[name] for name in names], np.int64)
+        found = session.forward(ids, mask, rows)
         if found.shape != wanted.shape or found.shape[-1] != card.dim:
             raise ModelError(f"the graph gives {found.shape}, torch {wanted.shape}, not {card.dim}")
         if card.kind == "tokens":
@@ -247,10 +249,25 @@ def _compare(module: nn.Module, folder: Path, card: OnnxCard) -> tuple[float, fl
     return error, cosine
 
 
-def _samples(card: OnnxCard) -> Iterator[tuple[IntArray, IntArray]]:
-    """(ids, mask) of each shape; in a batch the last text is half as long."""
+def _expected(reference: Reference, ids: IntArray, mask: IntArray, names: list[str]) -> FloatArray:
+    device = next(reference.module.parameters()).device
+    features = [torch.from_numpy(ids), torch.from_numpy(mask)]
+    if names:
+        features.append(torch.tensor([reference.lang_ids[name] for name in names]))
+    with torch.inference_mode():
+        vectors: Tensor = reference.module(*(feature.to(device) for feature in features))
+    wanted: FloatArray = vectors.float().cpu().numpy()
+    return wanted
+
+
+def _samples(card: OnnxCard) -> Iterator[tuple[IntArray, IntArray, list[str]]]:
+    """(ids, mask, adapters) of each shape; in a batch the last text is half as long.
+
+    The last batch has every adapter in it; no adapters where the graph has none.
+    """
     rng = np.random.default_rng(0)
-    for n, longest in SHAPES:
+    adapters = list(card.adapters)
+    for n, longest in (*SHAPES, *([(len(adapters), 3)] if adapters else [])):
         t = min(longest, card.max_length)
         ids = rng.integers(0, card.vocab_size, (n, t))
         ids[ids == card.pad_id] = (card.pad_id + 1) % card.vocab_size
@@ -258,4 +275,4 @@ def _samples(card: OnnxCard) -> Iterator[tuple[IntArray, IntArray]]:
         if n > 1:
             mask[-1, (t + 1) // 2 :] = 0
             ids[-1, (t + 1) // 2 :] = card.pad_id
-        yield ids, mask
+        yield ids, mask, [adapters[i % len(adapters)] for i in range(n)] if adapters else []

@@ -32,7 +32,7 @@ from transformers.models.xmod.modeling_xmod import (
 
 from xret.errors import LanguageError
 
-__all__ = ["AdapterPlan", "group_adapters"]
+__all__ = ["AdapterPlan", "ChosenAdapter", "group_adapters"]
 
 MIN_PADDING = 0.05
 """Share of padding from which taking it out pays."""
@@ -156,8 +156,6 @@ def _plan_batch(model: XmodModel, args: tuple[Any, ...], named: dict[str, Any]) 
     first: Any = model.encoder.layer[0]
     adapters = first.output.adapter_modules
     lang_ids = named.get("lang_ids")
-    if len(adapters) == 1 and torch.compiler.is_compiling():
-        return AdapterPlan(shape, (0,), shape[:1])
     if lang_ids is None:
         if len(adapters) > 1:
             raise LanguageError(
@@ -235,8 +233,12 @@ class _PackedSelfAttention(XmodSelfAttention):
         return plan.pack(context.flatten(2)), weights
 
 
-class _GroupedOutput(XmodOutput):
-    """The end of a layer: the adapters of this batch and no others."""
+class ChosenAdapter(XmodOutput):
+    """The end of a layer, whatever chooses the adapters."""
+
+    def chosen(self, lang_ids: Any, hidden: Tensor) -> Tensor:
+        """What the adapters make of states that are normalised already."""
+        raise NotImplementedError
 
     def lang_adapter(self, lang_ids: Any, hidden_states: Tensor) -> Tensor:
         residual = hidden_states
@@ -246,6 +248,13 @@ class _GroupedOutput(XmodOutput):
             hidden_states = self.LayerNorm(hidden_states)
         if self.ln_before_adapter:
             residual = hidden_states
-        modules = list(self.adapter_modules.values())
-        adapted: Tensor = self.dropout(lang_ids.apply(modules, hidden_states))
+        adapted: Tensor = self.dropout(self.chosen(lang_ids, hidden_states))
         return adapted + residual
+
+
+class _GroupedOutput(ChosenAdapter):
+    """The end of a layer: the adapters of this batch and no others."""
+
+    def chosen(self, lang_ids: Any, hidden: Tensor) -> Tensor:
+        adapted: Tensor = lang_ids.apply(list(self.adapter_modules.values()), hidden)
+        return adapted

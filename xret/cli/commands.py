@@ -27,6 +27,7 @@ from xret.cli import (
     train,
 )
 from xret.cli import lang_add as lang_add  # adds itself to `xret lang`
+from xret.cli import model_export as model_export  # to `xret model`
 from xret.cli import model_trim as model_trim  # to `xret model`
 from xret.cli import run as run_command
 from xret.cli import train_encoder as train_encoder  # to `xret train`

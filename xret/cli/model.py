@@ -131,38 +131,6 @@ def check_model(model: FolderArgument, as_json: AsJson = False) -> None:
         message(f"{model} is sound: {len(checked)} texts, fingerprint {encoder.spec.fingerprint}")
 
 
-@app.command("export")
-def export_model(
-    model: FolderArgument,
-    lang: Annotated[
-        list[str] | None,
-        typer.Option("--lang", help="A language whose adapter is folded in; repeatable."),
-    ] = None,
-    int8: Annotated[bool, typer.Option("--int8", help="Weights in int8, per channel.")] = False,
-) -> None:
-    """Write a model's ONNX graphs beside it: one, or one a language; queries then need no torch."""
-    from xret.retriever.languages.codes import language_code
-    from xret.retriever.models.location import model_location
-
-    folder = model_location(model)
-    adapters = [language_code(code) for code in lang] if lang else None
-    from xret.retriever.export.encoder import (
-        export_encoder,  # heavy: after the words are checked
-    )
-
-    rows = [
-        (
-            report.card.adapter or "",
-            f"{report.n_bytes:,}",
-            f"{report.card.max_error:.1e}",
-            f"{report.card.cosine:.4f}",
-            str(report.folder),
-        )
-        for report in export_encoder(folder, adapters=adapters, int8=int8)
-    ]
-    print_table(("language", "bytes", "largest error", "cosine", "folder"), rows)
-
-
 def _count(languages: list[str]) -> str:
     return " ".join(languages) if len(languages) <= 12 else f"{len(languages)} languages"
 

@@ -18,7 +18,7 @@ PrecisionOption = Annotated[
     typer.Option(
         "--precision",
         help="Arithmetic of a transformer, by default what it was made for; auto: bf16 where that "
-        "is fastest.",
+        "is fastest; int8 by torch changes ranks too, not speed alone.",
         show_default=False,
     ),
 ]

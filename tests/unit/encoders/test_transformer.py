@@ -146,11 +146,11 @@ def test_a_precision_that_the_cpu_would_emulate_is_refused(monkeypatch: pytest.M
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """colbert-xm with graphs of two of its six languages."""
+    """colbert-xm with a graph of two of its six languages."""
     from xret.retriever.export.encoder import export_encoder
 
     folder = tiny_colbert_xm(tmp_path_factory.mktemp("exported"))
-    assert len(list(export_encoder(folder, adapters=["sw", "fr"]))) == 2
+    export_encoder(folder, adapters=["sw", "fr"])
     return folder
 
 

@@ -5,7 +5,6 @@ import json
 import shutil
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,24 +12,24 @@ import onnx
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny_models import LANGUAGES, TEXTS, random_xmod, randomise, tiny_colbert_xm, tiny_tokenizer
+from tiny_models import LANGUAGES, TEXTS, randomise, tiny_colbert_xm, tiny_tokenizer
 from tokenizers import Tokenizer
 from torch import nn
 from transformers import AutoTokenizer, BertConfig, BertModel, XmodModel
 
-from xret.errors import LanguageError, ModelError
+from xret.errors import ModelError
 from xret.retriever.encoders.onnx_session import TOKENIZER, OnnxCard, OnnxSession, find_graphs
 from xret.retriever.export import graph as export
 from xret.retriever.export.graph import (
     GraphReport,
     PooledGraph,
+    Reference,
     TokenGraph,
     export_graph,
-    export_languages,
-    fold,
     weights_hash,
 )
-from xret.retriever.xmod.xmod import XMOD_ADAPTERS, prepare_xmod
+from xret.retriever.xmod.stacked import stack_adapters
+from xret.retriever.xmod.xmod import XMOD_ADAPTERS
 from xret.retriever.xmod.xmod_checkpoint import load_xmod
 from xret.types import FloatArray
 
@@ -39,7 +38,7 @@ MIXED = [*TEXTS.values(), "", "a\ud800b", "the coral " * 30]
 
 @pytest.fixture(scope="module")
 def colbert_xm(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """colbert-xm with its French and its Swahili graph."""
+    """colbert-xm with a graph of its French and its Swahili adapter."""
     folder = tiny_colbert_xm(tmp_path_factory.mktemp("models") / "colbert-xm", layers=1)
     model = load_xmod(folder)
     projection = nn.Linear(32, 16, bias=False)
@@ -52,17 +51,19 @@ def colbert_xm(tmp_path_factory: pytest.TempPathFactory) -> Path:
         max_length=24,
         pad_id=1,
         vocab_size=model.config.vocab_size,
+        adapters={"fr": 0, "sw": 1},
         projection=True,
     )
-    reports = export_languages(
-        model,
-        folder,
-        adapters=["fr", "sw"],
+    stacked, rows = stack_adapters(model, ["fr", "sw"])
+    assert rows == [0, 1]
+    lang_ids = {name: LANGUAGES.index(XMOD_ADAPTERS[name]) for name in card.adapters}
+    export_graph(
+        TokenGraph(stacked, projection=projection),
+        folder / "onnx" / "model",
         card=card,
         tokenizer=folder / "tokenizer.json",
-        head=partial(TokenGraph, projection=projection),
+        reference=Reference(TokenGraph(model, projection=projection), lang_ids),
     )
-    assert [report.card.adapter for report in reports] == ["fr", "sw"]
     return folder
 
 
@@ -116,8 +117,10 @@ def colbert_vectors(folder: Path, text: str, language: str, *, length: int = 24)
     return vectors
 
 
-def graph_vectors(session: OnnxSession, folder: Path, texts: list[str]) -> list[FloatArray]:
-    """What a graph gives for one batch of texts, padding left out."""
+def graph_vectors(
+    session: OnnxSession, folder: Path, texts: list[str], adapters: tuple[str, ...] = ()
+) -> list[FloatArray]:
+    """What a graph gives for one batch of texts, padding left out, by adapters in turn."""
     tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
     tokenizer.enable_truncation(session.card.max_length)
     tokenizer.enable_padding(pad_id=session.card.pad_id)
@@ -125,51 +128,62 @@ def graph_vectors(session: OnnxSession, folder: Path, texts: list[str]) -> list[
     encoded = tokenizer.encode_batch(clean)
     ids = np.array([text.ids for text in encoded], np.int64)
     mask = np.array([text.attention_mask for text in encoded], np.int64)
-    vectors = session.forward(ids, mask)
+    rows = [
+        session.card.adapters[adapters[i % len(adapters)]] for i in range(len(ids) * bool(adapters))
+    ]
+    vectors = session.forward(ids, mask, np.array(rows, np.int64))
     if session.card.kind == "pooled":
         return list(vectors)
     return [rows[seen == 1] for rows, seen in zip(vectors, mask, strict=True)]
 
 
-def test_a_folded_copy_gives_what_its_language_gave_in_the_whole_model() -> None:
-    model = random_xmod(97)
-    adapters = prepare_xmod(model)
-    folded = fold(model, "zh")
-    features = {"input_ids": torch.randint(5, 97, (2, 6)), "attention_mask": torch.ones(2, 6)}
-    with torch.inference_mode():
-        wanted = model(**features, lang_ids=adapters.ids(["zh", "zh"])).last_hidden_state
-        found = folded(**features).last_hidden_state
-        folded.encoder.layer[0].output.adapter_modules["zh_CN"].dense1.weight.zero_()
-        again = model(**features, lang_ids=adapters.ids(["zh", "zh"])).last_hidden_state
-    assert torch.equal(found, wanted)
-    assert torch.equal(again, wanted), "the copy must not share its weights"
-    assert weights_hash(folded) == weights_hash(model)
-    assert weights_hash(random_xmod(97, seed=1)) != weights_hash(model)
-    with pytest.raises(LanguageError, match="no adapter 'gl'"):
-        fold(model, "gl")
-
-
-@pytest.mark.parametrize("language", ["fr", "sw"])
-def test_each_language_has_a_graph_of_its_own_with_its_adapter_folded_in(
-    colbert_xm: Path, language: str
-) -> None:
+def test_texts_of_one_batch_go_through_the_adapters_inside_the_graph(colbert_xm: Path) -> None:
     graphs = find_graphs(colbert_xm)
-    assert graphs == {code: colbert_xm / "onnx" / code for code in ("fr", "sw")}
-    session = OnnxSession.open(graphs[language], base=weights_hash(load_xmod(colbert_xm)))
-    found = graph_vectors(session, graphs[language], MIXED)
-    assert {vectors.dtype for vectors in found} == {np.dtype(np.float32)}
-    for vectors, text in zip(found, MIXED, strict=True):
-        wanted = colbert_vectors(colbert_xm, text, language)
-        np.testing.assert_allclose(vectors, wanted, atol=1e-5)
+    assert graphs == dict.fromkeys(("fr", "sw"), colbert_xm / "onnx" / "model")
+    session = OnnxSession.open(graphs["fr"], base=weights_hash(load_xmod(colbert_xm)))
+    for adapters in (("fr",), ("sw",), ("fr", "sw")):
+        found = graph_vectors(session, graphs["fr"], MIXED, adapters)
+        assert {vectors.dtype for vectors in found} == {np.dtype(np.float32)}
+        for i, (vectors, text) in enumerate(zip(found, MIXED, strict=True)):
+            wanted = colbert_vectors(colbert_xm, text, adapters[i % len(adapters)])
+            np.testing.assert_allclose(vectors, wanted, atol=1e-5)
     assert session.card.max_error < 1e-5
+
+
+def test_a_graph_that_takes_another_adapter_than_torch_is_refused(
+    colbert_xm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, made = load_xmod(colbert_xm), colbert_xm / "onnx" / "model"
+
+    def same_graph(_: nn.Module, path: Path, *, languages: bool) -> None:  # noqa: ARG001
+        shutil.copyfile(made / "model.onnx", path)
+
+    monkeypatch.setattr(export, "_write_graph", same_graph)
+    projection = nn.Linear(32, 16, bias=False)
+    projection.weight = nn.Parameter(load_file(colbert_xm / "model.safetensors")["linear.weight"])
+    whole = TokenGraph(model, projection=projection)
+
+    def exported(**lang_ids: int) -> GraphReport:
+        return export_graph(
+            whole,
+            tmp_path / "onnx" / "model",
+            card=OnnxCard.read(made),
+            tokenizer=colbert_xm / "tokenizer.json",
+            reference=Reference(whole, lang_ids),
+        )
+
+    assert exported(fr=1, sw=5).card.max_error < 1e-5
+    with pytest.raises(ModelError, match="differs from torch"):
+        exported(fr=5, sw=1)
 
 
 def test_a_graph_carries_neither_other_adapters_nor_paths_of_the_exporting_machine(
     colbert_xm: Path,
 ) -> None:
-    graph = (colbert_xm / "onnx" / "fr" / "model.onnx").read_bytes()
-    assert b"en_XX" not in graph and b"sw_KE" not in graph
-    assert b".py" not in graph
+    graph = onnx.load(colbert_xm / "onnx" / "model" / "model.onnx").graph
+    stacks = [part.dims[0] for part in graph.initializer if len(part.dims) == 3]
+    assert stacks == [2] * 4, "of six adapters the two that were asked for"
+    assert b".py" not in graph.SerializeToString()
 
 
 def test_int8_is_per_channel_close_to_float32_and_a_quarter_of_its_size(
@@ -211,7 +225,7 @@ def test_a_graph_that_differs_from_torch_is_refused_and_leaves_nothing(
 ) -> None:
     model, report = bert
 
-    def other_graph(_: nn.Module, path: Path) -> None:
+    def other_graph(_: nn.Module, path: Path, *, languages: bool) -> None:  # noqa: ARG001
         shutil.copyfile(report.folder / "model.onnx", path)
 
     monkeypatch.setattr(export, "_write_graph", other_graph)
@@ -229,11 +243,11 @@ def test_a_graph_that_differs_from_torch_is_refused_and_leaves_nothing(
 def test_a_changed_or_foreign_graph_is_refused(colbert_xm: Path, tmp_path: Path) -> None:
     def changed(file: str, content: bytes) -> Path:
         folder = tmp_path / file.replace(".", "-")
-        shutil.copytree(colbert_xm / "onnx" / "fr", folder)
+        shutil.copytree(colbert_xm / "onnx" / "model", folder)
         (folder / file).write_bytes(content)
         return folder
 
-    card = json.loads((colbert_xm / "onnx" / "fr" / "xret_onnx.json").read_text())
+    card = json.loads((colbert_xm / "onnx" / "model" / "xret_onnx.json").read_text())
     for folder, reason in (
         (changed("model.onnx", b"no graph"), "not the graph"),
         (changed("tokenizer.json", b"{}"), "not the tokenizer"),
@@ -243,11 +257,11 @@ def test_a_changed_or_foreign_graph_is_refused(colbert_xm: Path, tmp_path: Path)
         with pytest.raises(ModelError, match=reason):
             OnnxSession.open(folder)
     with pytest.raises(ModelError, match="another base model"):
-        OnnxSession.open(colbert_xm / "onnx" / "fr", base="0" * 32)
+        OnnxSession.open(colbert_xm / "onnx" / "model", base="0" * 32)
 
 
 def test_token_ids_of_another_tokenizer_are_refused(colbert_xm: Path) -> None:
-    session = OnnxSession.open(colbert_xm / "onnx" / "fr")
+    session = OnnxSession.open(colbert_xm / "onnx" / "model")
     ids = np.full((1, 4), session.card.vocab_size)
     with pytest.raises(ModelError, match="tokenizer is that of another model"):
         session.forward(ids, np.ones_like(ids))
@@ -259,9 +273,9 @@ def test_a_graph_runs_without_torch(colbert_xm: Path) -> None:
         "from pathlib import Path\n"
         "import numpy as np\n"
         "from xret.retriever.encoders.onnx_session import OnnxSession\n"
-        f"session = OnnxSession.open(Path({str(colbert_xm / 'onnx' / 'sw')!r}))\n"
+        f"session = OnnxSession.open(Path({str(colbert_xm / 'onnx' / 'model')!r}))\n"
         "ids = np.ones((1, 3), np.int64)\n"
-        "assert session.forward(ids, ids).shape == (1, 3, 16)\n"
+        "assert session.forward(ids, ids, np.array([1])).shape == (1, 3, 16)\n"
         "print(sorted({'torch', 'transformers', 'onnx'} & set(sys.modules)))\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
