@@ -12,14 +12,14 @@ from typing import Annotated
 from xret.errors import LanguageError
 from xret.retriever.training.common.described import Described
 
-__all__ = ["LANGUAGES", "ExampleShares", "ModularTraining"]
+__all__ = ["ExampleShares", "ModularTraining"]
 
 _CODES = """
     fr de es it pt nl pl cs ro hu sv fi el ru uk tr ar he fa ur hi bn ta te th vi id zh ja ko
     sw zh-hant af am az be bg bs ca cy da et eu ga gl gu ha hr hy is ka kk km kn lo lt lv mk
     ml mn mr ms my ne no pa si sk sl so sq sr tl uz
 """
-LANGUAGES = tuple(_CODES.split())
+_LANGUAGES = tuple(_CODES.split())
 """Codes as the training files write them; English is the other side of every pair."""
 
 
@@ -60,7 +60,7 @@ class ModularTraining:
     """
 
     seed: Annotated[int, Described("What everything random follows from.")] = 0
-    languages: tuple[str, ...] = LANGUAGES
+    languages: tuple[str, ...] = _LANGUAGES
     held_out: Path | None = None
     shares: ExampleShares = field(default_factory=ExampleShares)
     layers: Annotated[int, Described("How many learn, from the top.", at_least=1)] = 4
