@@ -23,7 +23,7 @@ from xret.retriever.indexing import OPTIONS_SETTING
 from xret.retriever.languages.codes import language_code
 from xret.retriever.models import registry
 from xret.retriever.models.location import encoder_name
-from xret.retriever.opening.editions import check_encoder
+from xret.retriever.opening.editions import check_edition
 from xret.retriever.opening.encoder import load_encoder
 from xret.retriever.rejects import Rejects, TruncatedTexts
 from xret.types import Progress, Work, finished
@@ -144,7 +144,7 @@ def _load_encoder(folder: Path, encoder: str | None, given: EncoderOptions) -> E
     if name == own:
         given = given.with_recorded(json.loads(recorded)).with_recorded(given.recorded())
     opened = load_encoder(name, options=given)
-    check_encoder(settings, opened.spec, folder)
+    check_edition(settings, opened.spec, folder)
     return opened
 
 

@@ -30,7 +30,7 @@ from xret.retriever.languages.identification import identify_language, load_iden
 from xret.retriever.lexical.analysis import analysis_version
 from xret.retriever.lexical.words import WORDS_SETTING, check_mode, query_words
 from xret.retriever.models.location import encoder_name
-from xret.retriever.opening.editions import check_encoder
+from xret.retriever.opening.editions import check_edition
 from xret.retriever.opening.encoder import load_encoder
 from xret.retriever.opening.later import LaterEncoder
 from xret.retriever.writer import DocumentWriter
@@ -306,7 +306,7 @@ def _open_encoder(
 
     def load() -> Encoder:
         loaded = load_encoder(name, options=_options(settings, options))
-        check_encoder(settings, loaded.spec, reader.folder)
+        check_edition(settings, loaded.spec, reader.folder)
         if loaded.spec.language_adapters:
             load_identifier()
         return loaded

@@ -11,10 +11,10 @@ from xret.retriever.lexical.words import WORDS_SETTING
 from xret.retriever.models.registry import ENCODERS
 from xret.types import EncoderSpec
 
-__all__ = ["check_encoder"]
+__all__ = ["check_edition"]
 
 
-def check_encoder(settings: Mapping[str, str], spec: EncoderSpec, folder: Path) -> None:
+def check_edition(settings: Mapping[str, str], spec: EncoderSpec, folder: Path) -> None:
     """Raises EncoderMismatchError unless this encoder gives the vectors that the index has.
 
     An index records the name of a model in the package, and the files behind that name change

@@ -18,7 +18,7 @@ from xret.retriever.encoder import EncoderOptions
 from xret.retriever.languages.codes import language_code
 from xret.retriever.models import hashes
 from xret.retriever.models.fingerprints import model_fingerprint
-from xret.retriever.models.measured import MEASURED, SHIPPED, Measured, other_choice
+from xret.retriever.models.measured import MEASURED, SHIPPED, EncoderFigures, other_choice
 from xret.retriever.models.registry import ENCODERS
 from xret.retriever.opening.encoder import load_encoder
 from xret.retriever.xmod.xmod import XMOD_ADAPTERS
@@ -47,7 +47,7 @@ def test_what_is_in_the_package_was_measured_and_is_as_large_as_it_says() -> Non
 
 def test_the_other_choice_is_told_with_its_price(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, figures in (("xret-static", (69, 4200)), ("xret-modular", (89, 42))):
-        monkeypatch.setitem(MEASURED, name, Measured(*figures, 0.0, 0.0))
+        monkeypatch.setitem(MEASURED, name, EncoderFigures(*figures, 0.0, 0.0))
     assert other_choice("xret-modular") == (
         "xret-static would index this 100 times faster and find less: MRR@10 69 against 89 over "
         "15 languages; --encoder xret-static"
