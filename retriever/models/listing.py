@@ -15,8 +15,8 @@ def models() -> list[dict[str, Any]]:
     """Name, kind, languages, licence, revision and folder of every encoder known by name.
 
     revision: the commit that was pulled, else the registered one, None where neither is known.
-    folder: None for a model that is not here. quality to megabytes: as in `EncoderFigures`, None where
-    they were not measured.
+    folder: None for a model that is not here. quality to megabytes: as in
+    `EncoderFigures`, None where they were not measured.
     """
     return [{"name": name, **_described(name, known)} for name, known in ENCODERS.items()]
 
