@@ -9,6 +9,7 @@ from pathlib import Path
 
 from xret.errors import ConfigError, ModelError
 from xret.retriever.encoder import Encoder, EncoderOptions
+from xret.retriever.models.expected_prompts import lacking_prompts
 from xret.retriever.models.kinds import Kind
 from xret.retriever.models.layout import model_kind
 from xret.retriever.models.location import model_location
@@ -64,6 +65,8 @@ def load_encoder(
             raise ConfigError(f"{name} is a table of words; it has no {', '.join(sorted(shaping))}")
         encoder = loader.load(folder, name=name)
     else:
+        if wanted.prompts is None and (missed := lacking_prompts(folder, kind)):
+            warnings.warn(missed, UserWarning, stacklevel=2)
         encoder = loader.load(folder, name=name, options=wanted)
     return encoder
 
