@@ -18,19 +18,19 @@ from xret.cli import (
     index,
     inspect,
     lang,
+    lang_add,
     model,
+    model_export,
+    model_trim,
     modules,
     reproduce,
     search,
     serve,
     settings,
     train,
+    train_encoder,
 )
-from xret.cli import lang_add as lang_add  # adds itself to `xret lang`
-from xret.cli import model_export as model_export  # to `xret model`
-from xret.cli import model_trim as model_trim  # to `xret model`
 from xret.cli import run as run_command
-from xret.cli import train_encoder as train_encoder  # to `xret train`
 from xret.cli.variadic import RunsCommand
 from xret.config import read_settings
 
@@ -95,6 +95,13 @@ app.add_typer(lang.app, name="lang")
 app.add_typer(model.app, name="model")
 app.add_typer(modules.app, name="module")
 app.add_typer(train.app, name="train")
+lang.app.command("add")(lang_add.add)
+model.app.command("export")(model_export.export_model)
+model.app.command("trim")(model_trim.trim_model)
+train.app.command("contrastive", cls=train_encoder.FilesCommand)(train_encoder.train_contrastive)
+train.app.command("distil", cls=train_encoder.FilesCommand)(train_encoder.train_distil)
+train.app.command("align", cls=train_encoder.FilesCommand)(train_encoder.train_align)
+train.app.command("mine")(train_encoder.mine)
 
 
 def answer() -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from xret.cli.lang import app
 from xret.cli.options import AsJson
 from xret.cli.output import message, print_json, print_table, show_progress
 
@@ -21,7 +20,6 @@ __all__ = ["add"]
 HEADINGS = ("measure", "no adapter", "relative's", "own", "gain over relative's", "n")
 
 
-@app.command("add")
 def add(
     lang: Annotated[str, typer.Argument(metavar="LANG", help="The language to add.")],
     text: Annotated[

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from xret.cli.model import FolderArgument, app
+from xret.cli.model import FolderArgument
 from xret.cli.options import AsJson
 from xret.cli.output import message, print_json, print_table, show_progress
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["export_model"]
 
 
-@app.command("export")
 def export_model(
     model: FolderArgument,
     lang: Annotated[

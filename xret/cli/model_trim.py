@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from xret.cli.model import FolderArgument, app
+from xret.cli.model import FolderArgument
 from xret.cli.options import AsJson
 from xret.cli.output import message, print_json, print_table, show_progress
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["trim_model"]
 
 
-@app.command("trim")
 def trim_model(
     model: FolderArgument,
     lang: Annotated[

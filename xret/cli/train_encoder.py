@@ -12,7 +12,6 @@ from typer.core import TyperCommand
 from xret.cli.fields import options_of
 from xret.cli.options import AsJson
 from xret.cli.output import message, print_json, print_table, show_progress
-from xret.cli.train import app
 from xret.retriever.models.registry import DEFAULT_ENCODER
 from xret.retriever.training.recipes.settings import OnError, Recipe
 
@@ -56,7 +55,6 @@ Resume = Annotated[
 ]
 
 
-@app.command("contrastive", cls=FilesCommand)
 @options_of(Recipe, leave_out=(*_NO_TEACHER, *_ONE_LANGUAGE))
 def train_contrastive(
     output: Output, resume: Resume = True, as_json: AsJson = False, **fields: Any
@@ -65,7 +63,6 @@ def train_contrastive(
     _train("contrastive", output, resume, as_json, **fields)
 
 
-@app.command("distil", cls=FilesCommand)
 @options_of(Recipe)
 def train_distil(
     output: Output,
@@ -85,7 +82,6 @@ def train_distil(
     _train(source, output, resume, as_json, **fields)
 
 
-@app.command("align", cls=FilesCommand)
 @options_of(
     Recipe,
     leave_out=(*_NO_TEACHER, *_FREE_BATCHES),
@@ -102,7 +98,6 @@ def train_align(
     _train("align", output, resume, as_json, **fields)
 
 
-@app.command("mine")
 def mine(
     queries: Annotated[
         Path, typer.Option("--queries", help="Queries and their passages, as --data.", **_READ)
