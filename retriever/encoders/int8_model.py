@@ -25,6 +25,7 @@ from xret.retriever.encoders.int8_folder import WORDS, Int8Folder
 from xret.retriever.encoders.int8_layers import Int8Layers
 from xret.retriever.encoders.text_tokens import prompt_tokens, text_tokens
 from xret.retriever.encoders.transformer import Features, Task, Through, text_offsets
+from xret.retriever.models.tokenizer_file import check_tokenizer
 from xret.types import FloatArray, IntArray
 
 __all__ = ["FAST_PATHS", "Int8Model", "kernels_lack"]
@@ -69,6 +70,7 @@ class Int8Model:
         self._spellings = dict(zip(names, folder.spellings, strict=True))
         self._layers = Int8Layers(folder.weights, folder.prefix, folder.shape)
         self._tokenizer = folder.tokenizer()
+        check_tokenizer(folder.path, self._tokenizer.get_vocab_size() - 1, self._rows)
         self._prompts = _prompts(folder, options)
         longest = _longest(folder)
         own = folder.transformer.get("document_length") or longest

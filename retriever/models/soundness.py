@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 
 from xret.errors import ModelError
 from xret.retriever.models.compact import stored_zeros
+from xret.retriever.models.tokenizer_file import check_tokenizer
 
 __all__ = ["check_sound"]
 
@@ -26,7 +27,7 @@ def check_sound(folder: Path, model: Any) -> None:
 
 
 def _check_vocabulary(folder: Path, model: Any) -> None:
-    """A tokenizer that knows more tokens than the model has rows for is another model's."""
+    """Ids without a row, or rows without an id, are signs of another model's tokenizer."""
     rows = getattr(model[0], "num_embeddings", None)
     if rows is None and model.transformers_model is not None:
         rows = model.transformers_model.get_input_embeddings().num_embeddings
@@ -34,12 +35,8 @@ def _check_vocabulary(folder: Path, model: Any) -> None:
         return
     tokenizer = model.tokenizer
     known = tokenizer.get_vocab() if hasattr(tokenizer, "get_vocab") else {}
-    highest = max(known.values(), default=-1)
-    if highest >= rows:
-        raise ModelError(
-            f"the tokenizer in {folder} belongs to another model: it has ids up to {highest}, "
-            f"and the model has {rows} embeddings"
-        )
+    if known:
+        check_tokenizer(folder, max(known.values()), rows)
 
 
 def _check_weights(folder: Path, model: Any) -> None:

@@ -1,11 +1,29 @@
-"""tokenizer.json with fewer rows: every place in it where a row's number stands."""
+"""tokenizer.json and the rows of its model: whether they fit, and the file with fewer rows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-__all__ = ["merges_of", "renumbered", "special_rows", "unknown_row"]
+from xret.errors import ModelError
+
+__all__ = ["check_tokenizer", "merges_of", "renumbered", "special_rows", "unknown_row"]
+
+FEWEST_ROWS = 0.8
+"""Share of a model's rows that its tokenizer has ids for, at least: some round their rows up,
+by hundredths; a smaller tokenizer is of another model, or was trimmed without its weights."""
+
+
+def check_tokenizer(folder: Path, highest: int, rows: int) -> None:
+    """Raises ModelError where a tokenizer with ids up to `highest` is not of a model of so many
+    embeddings."""
+    if highest >= rows or highest + 1 < FEWEST_ROWS * rows:
+        raise ModelError(
+            f"the tokenizer in {folder} belongs to another model: it has ids up to {highest:,}, "
+            f"and the model has {rows:,} embeddings; its own tokenizer.json belongs beside its "
+            "weights"
+        )
 
 
 def renumbered(content: Mapping[str, Any], order: Sequence[int]) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def load_transformer(
     transforms, `masks/` sparse fine-tuning masks.
     """
     check_loadable(folder)
-    chosen = _with_own_pooling(options or EncoderOptions(), folder)
+    chosen = _with_own_pooling(options or EncoderOptions(), folder, kind)
     kernels = _kernel_folder(folder, kind, chosen)
     if kernels is not None:
         return _with_kernels(cls, kernels, kind, name=name, options=chosen)
@@ -281,9 +281,16 @@ def _spec(
     )
 
 
-def _with_own_pooling(options: EncoderOptions, folder: Path) -> EncoderOptions:
+def _with_own_pooling(options: EncoderOptions, folder: Path, kind: Kind) -> EncoderOptions:
     """The options with what the model says of pooling, where they say nothing and it does."""
     own = document_pooling(folder).factor
+    if (options.pool_factor or 1) > 1 and (options.single_vector or kind is Kind.BI_ENCODER):
+        warnings.warn(
+            f"pool_factor {options.pool_factor:g} changes nothing: {folder} gives one vector a "
+            "text, and there is nothing to pool",
+            UserWarning,
+            stacklevel=3,
+        )
     if options.pool_factor is not None or options.single_vector or own == 1:
         return options
     return dataclasses.replace(options, pool_factor=own)

@@ -121,6 +121,15 @@ def foreign_tokenizer(folder: Path) -> None:
     _edit(folder / "config.json", vocab_size=300)
 
 
+def smaller_tokenizer(folder: Path) -> None:
+    tiny_bi_encoder(folder)
+    weights = load_file(folder / "model.safetensors")
+    name = "embeddings.word_embeddings.weight"
+    weights[name] = weights[name].repeat(2, 1)
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    _edit(folder / "config.json", vocab_size=len(weights[name]))
+
+
 def missing_layer(folder: Path) -> None:
     tiny_bi_encoder(folder)
     weights = load_file(folder / "model.safetensors")
@@ -182,6 +191,7 @@ def _edit(path: Path, **changes: object) -> None:
         (pickled_projection, "1_Dense/pytorch_model.bin is a pickle"),
         (no_weights, "has no weights"),
         (foreign_tokenizer, "belongs to another model"),
+        (smaller_tokenizer, "belongs to another model"),
         (missing_layer, "the weights in .* lack .* parameters of its XLMRobertaModel"),
         (torn_weights, "cannot be"),
         (foreign_code, "asks for Python code from the hub"),

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tiny_encoders import tiny_late, tiny_token_vectors
+from tiny_encoders import tiny_bi_encoder, tiny_late, tiny_token_vectors
 from tiny_models import TEXTS, tiny_dpr_xm
 
 from xret.errors import ConfigError, ModelError
@@ -76,6 +76,12 @@ def test_options_without_a_meaning_are_refused(options: dict[str, object]) -> No
 
 
 DOCUMENTS = [Document(lang, text, lang) for lang, text in TEXTS.items()]
+
+
+def test_pooling_where_nothing_can_be_pooled_is_told(tmp_path: Path) -> None:
+    folder = str(tiny_bi_encoder(tmp_path / "model"))
+    with pytest.warns(UserWarning, match="gives one vector a text, and there is nothing to pool"):
+        load_encoder(folder, options=EncoderOptions(pool_factor=2))
 
 
 def test_a_model_says_how_its_documents_are_pooled(tmp_path: Path) -> None:
