@@ -23,8 +23,8 @@ from xret.index.scoring.kernel_path import NUMPY, kernel_path, kernel_reasons
 from xret.retriever.encoder import EncoderOptions
 from xret.retriever.encoders.int8_folder import WORDS, Int8Folder
 from xret.retriever.encoders.int8_layers import Int8Layers
+from xret.retriever.encoders.text_model import Features, Task, Through, text_offsets
 from xret.retriever.encoders.text_tokens import prompt_tokens, text_tokens
-from xret.retriever.encoders.transformer import Features, Task, Through, text_offsets
 from xret.retriever.models.tokenizer_file import check_tokenizer
 from xret.types import FloatArray, IntArray
 

@@ -21,8 +21,8 @@ from tokenizers import Tokenizer
 from xret.errors import ModelError
 from xret.retriever.encoder import EncoderOptions
 from xret.retriever.encoders.onnx_session import TOKENIZER, OnnxSession, find_graphs
+from xret.retriever.encoders.text_model import Features, Task, Through
 from xret.retriever.encoders.text_tokens import prompt_tokens, text_tokens
-from xret.retriever.encoders.transformer import Features, Task, Through
 from xret.retriever.models.fingerprints import model_fingerprint
 from xret.retriever.models.published import write_file
 from xret.types import FloatArray, IntArray

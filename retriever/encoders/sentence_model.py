@@ -21,7 +21,7 @@ from xret.errors import ModelError, XretError
 from xret.retriever.encoder import EncoderOptions
 from xret.retriever.encoders.precision import Precision, choose_precision, set_precision
 from xret.retriever.encoders.stanford import restore_stanford
-from xret.retriever.encoders.transformer import Features, Task, Through, text_offsets
+from xret.retriever.encoders.text_model import Features, Task, Through, text_offsets
 from xret.retriever.encoders.word_model import has_own_head, load_own_model
 from xret.retriever.encoders.word_pooling import WordPooling
 from xret.retriever.models.kinds import Kind

@@ -7,22 +7,28 @@ onnxruntime is imported by this module.
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from xret.errors import ModelError
 from xret.retriever.encoder import EncoderOptions
 from xret.retriever.encoders.batches import run_batches, token_batches
+from xret.retriever.encoders.text_model import (
+    TEMPLATE,
+    Features,
+    Task,
+    TextModel,
+    Through,
+    readable,
+    without_surrogates,
+)
 from xret.retriever.encoders.unread_letters import LetterReader, UnreadLetters
-from xret.retriever.passages import MIN_TOKENS, PassageSplitter, Tokens
+from xret.retriever.passages import MIN_TOKENS, PassageSplitter
 from xret.types import Document, Embeddings, EncoderSpec, FloatArray, IntArray, Query
 
 if TYPE_CHECKING:
@@ -30,21 +36,7 @@ if TYPE_CHECKING:
     from xret.retriever.languages.router import LanguageRouter, Route
     from xret.retriever.modules import LanguageModules
 
-__all__ = [
-    "TEMPLATE",
-    "Features",
-    "Task",
-    "TextModel",
-    "Through",
-    "TransformerEncoder",
-    "readable",
-    "text_offsets",
-]
-
-Task = Literal["query", "document"]
-
-TEMPLATE = "{title}\n{text}"
-"""How a document with a title is read; one without is its text alone."""
+__all__ = ["TransformerEncoder"]
 
 CHARACTERS_PER_TOKEN = 64
 """Longest that tokens are on average in any text worth reading, with a wide margin."""
@@ -56,48 +48,7 @@ OVERLAP = 32
 """Tokens that a passage repeats of the one before it, at most."""
 
 _CHUNK = 256
-_SURROGATES = re.compile("[\ud800-\udfff]")
 _SMALLEST = np.float32(1e-12)
-
-
-@dataclass(frozen=True, slots=True)
-class Features:
-    """n tokenised texts. lengths: (n,) tokens with special ones; cut: (n,) whether truncated.
-
-    offsets: of each text's tokens, (start, end) in the text without its prompt, empty for
-    tokens that stand for no part of it; None where the model does not tell.
-    """
-
-    batch: Any
-    lengths: IntArray
-    cut: npt.NDArray[np.bool_]
-    offsets: Sequence[Sequence[tuple[int, int]]] | None = None
-
-
-Through: TypeAlias = str | Sequence[str]
-"""The adapter of a whole text, or those of its tokens one by one."""
-
-
-class TextModel(Protocol):
-    """A loaded model. `unit`: its vectors are compared by angle, so they have unit length."""
-
-    dim: int
-    max_tokens: int
-    unit: bool
-    batch_tokens: int
-
-    @property
-    def tokens(self) -> Tokens | None:
-        """Its tokenizer, which cuts and pads nothing; None where texts cannot be split by it."""
-        ...
-
-    def features(self, texts: Sequence[str], task: Task) -> Features: ...
-
-    def vectors(
-        self, features: Features, rows: IntArray, adapters: Sequence[Through] | None, task: Task
-    ) -> list[FloatArray]:
-        """(k, d) float32 for each of these rows; k is 1 for a bi-encoder."""
-        ...
 
 
 class TransformerEncoder:
@@ -172,7 +123,7 @@ class TransformerEncoder:
             marks = int(model.features([before], "document").lengths[0])
             # Tokens beside the title's end may be others than those of each part alone.
             budget = max(model.max_tokens - marks - 2, model.max_tokens // 2, MIN_TOKENS)
-            text = _SURROGATES.sub("\ufffd", document.text)
+            text = without_surrogates(document.text)
             splitter = PassageSplitter(
                 model.tokens, max_tokens=budget, overlap=min(OVERLAP, budget // 8)
             )
@@ -207,7 +158,7 @@ class TransformerEncoder:
                 self._letters = LetterReader(model.tokens)
             if self._letters is None:
                 return [UnreadLetters()] * len(texts)
-            return [self._letters.unread(_SURROGATES.sub("\ufffd", text)) for text in texts]
+            return [self._letters.unread(without_surrogates(text)) for text in texts]
 
     def _mixed(self, queries: Sequence[Query]) -> dict[int, list[LanguageSpan]]:
         """The parts of the queries that are in more than one language, by position."""
@@ -334,23 +285,6 @@ class TransformerEncoder:
             made = made.copy()
             made[empty, -1] = 1.0  # a text without any known word still has a place
         return np.ascontiguousarray(made, dtype=np.float32)
-
-
-def readable(text: str, *, limit: int) -> tuple[str, bool]:
-    """What a tokenizer can take of a text, and whether characters were cut off.
-
-    Lone surrogates, which are no Unicode text and which tokenizers refuse, become U+FFFD.
-    Beyond `limit` characters nothing could reach the model anyway.
-    """
-    kept = text[:limit]
-    if not kept.isascii():
-        kept = _SURROGATES.sub("\ufffd", kept)
-    return kept, len(kept) < len(text)
-
-
-def text_offsets(offsets: Sequence[tuple[int, int]], prompt: int) -> list[tuple[int, int]]:
-    """Offsets into prompt and text together as offsets into the text; the prompt's are empty."""
-    return [(max(a - prompt, 0), max(b - prompt, 0)) for a, b in offsets]
 
 
 def _unit(vectors: FloatArray) -> FloatArray:

@@ -14,7 +14,8 @@ from xret.retriever.encoder import EncoderOptions
 from xret.retriever.encoders.int8_folder import Int8Folder, recommended_precision
 from xret.retriever.encoders.int8_model import Int8Model, kernels_lack
 from xret.retriever.encoders.onnx_model import ExportedEncoder, OnnxModel
-from xret.retriever.encoders.transformer import TEMPLATE, TextModel, TransformerEncoder
+from xret.retriever.encoders.text_model import TEMPLATE, TextModel
+from xret.retriever.encoders.transformer import TransformerEncoder
 from xret.retriever.languages.router import LanguageRouter, Policy
 from xret.retriever.models.document_pooling import document_pooling
 from xret.retriever.models.fingerprints import LANGUAGE_MODULES, model_fingerprint

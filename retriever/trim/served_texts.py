@@ -9,7 +9,7 @@ from itertools import islice
 import numpy as np
 
 from xret.errors import CorpusError
-from xret.retriever.encoders.transformer import TEMPLATE, readable
+from xret.retriever.encoders.text_model import TEMPLATE, readable
 from xret.retriever.languages.codes import language_name
 from xret.retriever.languages.identification import (
     identify_language,

@@ -17,7 +17,7 @@ from xret.errors import ModelError
 from xret.retriever.encoder import EncoderOptions
 from xret.retriever.encoders.precision import is_fast_in_bf16, multiplies_bf16
 from xret.retriever.encoders.sentence_model import SentenceModel
-from xret.retriever.encoders.transformer import Task
+from xret.retriever.encoders.text_model import Task
 from xret.retriever.encoders.word_pooling import WordPooling
 from xret.retriever.languages.codes import ENGLISH
 from xret.retriever.models.layout import model_kind

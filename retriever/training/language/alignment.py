@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from xret.retriever.encoders.transformer import Task
+from xret.retriever.encoders.text_model import Task
 from xret.retriever.languages.codes import ENGLISH
 from xret.retriever.training.common.losses import maxsim_matrix, ranking
 from xret.retriever.training.language.adapted import OWN, AdaptedModel, Packed

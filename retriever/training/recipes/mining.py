@@ -22,7 +22,7 @@ from xret.index.search.commit import Found
 from xret.retriever.corpora.rows import Example
 from xret.retriever.corpus_build import build_steps
 from xret.retriever.encoder import EncoderOptions
-from xret.retriever.encoders.transformer import TEMPLATE
+from xret.retriever.encoders.text_model import TEMPLATE
 from xret.retriever.models import registry
 from xret.retriever.models.hashes import file_hash
 from xret.retriever.models.published import published_file
