@@ -6,7 +6,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from xret.index.search.commit import Found
 from xret.index.storage.segment import Span
+from xret.index.storage.stored import StoredRoute
 from xret.retriever.languages.codes import direction
 from xret.types import Document, LangSource
 
@@ -18,6 +20,7 @@ __all__ = [
     "Snippet",
     "Timings",
     "search_hit",
+    "search_hits",
 ]
 
 SNIPPET_CHARACTERS = 240
@@ -115,6 +118,31 @@ def search_hit(
         passage=PassageSpan(*span),
         adapter=adapter,
     )
+
+
+def search_hits(found: Found, offset: int, *, adapters: bool) -> list[SearchHit]:
+    """The hits of an answer's only query, ranked from offset + 1.
+
+    adapters: whether the encoder has language adapters, and hits say which theirs was.
+    """
+    routes = found.routes if adapters else {}
+    hits = []
+    for rank, hit in enumerate(found.rankings[0], offset + 1):
+        document = found.documents[hit.doc_id]
+        span = found.spans[0][rank - offset - 1] or (0, len(document.text))
+        adapter = _described(routes.get(document.lang))
+        hits.append(search_hit(document, rank, hit.score, span=span, adapter=adapter))
+    return hits
+
+
+def _described(stored: StoredRoute | None) -> str:
+    """The route that a document took when it was indexed, for people."""
+    if stored is None or stored.how == "own":
+        return ""
+    from xret.retriever.languages.router import Route
+
+    how: Any = stored.how
+    return Route(stored.lang, stored.adapter, how, stored.reason).describe()
 
 
 def _opening(text: str) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -11,39 +9,22 @@ from pathlib import Path
 from typing import Any, cast
 
 from xret.config import find_index
-from xret.errors import EncoderMismatchError, LanguageError, ModelError, QueryError, XretError
+from xret.errors import QueryError, XretError
 from xret.index.search.commit import Found
 from xret.index.search.filters import Condition, Filter, Logic, parse_filter
 from xret.index.search.reader import IndexReader
-from xret.index.storage.encoder_record import (
-    FINGERPRINT,
-    NAME,
-    recorded_adapters,
-)
-from xret.index.storage.stored import StoredRoute
-from xret.retriever.answer import QueryInfo, SearchAnswer, SearchHit, Snippet, Timings, search_hit
+from xret.index.storage.encoder_record import recorded_adapters
+from xret.retriever.answer import QueryInfo, SearchAnswer, SearchHit, Snippet, Timings, search_hits
+from xret.retriever.answer_warnings import changed_routes, mode_by_words, unread_warnings
 from xret.retriever.encoder import Encoder, EncoderOptions
 from xret.retriever.encoders.unread_letters import UnreadLetters
-from xret.retriever.indexing import OPTIONS_SETTING
-from xret.retriever.languages.codes import language_code, language_name
-from xret.retriever.languages.identification import identify_language, load_identifier
-from xret.retriever.lexical.analysis import analysis_version
-from xret.retriever.lexical.words import WORDS_SETTING, check_mode, query_words
-from xret.retriever.models.location import encoder_name
-from xret.retriever.opening.editions import check_edition
-from xret.retriever.opening.encoder import load_encoder
+from xret.retriever.index_encoder import open_index_encoder, scan_device
+from xret.retriever.languages.codes import language_code
+from xret.retriever.languages.identification import identify_language
+from xret.retriever.lexical.words import check_mode, query_words
 from xret.retriever.opening.later import LaterEncoder
 from xret.retriever.writer import DocumentWriter
-from xret.types import (
-    UNDETERMINED,
-    Document,
-    EncoderSpec,
-    Hit,
-    Mode,
-    Query,
-    SearchParams,
-    SearchRequest,
-)
+from xret.types import UNDETERMINED, Document, Hit, Mode, Query, SearchParams, SearchRequest
 
 __all__ = [
     "QueryInfo",
@@ -94,9 +75,9 @@ class Searcher:
         folder = find_index(index)
         if named:
             options = EncoderOptions.of(options, named)
-        reader = IndexReader.open(folder, device=_scan_device(options))
+        reader = IndexReader.open(folder, device=scan_device(options))
         try:
-            loaded = _open_encoder(reader, encoder, options, later=mode == "lexical")
+            loaded = open_index_encoder(reader, encoder, options, later=mode == "lexical")
         except BaseException:
             reader.close()
             raise
@@ -156,7 +137,7 @@ class Searcher:
         query = self._query(request.text, request.lang, request.identify or needed)
         unread = None if chosen == "lexical" else self._unread(query)
         if unread is not None and unread.wholly:
-            chosen = self._by_words(unread)
+            chosen = mode_by_words(unread, self.encoder.spec.name, self.reader.settings, self.name)
         words = None if chosen == "dense" else query_words([query], chosen)
         embeddings = None if chosen == "lexical" else self.encoder.encode_queries([query])
         encoded = time.perf_counter()
@@ -171,7 +152,7 @@ class Searcher:
             query=QueryInfo(query.text, query.lang, query.lang_source, self._through(query.lang)),
             took_ms=_ms(start, fetched),
             timings=Timings(_ms(start, encoded), _ms(encoded, searched), _ms(searched, fetched)),
-            hits=self._hits(found, request.offset),
+            hits=search_hits(found, request.offset, adapters=self.encoder.spec.language_adapters),
             warnings=[*self._warnings(query, unread), *self._other_routes(found)],
         )
 
@@ -231,41 +212,15 @@ class Searcher:
         route = self.encoder.route(lang) if self.encoder.spec.language_adapters else None
         return "" if route is None else route.describe()
 
-    def _hits(self, found: Found, offset: int) -> list[SearchHit]:
-        routes = found.routes if self.encoder.spec.language_adapters else {}
-        hits = []
-        for rank, hit in enumerate(found.rankings[0], offset + 1):
-            document = found.documents[hit.doc_id]
-            span = found.spans[0][rank - offset - 1] or (0, len(document.text))
-            adapter = _described(routes.get(document.lang))
-            hits.append(search_hit(document, rank, hit.score, span=span, adapter=adapter))
-        return hits
-
     def _unread(self, query: Query) -> UnreadLetters | None:
         """What the encoder cannot write of a query; None where nothing need be asked."""
         tell = getattr(self.encoder, "unread_query", None)
         return None if tell is None or query.text.isascii() else cast("UnreadLetters", tell(query))
 
-    def _by_words(self, unread: UnreadLetters) -> Mode:
-        """Vectors of a question of which nothing is read would say nothing."""
-        if self.reader.settings.get(WORDS_SETTING) != analysis_version():
-            raise QueryError(
-                f"{self.encoder.spec.name} cannot read the question: its vocabulary does not write "
-                f"{unread.described()}, and {self.name} has no words to search by; use another "
-                "encoder, or build the index with words"
-            )
-        return "lexical"
-
     def _warnings(self, query: Query, unread: UnreadLetters | None) -> list[str]:
-        warnings = []
-        wholly = unread is not None and unread.wholly
-        if unread is not None and unread.mostly:
-            so = "it was answered by words alone" if wholly else "its vectors say little"
-            warnings.append(
-                f"the encoder's vocabulary does not write {unread.described()} of the query; {so}"
-            )
+        warnings = [] if unread is None else unread_warnings(unread)
         cuts = getattr(self.encoder, "cuts_query", None)
-        if cuts is not None and not wholly and cuts(query):
+        if cuts is not None and not (unread is not None and unread.wholly) and cuts(query):
             warnings.append("the query is longer than the encoder reads; its end was left out")
         return warnings
 
@@ -273,15 +228,8 @@ class Searcher:
         """Of the documents found, once each, languages whose texts go another way by now."""
         langs = {one.lang for one in found.documents.values()} - self._told
         self._told |= langs
-        through = {lang: _adapter_now(self.encoder, lang) for lang in langs & self._recorded.keys()}
-        return [
-            f"documents in {language_name(lang)} were indexed through the {language_name(earlier)} "
-            f"adapter, and queries in it go through the {language_name(now)} one; build the index "
-            "anew to take that for both"
-            for lang, now in sorted(through.items())
-            for earlier in sorted(self._recorded[lang].keys() - {now})
-            if now
-        ]
+        changed = langs & self._recorded.keys()
+        return changed_routes(self.encoder, self._recorded, changed) if changed else []
 
 
 def open(
@@ -296,32 +244,6 @@ def open(
     return Searcher.open(index, encoder=encoder, mode=mode, options=options, **named)
 
 
-def _open_encoder(
-    reader: IndexReader, encoder: str | None, options: EncoderOptions | None, *, later: bool
-) -> Encoder:
-    """The encoder of an index; left for later where that is asked, and where it cannot be opened
-    while nobody named it and the index can be searched by words."""
-    settings = reader.settings
-    name = settings[NAME] if encoder is None else encoder_name(encoder)
-
-    def load() -> Encoder:
-        loaded = load_encoder(name, options=_options(settings, options))
-        check_edition(settings, loaded.spec, reader.folder)
-        if loaded.spec.language_adapters:
-            load_identifier()
-        return loaded
-
-    spec = EncoderSpec(settings[NAME], settings[FINGERPRINT], reader.dim, ())
-    if later and reader.dim:
-        return LaterEncoder(spec, load)
-    try:
-        return load()
-    except (ModelError, EncoderMismatchError) as error:
-        if encoder is not None or not settings.get(WORDS_SETTING):
-            raise
-        return LaterEncoder(spec, load, fault=error)
-
-
 def _wanted(langs: Sequence[str] | None, given: str | Mapping[str, Any] | None) -> Filter | None:
     """The languages and the filter asked for, as one filter."""
     parts: list[Filter] = []
@@ -330,40 +252,6 @@ def _wanted(langs: Sequence[str] | None, given: str | Mapping[str, Any] | None) 
     if given is not None:
         parts.append(parse_filter(given, language=language_code))
     return Logic("AND", tuple(parts)) if len(parts) > 1 else parts[0] if parts else None
-
-
-def _scan_device(options: EncoderOptions | None) -> str | None:
-    """The GPU that was asked for; documents are scored there or by the CPU's own kernels."""
-    device = None if options is None else options.device
-    return device if device is not None and device.startswith("cuda") else None
-
-
-def _options(settings: Mapping[str, str], given: EncoderOptions | None) -> EncoderOptions:
-    """The options that the index was built with; how to run and a named policy are the user's."""
-    recorded = json.loads(settings.get(OPTIONS_SETTING, "{}"))
-    wanted = (given or EncoderOptions()).with_recorded(recorded)
-    if given is not None and given.lang_policy != EncoderOptions().lang_policy:
-        wanted = dataclasses.replace(wanted, lang_policy=given.lang_policy)
-    return wanted
-
-
-def _described(stored: StoredRoute | None) -> str:
-    """The route that a document took when it was indexed, for people."""
-    if stored is None or stored.how == "own":
-        return ""
-    from xret.retriever.languages.router import Route
-
-    how: Any = stored.how
-    return Route(stored.lang, stored.adapter, how, stored.reason).describe()
-
-
-def _adapter_now(encoder: Encoder, lang: str) -> str:
-    """The adapter that texts in a language go through; empty where a strict policy has none."""
-    try:
-        route = encoder.route(lang)
-    except LanguageError:
-        return ""
-    return "" if route is None else route.adapter
 
 
 def _check_text(text: str) -> None:

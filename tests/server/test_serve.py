@@ -26,9 +26,9 @@ PROGRAM = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from encoders import HashingEncoder
-from xret.retriever import searcher
+from xret.retriever import index_encoder
 from xret.server.serve import serve
-searcher.load_encoder = lambda name, **options: HashingEncoder()
+index_encoder.load_encoder = lambda name, **options: HashingEncoder()
 serve(sys.argv[2:], port=0, announce=lambda line: print(line, flush=True))
 """
 
@@ -37,7 +37,7 @@ serve(sys.argv[2:], port=0, announce=lambda line: print(line, flush=True))
 def hashing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every index is opened with the tests' encoder."""
     monkeypatch.setattr(
-        "xret.retriever.searcher.load_encoder", lambda _, **_options: HashingEncoder()
+        "xret.retriever.index_encoder.load_encoder", lambda _, **_options: HashingEncoder()
     )
 
 

@@ -34,7 +34,8 @@ FLOORS = (
     "retriever/encoders",
     "retriever/opening",
     "retriever/corpora",
-    "retriever: installation upkeep rejects indexing writer build corpus_build searcher",
+    "retriever: installation upkeep rejects indexing writer build corpus_build "
+    "index_encoder answer_warnings searcher",
     "retriever/trim",
     "retriever/export",
     "retriever/training/common",

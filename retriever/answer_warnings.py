@@ -1,0 +1,66 @@
+"""What an answer says beside its hits: what was not read of a query, what has changed since."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from xret.errors import LanguageError, QueryError
+from xret.retriever.encoder import Encoder
+from xret.retriever.encoders.unread_letters import UnreadLetters
+from xret.retriever.languages.codes import language_name
+from xret.retriever.lexical.analysis import analysis_version
+from xret.retriever.lexical.words import WORDS_SETTING
+from xret.types import Mode
+
+__all__ = ["changed_routes", "mode_by_words", "unread_warnings"]
+
+
+def mode_by_words(
+    unread: UnreadLetters, encoder: str, settings: Mapping[str, str], index: str
+) -> Mode:
+    """Lexical: vectors of a question of which nothing is read would say nothing.
+
+    Raises QueryError where the index, of those settings and that name, has no words.
+    """
+    if settings.get(WORDS_SETTING) != analysis_version():
+        raise QueryError(
+            f"{encoder} cannot read the question: its vocabulary does not write "
+            f"{unread.described()}, and {index} has no words to search by; use another "
+            "encoder, or build the index with words"
+        )
+    return "lexical"
+
+
+def unread_warnings(unread: UnreadLetters) -> list[str]:
+    """That most letters of a query were not read, where they were not."""
+    if not unread.mostly:
+        return []
+    so = "it was answered by words alone" if unread.wholly else "its vectors say little"
+    return [f"the encoder's vocabulary does not write {unread.described()} of the query; {so}"]
+
+
+def changed_routes(
+    encoder: Encoder, recorded: Mapping[str, Mapping[str, str]], langs: Iterable[str]
+) -> list[str]:
+    """Of these languages, those whose texts go another way than when they were indexed.
+
+    recorded: by language the adapters that its documents went through.
+    """
+    through = {lang: _adapter_now(encoder, lang) for lang in langs}
+    return [
+        f"documents in {language_name(lang)} were indexed through the {language_name(earlier)} "
+        f"adapter, and queries in it go through the {language_name(now)} one; build the index "
+        "anew to take that for both"
+        for lang, now in sorted(through.items())
+        for earlier in sorted(recorded[lang].keys() - {now})
+        if now
+    ]
+
+
+def _adapter_now(encoder: Encoder, lang: str) -> str:
+    """The adapter that texts in a language go through; empty where a strict policy has none."""
+    try:
+        route = encoder.route(lang)
+    except LanguageError:
+        return ""
+    return "" if route is None else route.adapter
