@@ -5,15 +5,30 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from xret.errors import ConfigError
-from xret.types import Document, Embeddings, EncoderSpec, Query
+from xret.types import Document, Embeddings, EncoderSpec, FloatArray, Query
 
 if TYPE_CHECKING:
     from xret.retriever.languages.router import Route
 
-__all__ = ["Encoder", "EncoderOptions", "passages_of"]
+__all__ = ["Encoder", "EncoderOptions", "PlacedVectors", "PlacingEncoder", "passages_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedVectors:
+    """The vectors of one text, and what each of them stands for in it.
+
+    text: as it was read, a document's with its title before it. vectors: (t, d) float32, each
+    token's own, before any are pooled. places: of each vector, (start, end) in the text, in code
+    points; several where one vector is of a word that is there several times, none where it is
+    of a mark or a prompt.
+    """
+
+    text: str
+    vectors: FloatArray
+    places: Sequence[Sequence[tuple[int, int]]]
 
 
 class Encoder(Protocol):
@@ -46,6 +61,19 @@ class Encoder(Protocol):
     def route(self, lang: str) -> Route | None:
         """The adapter that texts in a language go through; None: the encoder does not route."""
         ...
+
+
+@runtime_checkable
+class PlacingEncoder(Protocol):
+    """What an encoder has beside where its scores can be explained; see `explanation`.
+
+    Both return None where the encoder makes one vector of a whole text. A query's vectors are
+    those of `encode_queries`; a document's are those that `encode_documents` pools.
+    """
+
+    def placed_query(self, query: Query) -> PlacedVectors | None: ...
+
+    def placed_document(self, document: Document) -> PlacedVectors | None: ...
 
 
 def passages_of(encoder: Encoder, document: Document) -> list[tuple[int, int]]:

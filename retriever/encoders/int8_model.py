@@ -128,6 +128,18 @@ class Int8Model:
             for ids, (start, end) in zip(texts, itertools.pairwise(offsets.tolist()), strict=True)
         ]
 
+    def spans(self, text: str, task: Task) -> list[tuple[int, int]] | None:
+        """Where in a text each of its vectors stands; None where it has one vector."""
+        if not self.late or self._single:
+            return None
+        self._tokenizer.enable_truncation(self._lengths[task])
+        prompt = self._prompts[task]
+        encoding = self._tokenizer.encode(prompt + text)
+        ids = np.array(encoding.ids or [self._unknown], np.int64)
+        kept = text_tokens(ids, marks=self._marks, openings=self._openings)
+        offsets = text_offsets(encoding.offsets, len(prompt)) or [(0, 0)]
+        return list(itertools.compress(offsets, kept.tolist()))
+
     def _text_vectors(self, states: FloatArray, ids: IntArray) -> FloatArray:
         """(k, d) what the head makes of a text's states."""
         head = self.folder.head

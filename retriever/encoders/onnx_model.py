@@ -8,6 +8,7 @@ hash of the model it was made from, so that graphs of other weights are never us
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -16,12 +17,13 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from xret.errors import ModelError
 from xret.retriever.encoder import EncoderOptions
 from xret.retriever.encoders.onnx_session import TOKENIZER, OnnxSession, find_graphs
-from xret.retriever.encoders.text_model import Features, Task, Through
+from xret.retriever.encoders.text_model import Features, Task, Through, text_offsets
 from xret.retriever.encoders.text_tokens import prompt_tokens, text_tokens
 from xret.retriever.models.fingerprints import model_fingerprint
 from xret.retriever.models.published import write_file
@@ -167,6 +169,22 @@ class OnnxModel:
             vectors.update(zip(group, batch, strict=True))
         return [vectors[place] for place in range(len(rows))]
 
+    def spans(self, text: str, task: Task) -> list[tuple[int, int]] | None:
+        """Where in a text each of its vectors stands; None where it has one vector."""
+        if not self.exported.late:
+            return None
+        prompt = self._prompts.get(task) or ""
+        encoding = self._task_tokenizer(task).encode(prompt + text)
+        fill = self.exported.expansion - len(encoding.ids) if task == "query" else 0
+        ids = np.array(encoding.ids + [self.exported.expansion_id] * fill, np.int64)
+        offsets = text_offsets(encoding.offsets, len(prompt)) + [(0, 0)] * fill
+        return list(itertools.compress(offsets, self._kept(ids, task).tolist()))
+
+    def _kept(self, ids: IntArray, task: Task) -> npt.NDArray[np.bool_]:
+        """(t,) which tokens of a text get a vector."""
+        marks = np.array(self.exported.skipped.get(task, ()), np.int64)
+        return text_tokens(ids, marks=marks, openings=self._openings)
+
     def _forward(
         self,
         session: OnnxSession,
@@ -185,9 +203,8 @@ class OnnxModel:
         vectors = session.forward(ids, seen.astype(np.int64), lang_ids)
         if not self.exported.late:
             return list(vectors[:, None, :])
-        marks = np.array(self.exported.skipped.get(task, ()), np.int64)
         return [
-            states[:length][text_tokens(text[:length], marks=marks, openings=self._openings)]
+            states[:length][self._kept(text[:length], task)]
             for states, text, length in zip(vectors, ids, np.maximum(lengths, 1), strict=True)
         ]
 

@@ -132,6 +132,39 @@ class SentenceModel:
             mask = mask | batch["query_expansion_positions"].bool()
         return Features(batch, mask.sum(dim=1).numpy().astype(np.int64), cut, offsets)
 
+    def spans(self, text: str, task: Task) -> list[tuple[int, int]] | None:
+        """Where in a text each of its vectors stands; None where it has one vector."""
+        encoded: Any = self.model.preprocess([text], prompt=self._prompts[task], task=task)
+        encodings = getattr(encoded, "encodings", None)
+        if not self.late or self._single or encodings is None or "offsets" in encoded:
+            return None
+        kept = self._kept(dict(encoded), task)
+        offsets = text_offsets(encodings[0].offsets, len(self._prompts[task] or ""))
+        offsets += [(0, 0)] * (len(kept) - len(offsets))  # tokens that a query is filled up with
+        if any(isinstance(module, WordPooling) for module in self.model):
+            offsets = _with_continuations(offsets, kept)
+        return [offset for offset, has_vector in zip(offsets, kept, strict=True) if has_vector]
+
+    def _kept(self, batch: dict[str, Any], task: Task) -> list[bool]:
+        """Which tokens of one text get a vector: as the modules behind the transformer say.
+
+        They are given zeros as its states.
+        """
+        transformer: Any = self.model[0]
+        others: list[Any] = list(self.model)[1:]
+        width = transformer.get_embedding_dimension()
+        batch["token_embeddings"] = torch.zeros((*batch["input_ids"].shape, width))
+        device = self.model.device
+        batch = {n: v.to(device) if isinstance(v, Tensor) else v for n, v in batch.items()}
+        with torch.inference_mode():
+            for module in others:
+                tasked = "task" in getattr(module, "forward_kwargs", ())
+                batch = module(batch, task=task) if tasked else module(batch)
+        mask = batch["attention_mask"].bool()
+        mask[:, 0] |= ~mask.any(dim=1)
+        kept: list[bool] = mask[0].tolist()
+        return kept
+
     def vectors(
         self, features: Features, rows: IntArray, adapters: Sequence[Through] | None, task: Task
     ) -> list[FloatArray]:
@@ -204,6 +237,17 @@ def _max_tokens(model: Any, wanted: int | None) -> int:
     if wanted is not None and wanted < longest:
         transformer.document_length = longest = wanted
     return int(longest)
+
+
+def _with_continuations(offsets: list[tuple[int, int]], kept: list[bool]) -> list[tuple[int, int]]:
+    """Offsets of words, where those of their first pieces stood."""
+    words = list(offsets)
+    first = None
+    for place, (start, end) in enumerate(offsets):
+        first = place if kept[place] else first
+        if first is not None and first != place and end > start:
+            words[first] = (words[first][0], end)
+    return words
 
 
 def _text_vectors(made: dict[str, Tensor]) -> Tensor:

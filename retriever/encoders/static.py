@@ -25,6 +25,9 @@ import xxhash
 from safetensors.numpy import load_file
 
 from xret.errors import ModelError
+from xret.retriever.encoder import PlacedVectors
+from xret.retriever.encoders.text_model import document_text
+from xret.retriever.encoders.word_places import placed_words
 from xret.retriever.encoders.wordpieces import WordPieces, split_words
 from xret.retriever.passages import PassageSplitter
 from xret.types import Document, Embeddings, EncoderSpec, FloatArray, IntArray, Query
@@ -220,8 +223,7 @@ class StaticEncoder:
         with self._turn:
             self.last_cut = []
             for position, document in enumerate(documents):
-                text = f"{document.title}\n{document.text}" if document.title else document.text
-                kept, was_cut = self._cut(text)
+                kept, was_cut = self._cut(document_text(document))
                 if was_cut:
                     self.truncated += 1
                     self.last_cut.append(position)
@@ -230,6 +232,31 @@ class StaticEncoder:
         return Embeddings(
             _mixed(words, self.config.document_token, self.config.document_text), words.offsets
         )
+
+    def placed_query(self, query: Query) -> PlacedVectors:
+        """The vectors of a query's distinct words, and where each word is in it."""
+        return self._placed(query.text, self.encode_queries([query])[0])
+
+    def placed_document(self, document: Document) -> PlacedVectors:
+        """The same of a document, its title before its text."""
+        text = document_text(document)
+        with self._turn:
+            words = self._words([self._cut(text)[0]])
+        vectors = _mixed(words, self.config.document_token, self.config.document_text)
+        return self._placed(text, vectors)
+
+    def _placed(self, text: str, vectors: FloatArray) -> PlacedVectors:
+        places: dict[int, list[tuple[int, int]]] = {}
+        with self._turn:
+            numbers = self._cut(text)[0]
+            spans = [
+                span
+                for word in placed_words(text[: self.config.max_tokens * _CHARACTERS_PER_TOKEN])
+                for span in self._pieces.placed(word.word, word.places)
+            ]
+            for number, span in zip(numbers, spans, strict=False):  # the rest is not read
+                places.setdefault(number, []).append(span)
+        return PlacedVectors(text, vectors, list(places.values()) or [[]])
 
     def passages(self, document: Document) -> list[tuple[int, int]]:
         """Spans of the text that are read whole, each with the title before it."""

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xret.retriever.passages import Tokens
-from xret.types import FloatArray, IntArray
+from xret.types import Document, FloatArray, IntArray
 
 __all__ = [
     "TEMPLATE",
@@ -22,6 +22,7 @@ __all__ = [
     "Task",
     "TextModel",
     "Through",
+    "document_text",
     "readable",
     "text_offsets",
     "without_surrogates",
@@ -73,6 +74,20 @@ class TextModel(Protocol):
     ) -> list[FloatArray]:
         """(k, d) float32 for each of these rows; k is 1 for a bi-encoder."""
         ...
+
+    def spans(self, text: str, task: Task) -> list[tuple[int, int]] | None:
+        """Where in a text, without its prompt, each of its k vectors stands, in code points.
+
+        Empty for tokens that stand for no part of it; None for a bi-encoder.
+        """
+        ...
+
+
+def document_text(document: Document) -> str:
+    """What is read of a document."""
+    if not document.title:
+        return document.text
+    return TEMPLATE.format(title=document.title, text=document.text)
 
 
 def without_surrogates(text: str) -> str:

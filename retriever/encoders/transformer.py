@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xret.errors import ModelError
-from xret.retriever.encoder import EncoderOptions
+from xret.retriever.encoder import EncoderOptions, PlacedVectors
 from xret.retriever.encoders.batches import run_batches, token_batches
 from xret.retriever.encoders.text_model import (
     TEMPLATE,
@@ -24,6 +24,7 @@ from xret.retriever.encoders.text_model import (
     Task,
     TextModel,
     Through,
+    document_text,
     readable,
     without_surrogates,
 )
@@ -107,10 +108,39 @@ class TransformerEncoder:
         """Each document through the adapter of its own language, whatever its neighbours'."""
         self.last_cut = []
         adapters = self._adapters([document.lang for document in documents])
-        texts = [
-            TEMPLATE.format(title=d.title, text=d.text) if d.title else d.text for d in documents
-        ]
+        texts = [document_text(document) for document in documents]
         return self._encode(self.document_model, texts, adapters, "document")
+
+    def placed_query(self, query: Query) -> PlacedVectors | None:
+        """The vectors of a query and where they stand in it; None where it has one."""
+        model = self._load_queries(self._adapters([query.lang]), bool(self._mixed([query])))
+        spans = self._spans(model, query.text, "query")
+        if spans is None:
+            return None
+        return self._placed(query.text, self.encode_queries([query])[0], spans)
+
+    def placed_document(self, document: Document) -> PlacedVectors | None:
+        """The same of a document, its title before its text, before its vectors are pooled."""
+        text, adapters = document_text(document), self._adapters([document.lang])
+        spans = self._spans(self.document_model, text, "document")
+        if spans is None:
+            return None
+        vectors = self._encode(self.document_model, [text], adapters, "document", to_index=False)
+        return self._placed(text, vectors[0], spans)
+
+    def _spans(self, model: TextModel, text: str, task: Task) -> list[tuple[int, int]] | None:
+        with self._tokenizing:
+            return model.spans(self._readable(model, text)[0], task)
+
+    def _placed(
+        self, text: str, vectors: FloatArray, spans: Sequence[tuple[int, int]]
+    ) -> PlacedVectors:
+        if len(spans) != len(vectors):
+            raise ModelError(
+                f"{self.spec.name} gives {len(vectors)} vectors of a text in which it tells "
+                f"{len(spans)} places; its scores cannot be explained"
+            )
+        return PlacedVectors(text, vectors, [[span] if span[0] < span[1] else [] for span in spans])
 
     def passages(self, document: Document) -> list[tuple[int, int]]:
         """Spans of the text that are read whole, each with the title before it."""
@@ -133,8 +163,7 @@ class TransformerEncoder:
         """Whether tokens of a query are left out."""
         adapters = self._adapters([query.lang])
         model = self._load_queries(adapters, bool(self._mixed([query])))
-        limit = max(model.max_tokens, QUERY_TOKENS) * CHARACTERS_PER_TOKEN
-        text, cut = readable(query.text, limit=limit)
+        text, cut = self._readable(model, query.text)
         with self._tokenizing:
             return cut or bool(model.features([text], "query").cut[0])
 
@@ -160,6 +189,10 @@ class TransformerEncoder:
                 return [UnreadLetters()] * len(texts)
             return [self._letters.unread(without_surrogates(text)) for text in texts]
 
+    def _readable(self, model: TextModel, text: str) -> tuple[str, bool]:
+        limit = max(model.max_tokens, QUERY_TOKENS) * CHARACTERS_PER_TOKEN
+        return readable(text, limit=limit)
+
     def _mixed(self, queries: Sequence[Query]) -> dict[int, list[LanguageSpan]]:
         """The parts of the queries that are in more than one language, by position."""
         if not self.options.code_switching or self.router is None or self._modules is not None:
@@ -182,21 +215,28 @@ class TransformerEncoder:
         adapters: list[str] | None,
         task: Task,
         mixed: Mapping[int, list[LanguageSpan]] = MappingProxyType({}),
+        *,
+        to_index: bool = True,
     ) -> Embeddings:
-        """Vectors of all texts, in their order."""
-        limit = max(model.max_tokens, QUERY_TOKENS) * CHARACTERS_PER_TOKEN
-        clean = [readable(text, limit=limit) for text in texts]
+        """Vectors of all texts, in their order.
+
+        to_index: whether documents' are pooled, and counted where they are cut.
+        """
+        clean = [self._readable(model, text) for text in texts]
         found: dict[int, FloatArray] = {}
         if self._modules is None or adapters is None:
-            self._run(model, clean, adapters, task, range(len(texts)), found, mixed)
+            self._run(model, clean, adapters, task, range(len(texts)), found, mixed, to_index)
         else:
             with self._switching:  # another thread must not switch between select and forward
                 for adapter in sorted(set(adapters)):
                     group = [i for i, other in enumerate(adapters) if other == adapter]
                     self._modules.select(adapter)
-                    self._run(model, clean, None, task, group, found, mixed)
+                    self._run(model, clean, None, task, group, found, mixed, to_index)
+        factor = (self.options.pool_factor or 1) if task == "document" and to_index else 1
         rows = [
-            self._finish(found[i], task, unit=model.unit, adapter=adapters[i] if adapters else None)
+            self._finish(
+                found[i], factor, unit=model.unit, adapter=adapters[i] if adapters else None
+            )
             for i in range(len(texts))
         ]
         offsets = np.cumsum([0, *(len(vectors) for vectors in rows)]).astype(np.int64)
@@ -213,6 +253,7 @@ class TransformerEncoder:
         which: Sequence[int],
         found: dict[int, FloatArray],
         mixed: Mapping[int, list[LanguageSpan]],
+        to_index: bool,
     ) -> None:
         """Raw vectors of the texts at these positions, put into `found`.
 
@@ -225,7 +266,7 @@ class TransformerEncoder:
             chunk = order[start : start + size]
             with self._tokenizing:  # tokenizers refuse to be set up by two threads at once
                 features = model.features([texts[i][0] for i in chunk], task)
-            if task == "document":
+            if task == "document" and to_index:
                 cut = np.array([texts[i][1] for i in chunk]) | features.cut
                 self.truncated += int(cut.sum())
                 self.last_cut += [i for i, was_cut in zip(chunk, cut, strict=True) if was_cut]
@@ -262,7 +303,7 @@ class TransformerEncoder:
         return [self.router.route(lang).adapter for lang in langs]
 
     def _finish(
-        self, vectors: FloatArray, task: Task, *, unit: bool, adapter: str | None
+        self, vectors: FloatArray, factor: float, *, unit: bool, adapter: str | None
     ) -> FloatArray:
         """One text's vectors as the index takes them: shortened, pooled, never zero or NaN."""
         if not np.isfinite(vectors).all():
@@ -276,7 +317,7 @@ class TransformerEncoder:
             made = _unit(made)
         if self._modules is not None and adapter is not None:
             made = self._modules.transform(made, adapter)
-        if task == "document" and (factor := self.options.pool_factor or 1) > 1:
+        if factor > 1:
             from xret.retriever.encoders.pooling import pool_tokens
 
             made = pool_tokens(made, factor, keep_first=self._keep_first)

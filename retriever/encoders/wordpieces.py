@@ -23,9 +23,11 @@ __all__ = [
     "IS_UNSPACED",
     "LETTERS",
     "MARKS",
+    "NOT_LATIN",
     "RUN_PREFIX",
     "UNKNOWN",
     "UNSPACED",
+    "WORD",
     "TextPieces",
     "WordPieces",
     "normalize",
@@ -43,7 +45,7 @@ _SEEN_LIMIT = 400_000
 _INVISIBLE = "\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe00-\ufe0f"
 MARKS = f"[{_INVISIBLE}\u0591-\u05bd\u05bf-\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670]"
 _MARKS = re.compile(MARKS)
-_NOT_LATIN = re.compile(f"[{_INVISIBLE}\u0590-\u10ff\u1780-\u17ff]")
+NOT_LATIN = re.compile(f"[{_INVISIBLE}\u0590-\u10ff\u1780-\u17ff]")
 
 # The article with its joined conjunctions and prepositions, as light stemmers for Arabic
 # remove it (Larkey, Ballesteros and Connell 2002); the letters are the unified ones below.
@@ -62,7 +64,7 @@ COMBINING = (
     "\u09bc-\u09cd\u09d7\u0a3c-\u0a4d\u0b82\u0bbe-\u0bcd\u0bd7\u0c00-\u0c04\u0c3e-\u0c56"
     "\u0d3e-\u0d4d"
 )
-_WORD = re.compile(
+WORD = re.compile(
     f"[{UNSPACED}]{{1,16}}"
     f"|[^\\W\\d_{UNSPACED}](?:[^\\W\\d_{UNSPACED}]|[{COMBINING}]){{0,39}}"
     "|\\d{1,12}"
@@ -92,7 +94,7 @@ def normalize(text: str) -> str:
     '3 ab \\u06a9'
     """
     lowered = (text if text.isascii() else unicodedata.normalize("NFKC", text)).lower()
-    if not _NOT_LATIN.search(lowered):
+    if not NOT_LATIN.search(lowered):
         return lowered
     return _ARABIC_ARTICLE.sub("", _MARKS.sub("", lowered).translate(LETTERS))
 
@@ -105,7 +107,7 @@ def split_words(text: str) -> list[str]:
     """
     return [
         RUN_PREFIX + word if word[0] > "\u0dff" and IS_UNSPACED.match(word) else word
-        for word in _WORD.findall(normalize(text))
+        for word in WORD.findall(normalize(text))
     ]
 
 
@@ -164,11 +166,21 @@ class WordPieces:
         """The pieces of a text, each at the start of its word; see `passages.Tokens`."""
         ids: list[int] = []
         offsets: list[tuple[int, int]] = []
-        for word in _WORD.finditer(sequence):
+        for word in WORD.finditer(sequence):
             pieces = self.ids(word.group())
             ids += pieces
             offsets += [word.span()] * len(pieces)
         return TextPieces(ids, offsets)
+
+    def placed(self, word: str, places: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Where each number of a word stands. places: of each of the word's characters."""
+        numbers = self.number([word])
+        if word[0] != RUN_PREFIX:
+            return [(places[0][0], places[-1][1])] * len(numbers)
+        encoded = self.tokenizer.encode(word, add_special_tokens=False)
+        pieces = zip(encoded.ids, encoded.offsets, strict=True)
+        spans = [span for piece, span in pieces if piece not in self._dropped]
+        return [(places[start][0], places[end - 1][1]) for start, end in spans]
 
     def count(self, texts: Sequence[str]) -> list[int]:
         """Number of pieces of each text."""
