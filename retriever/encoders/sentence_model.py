@@ -160,10 +160,8 @@ class SentenceModel:
             for module in others:
                 tasked = "task" in getattr(module, "forward_kwargs", ())
                 batch = module(batch, task=task) if tasked else module(batch)
-        mask = batch["attention_mask"].bool()
-        mask[:, 0] |= ~mask.any(dim=1)
-        kept: list[bool] = mask[0].tolist()
-        return kept
+        kept: list[bool] = batch["attention_mask"].bool()[0].tolist()
+        return kept if any(kept) else [True, *kept[1:]]
 
     def vectors(
         self, features: Features, rows: IntArray, adapters: Sequence[Through] | None, task: Task
