@@ -27,7 +27,7 @@ FLOORS = (
     "index/search",
     "retriever/languages",
     "retriever/models",
-    "retriever: encoder passages fusion answer",
+    "retriever: encoder passages fusion answer text_words explanation",
     "retriever/lexical",
     "retriever/xmod",
     "retriever/modules",
