@@ -23,6 +23,7 @@ from xret.retriever.corpora.collection import Corpus
 from xret.retriever.corpora.qrels import Qrels, read_qrels
 from xret.retriever.corpora.registry import open_corpus
 from xret.retriever.lexical.lucene import check_lucene
+from xret.retriever.rerankers.reranker import RerankChoice
 from xret.types import Mode, Progress, Query, Work, finished
 
 __all__ = ["evaluate", "evaluation_steps"]
@@ -45,6 +46,7 @@ def evaluation_steps(
     doc_langs: str | Path | None = None,
     measures: Sequence[str] = (),
     mode: Sequence[str] = (),
+    rerank: Sequence[str] = (),
     baseline: str | None = None,
     seed: int = 0,
     output: str | Path | None = None,
@@ -56,9 +58,10 @@ def evaluation_steps(
 
     corpus: one with judgements, or with topics and qrels an index. lang, doc_lang: of a
     corpus's queries and documents. index, encoder, runs, mode: the systems; a corpus has its
-    own index. doc_langs: a file with the languages of the documents that runs name. baseline:
-    compare with this system only, not each with each. output: where the mixed run of the one
-    system is written; report: the folder of a report.
+    own index. rerank: rerankers over each index, measured beside it. doc_langs: a file with the
+    languages of the documents that runs name. baseline: compare with this system only, not each
+    with each. output: where the mixed run of the one system is written; report: the folder of a
+    report.
     Raises ConfigError, CorpusError and RunError for what cannot be meant or measured, and what
     building and opening an index raise.
     """
@@ -73,6 +76,7 @@ def evaluation_steps(
         langs=_listed(doc_lang),
         doc_langs=_path(doc_langs),
         modes=_modes(_listed(mode)),
+        rerankers=list(dict.fromkeys(_listed(rerank))),
         lucene=LUCENE in _listed(mode),
     )
     _check_words(names, topics, qrels, output, report)
@@ -159,6 +163,11 @@ def _check_words(
     if names.target is None and qrels is None:
         raise CorpusError("without a corpus there are no judgements; name them with --qrels")
     systems = max(1, len(names.indexes) + len(names.encoders)) * max(1, len(names.modes))
+    systems *= 1 + len(names.rerankers)
+    for asked in names.rerankers:
+        RerankChoice.parse(asked)
+    if names.rerankers and names.runs and not (names.indexes or names.encoders):
+        raise ConfigError("--rerank is for an index; with --runs name one with --index")
     if output and (names.runs or names.lucene or systems > 1):
         raise ConfigError("--output writes the run of one index; for more, use xret run for each")
     if names.doc_langs is not None and not names.runs:
@@ -282,7 +291,9 @@ def _finish(
 ) -> Evaluation:
     first = evaluations[0]
     latencies = {
-        rankings.name: measure_latency(rankings.searcher, one.queries, mode=rankings.mode)
+        rankings.name: measure_latency(
+            rankings.searcher, one.queries, mode=rankings.mode, rerank=rankings.rerank
+        )
         for one in evaluations
         if isinstance(rankings := one.rankings, IndexRankings) and latency
     }

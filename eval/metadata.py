@@ -98,12 +98,23 @@ def describe_retrieval(
     hits: int,
     doc_langs: Sequence[str] | None = None,
     mode: Mode | None = None,
+    rerank: str | None = None,
 ) -> dict[str, Any]:
     """The ranking stage of an index: which encoder by content, over which documents.
 
     doc_langs: the languages that were searched, None for all of them.
     """
     spec, info = searcher.encoder.spec, searcher.reader.info()
+    stage = searcher.rerankers.stage(rerank, searcher.reader.settings)
+    second = (
+        {}
+        if stage is None
+        else {
+            "reranker": stage.reranker.name,
+            "reranker fingerprint": stage.reranker.fingerprint,
+            "reranked": stage.depth,
+        }
+    )
     return {
         "method": f"xret {mode or ('dense' if spec.dim else 'lexical')} retrieval",
         "encoder": spec.name,
@@ -113,6 +124,7 @@ def describe_retrieval(
         "documents": info.documents,
         "document languages": sorted(doc_langs or info.languages),
         "hits": hits,
+        **second,
     }
 
 

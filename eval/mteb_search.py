@@ -26,8 +26,8 @@ from xret.retriever.languages.identification import identify_language
 from xret.retriever.models.kinds import Kind
 from xret.retriever.models.registry import ENCODERS
 from xret.retriever.opening.encoder import load_encoder
-from xret.retriever.searcher import MAX_K, Searcher
-from xret.types import UNDETERMINED, Document, LangSource, Query
+from xret.retriever.searcher import Searcher
+from xret.types import MAX_K, UNDETERMINED, Document, LangSource, Query
 
 if TYPE_CHECKING:
     from mteb.models.model_meta import ModelMeta

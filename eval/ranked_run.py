@@ -58,6 +58,7 @@ def rank_run_steps(
     index: str | None = None,
     encoder: str | None = None,
     mode: Mode | None = None,
+    rerank: str | None = None,
     tag: str | None = None,
     metadata: Literal["file", "header", "none"] = "file",
 ) -> Work[RankedRun]:
@@ -66,6 +67,7 @@ def rank_run_steps(
     target: a corpus with queries, or with topics an index. hits: the depth. lang: of a corpus's
     queries, and of topics that name none. doc_lang: only documents in these languages are
     ranked; a corpus's own index holds no others. index: where it is not the corpus's own.
+    rerank: a reranker and how many documents it reads, `NAME[@depth]`.
     metadata: ir_metadata in a file beside the run, in its first lines, or not.
     """
     began = time.perf_counter()
@@ -84,9 +86,11 @@ def rank_run_steps(
     langs = _codes(doc_lang) or None if whole else None
     searcher = yield from open_index(names, source=source)
     with searcher:
-        rankings = yield from _ranked(searcher, queries, hits, langs, mode)
+        rankings = yield from _ranked(searcher, queries, hits, langs, mode, rerank)
         name = "-".join((tag or searcher.encoder.spec.name).split()) or "xret"
-        retrieval = describe_retrieval(searcher, hits=hits, doc_langs=langs, mode=mode)
+        retrieval = describe_retrieval(
+            searcher, hits=hits, doc_langs=langs, mode=mode, rerank=rerank
+        )
     described = run_metadata(
         name,
         retrieval={"name": name, **retrieval},
@@ -124,14 +128,18 @@ def _ranked(
     k: int,
     doc_langs: Sequence[str] | None,
     mode: Mode | None,
+    rerank: str | None,
 ) -> Work[dict[str, Sequence[Hit]]]:
     """Hits by query id; one Progress a batch."""
     rankings: dict[str, Sequence[Hit]] = {}
     for start in range(0, len(queries), BATCH):
         batch = queries[start : start + BATCH]
-        ranked = searcher.rank(batch, k, doc_langs=doc_langs, mode=mode)
+        ranked = searcher.rank(batch, k, doc_langs=doc_langs, mode=mode, rerank=rerank)
         rankings |= {query.query_id: hits for query, hits in zip(batch, ranked, strict=True)}
         yield Progress("rank", start + len(batch), len(queries), "queries")
+    for name, refused in searcher.rerankers.refusals.items():
+        note = f"{name} failed for {refused:,} queries, which have the first ranking's order"
+        yield Progress("rank", len(queries), len(queries), "queries", note=note)
     return rankings
 
 

@@ -57,13 +57,22 @@ class Rankings(Protocol):
 class IndexRankings:
     """An open index, asked through its searcher.
 
-    mode: by vectors, by words or by both; None for what the index answers by default.
+    mode: by vectors, by words or by both; None for what the index answers by default. rerank: a
+    reranker over that, `NAME[@depth]`.
     """
 
-    def __init__(self, searcher: Searcher, *, name: str = "", mode: Mode | None = None) -> None:
+    def __init__(
+        self,
+        searcher: Searcher,
+        *,
+        name: str = "",
+        mode: Mode | None = None,
+        rerank: str | None = None,
+    ) -> None:
         self.name = name or searcher.name
         self.searcher = searcher
         self.mode = mode
+        self.rerank = rerank
         counted = searcher.reader.info().languages
         self.languages: Mapping[str, int] = {
             lang: n for lang, n in counted.items() if lang != UNDETERMINED
@@ -75,7 +84,9 @@ class IndexRankings:
     ) -> dict[str, Sequence[Hit]]:
         langs = None if doc_lang is None else [doc_lang]
         found = (
-            self.searcher.rank(queries, DEPTH, doc_langs=langs, mode=self.mode) if queries else []
+            self.searcher.rank(queries, DEPTH, doc_langs=langs, mode=self.mode, rerank=self.rerank)
+            if queries
+            else []
         )
         return {query.query_id: ranked(hits) for query, hits in zip(queries, found, strict=True)}
 
@@ -121,7 +132,11 @@ class RunRankings:
 
 
 def measure_latency(
-    searcher: Searcher, queries: Sequence[Query], *, mode: Mode | None = None
+    searcher: Searcher,
+    queries: Sequence[Query],
+    *,
+    mode: Mode | None = None,
+    rerank: str | None = None,
 ) -> Latency:
     """Wall-clock time of at most 50 of the queries, spread evenly, asked one by one.
 
@@ -130,11 +145,11 @@ def measure_latency(
     """
     n = min(len(queries), LATENCY_QUERIES)
     chosen = [queries[i * len(queries) // n] for i in range(n)]
-    searcher.rank(chosen[:1], LATENCY_DEPTH, mode=mode)
+    searcher.rank(chosen[:1], LATENCY_DEPTH, mode=mode, rerank=rerank)
     times_ms = []
     for query in chosen:
         start = time.perf_counter()
-        searcher.rank([query], LATENCY_DEPTH, mode=mode)
+        searcher.rank([query], LATENCY_DEPTH, mode=mode, rerank=rerank)
         times_ms.append((time.perf_counter() - start) * 1000)
     times_ms.sort()
 

@@ -31,7 +31,8 @@ __all__ = ["SystemNames", "check_output", "chosen_topics", "open_index", "open_s
 class SystemNames:
     """What was asked for. target: the corpus, or with topics of its own the index. langs: those
     of a corpus's documents that were chosen, and so those of the index that is built of it.
-    lucene: as a system of its own; without modes the corpus's own index is none then."""
+    rerankers: `NAME[@depth]`, each over every index, which is a system without them too. lucene:
+    as a system of its own; without modes the corpus's own index is none then."""
 
     target: str | None
     indexes: Sequence[str] = ()
@@ -40,6 +41,7 @@ class SystemNames:
     langs: Sequence[str] = ()
     doc_langs: Path | None = None
     modes: Sequence[Mode] = ()
+    rerankers: Sequence[str] = ()
     lucene: bool = False
 
 
@@ -82,6 +84,16 @@ def open_systems(
         )
         for searcher, label in zip(searchers, labels, strict=True)
         for mode in names.modes or (None,)
+    ]
+    indexed = [
+        IndexRankings(
+            first.searcher,
+            name=first.name if rerank is None else f"{first.name} + {rerank}",
+            mode=first.mode,
+            rerank=rerank,
+        )
+        for first in indexed
+        for rerank in (None, *names.rerankers)
     ]
     runs = _open_runs(names, indexed, source, qrels)
     systems: list[Rankings] = [*indexed]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +20,7 @@ __all__ = [
     "SearchAnswer",
     "SearchHit",
     "Snippet",
+    "StageScore",
     "Timings",
     "search_hit",
     "search_hits",
@@ -43,11 +46,20 @@ class PassageSpan:
 
 
 @dataclass(frozen=True, slots=True)
+class StageScore:
+    """What one stage made of a document: its score there, and its rank by it, from 1."""
+
+    score: float
+    rank: int
+
+
+@dataclass(frozen=True, slots=True)
 class SearchHit:
     """One result; higher scores are better. `lang_source` says how the language is known.
 
     passage: the one that scored, of which the snippet is. adapter: "Galician through the
     Portuguese adapter", empty where a text's language has its own or the encoder has none.
+    stages: after a reranker, what each stage made of the document.
     """
 
     id: str
@@ -63,6 +75,7 @@ class SearchHit:
     fields: dict[str, Any]
     passage: PassageSpan
     adapter: str = ""
+    stages: Mapping[str, StageScore] = field(default_factory=dict)
 
     @property
     def doc_id(self) -> str:
@@ -82,6 +95,7 @@ class Timings:
     encode_ms: float
     search_ms: float
     fetch_ms: float
+    rerank_ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +134,17 @@ def search_hit(
     )
 
 
-def search_hits(found: Found, offset: int, *, adapters: bool) -> list[SearchHit]:
+def search_hits(
+    found: Found,
+    offset: int,
+    *,
+    adapters: bool,
+    stages: Mapping[str, Mapping[str, StageScore]] | None = None,
+) -> list[SearchHit]:
     """The hits of an answer's only query, ranked from offset + 1.
 
-    adapters: whether the encoder has language adapters, and hits say which theirs was.
+    adapters: whether the encoder has language adapters, and hits say which theirs was. stages:
+    by document, where there were several.
     """
     routes = found.routes if adapters else {}
     hits = []
@@ -131,7 +152,10 @@ def search_hits(found: Found, offset: int, *, adapters: bool) -> list[SearchHit]
         document = found.documents[hit.doc_id]
         span = found.spans[0][rank - offset - 1] or (0, len(document.text))
         adapter = _described(routes.get(document.lang))
-        hits.append(search_hit(document, rank, hit.score, span=span, adapter=adapter))
+        shown = search_hit(document, rank, hit.score, span=span, adapter=adapter)
+        if stages:
+            shown = dataclasses.replace(shown, stages=stages.get(hit.doc_id, {}))
+        hits.append(shown)
     return hits
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from xret.config import find_index
-from xret.errors import QueryError, XretError
+from xret.errors import XretError
 from xret.index.search.commit import Found
 from xret.index.search.filters import Condition, Filter, Logic, parse_filter
 from xret.index.search.reader import IndexReader
@@ -23,8 +23,21 @@ from xret.retriever.languages.codes import language_code
 from xret.retriever.languages.identification import identify_language
 from xret.retriever.lexical.words import check_mode, query_words
 from xret.retriever.opening.later import LaterEncoder
+from xret.retriever.rerankers.opened import OpenRerankers
+from xret.retriever.rerankers.search import rerank_page, rerank_rankings, widened_request
+from xret.retriever.rerankers.stage import RerankStage
 from xret.retriever.writer import DocumentWriter
-from xret.types import UNDETERMINED, Document, Hit, Mode, Query, SearchParams, SearchRequest
+from xret.types import (
+    UNDETERMINED,
+    Document,
+    Hit,
+    Mode,
+    Query,
+    SearchParams,
+    SearchRequest,
+    check_page,
+    check_text,
+)
 
 __all__ = [
     "QueryInfo",
@@ -36,9 +49,6 @@ __all__ = [
     "open",
 ]
 
-MAX_QUERY_CHARACTERS = 8_192
-MAX_K = 10_000
-
 
 class Searcher:
     """An open index with the encoder that built it."""
@@ -47,6 +57,7 @@ class Searcher:
         self.name = name
         self.reader = reader
         self.encoder = encoder
+        self.rerankers = OpenRerankers()
         self._recorded = recorded_adapters(reader.settings)
         self._told: set[str] = set()
 
@@ -109,6 +120,7 @@ class Searcher:
         mode: Mode | None = None,
         exact: bool = False,
         params: SearchParams | None = None,
+        rerank: str | None = None,
     ) -> list[SearchHit]:
         """The k best documents, best first; `answer` has the timings as well.
 
@@ -118,7 +130,8 @@ class Searcher:
         if isinstance(text, SearchRequest):
             return self.answer(text).hits
         how = params or SearchParams(exact=exact)
-        return self.answer(SearchRequest(text, lang, k, offset, doc_langs, filter, mode, how)).hits
+        request = SearchRequest(text, lang, k, offset, doc_langs, filter, mode, how, rerank=rerank)
+        return self.answer(request).hits
 
     def answer(self, request: str | SearchRequest, **named: Any) -> SearchAnswer:
         """Search and say how it went.
@@ -130,10 +143,11 @@ class Searcher:
             named["params"] = named.get("params") or SearchParams()
             request = SearchRequest(request, **named)
         start = time.perf_counter()
-        _check_k(request.k, request.offset)
+        check_page(request.k, request.offset)
         wanted = _wanted(request.doc_langs, request.filter)
         chosen = self._mode(request.mode)
-        needed = self.encoder.spec.language_adapters or chosen != "dense"
+        stage = self._stage(request.rerank)
+        needed = self.encoder.spec.language_adapters or chosen != "dense" or stage is not None
         query = self._query(request.text, request.lang, request.identify or needed)
         unread = None if chosen == "lexical" else self._unread(query)
         if unread is not None and unread.wholly:
@@ -141,19 +155,39 @@ class Searcher:
         words = None if chosen == "dense" else query_words([query], chosen)
         embeddings = None if chosen == "lexical" else self.encoder.encode_queries([query])
         encoded = time.perf_counter()
-        found = self.reader.answer(request, embeddings, filter=wanted, words=words)
+        asked = request if stage is None else widened_request(request, stage)
+        found = self.reader.answer(asked, embeddings, filter=wanted, words=words)
         fetched = time.perf_counter()
         searched = fetched - found.fetch_s
+        reranked = None
+        if stage is not None:
+            found, reranked = rerank_page(found, query, request, stage, began=start)
+        ended = time.perf_counter()
+        routed = self.encoder.spec.language_adapters
         return SearchAnswer(
             request_id=uuid.uuid4().hex,
             index=self.name,
             index_version=found.version,
             model=self.encoder.spec.name,
             query=QueryInfo(query.text, query.lang, query.lang_source, self._through(query.lang)),
-            took_ms=_ms(start, fetched),
-            timings=Timings(_ms(start, encoded), _ms(encoded, searched), _ms(searched, fetched)),
-            hits=search_hits(found, request.offset, adapters=self.encoder.spec.language_adapters),
-            warnings=[*self._warnings(query, unread), *self._other_routes(found)],
+            took_ms=_ms(start, ended),
+            timings=Timings(
+                _ms(start, encoded),
+                _ms(encoded, searched),
+                _ms(searched, fetched),
+                _ms(fetched, ended),
+            ),
+            hits=search_hits(
+                found,
+                request.offset,
+                adapters=routed,
+                stages=reranked.stages if reranked is not None else None,
+            ),
+            warnings=[
+                *self._warnings(query, unread),
+                *self._other_routes(found),
+                *(reranked.warnings if reranked is not None else ()),
+            ],
         )
 
     def rank(
@@ -164,15 +198,24 @@ class Searcher:
         doc_langs: Sequence[str] | None = None,
         params: SearchParams | None = None,
         mode: Mode | None = None,
+        rerank: str | None = None,
     ) -> list[list[Hit]]:
         """Bare rankings of many queries at once, for evaluation; see `SearchRequest`."""
         for query in queries:
-            _check_text(query.text)
+            check_text(query.text)
         wanted = _wanted(doc_langs, None)
         chosen = self._mode(mode)
         embeddings = None if chosen == "lexical" else self.encoder.encode_queries(queries)
         words = query_words(queries, chosen)
-        return self.reader.search(embeddings, k, params=params, filter=wanted, words=words)
+        stage = self._stage(rerank)
+        if stage is None:
+            return self.reader.search(embeddings, k, params=params, filter=wanted, words=words)
+        request = SearchRequest("", k=max(k, stage.depth), params=params or SearchParams())
+        found = self.reader.answer(request, embeddings, filter=wanted, words=words, fetch=False)
+        return rerank_rankings(found, queries, k, stage, reader=self.reader)
+
+    def _stage(self, asked: str | None) -> RerankStage | None:
+        return None if asked is None else self.rerankers.stage(asked, self.reader.settings)
 
     def add(self, documents: Sequence[Document]) -> int:
         """Add documents, committed when this returns; returns how many were new."""
@@ -202,7 +245,7 @@ class Searcher:
         return chosen
 
     def _query(self, text: str, lang: str | None, identify: bool) -> Query:
-        _check_text(text)
+        check_text(text)
         if lang is not None:
             return Query("", text, language_code(lang), "given")
         found = identify_language(text)[0] if identify else UNDETERMINED
@@ -252,25 +295,6 @@ def _wanted(langs: Sequence[str] | None, given: str | Mapping[str, Any] | None) 
     if given is not None:
         parts.append(parse_filter(given, language=language_code))
     return Logic("AND", tuple(parts)) if len(parts) > 1 else parts[0] if parts else None
-
-
-def _check_text(text: str) -> None:
-    if len(text) > MAX_QUERY_CHARACTERS:
-        raise QueryError(
-            f"the query has {len(text):,} characters; at most {MAX_QUERY_CHARACTERS:,} are taken"
-        )
-    if not any(character.isprintable() and not character.isspace() for character in text):
-        raise QueryError("the query is empty; write a few words of what you are looking for")
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise QueryError("the query holds a lone surrogate and is not valid Unicode text")
-
-
-def _check_k(k: int, offset: int) -> None:
-    if not isinstance(k, int) or k < 1 or offset < 0 or k + offset > MAX_K:
-        raise QueryError(
-            f"asked for {k} hits from position {offset}; k is at least 1, and the last hit "
-            f"asked for at most {MAX_K:,}"
-        )
 
 
 def _ms(start: float, end: float) -> float:

@@ -15,15 +15,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from xret.index.search.filters import MAX_TEXT
-from xret.retriever.searcher import MAX_K, MAX_QUERY_CHARACTERS, SearchAnswer
+from xret.retriever.searcher import SearchAnswer
 from xret.server.errors import HttpError, problem_responses
 from xret.server.service import IndexSummary, SearchService
-from xret.types import Mode, SearchRequest
+from xret.types import MAX_K, MAX_QUERY_CHARACTERS, Mode, SearchRequest
 
 __all__ = ["INDEX_NAME", "SearchBody", "create_router"]
 
 INDEX_NAME = r"^[a-z0-9][a-z0-9._-]{0,127}$"
 MAX_LIMIT = 100
+MAX_DEADLINE_MS = 60_000
 
 LanguageName = Annotated[str, Field(max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
@@ -41,6 +42,8 @@ class SearchBody(BaseModel):
     doc_lang: Annotated[list[LanguageName], Field(min_length=1, max_length=64)] | None = None
     filter: Annotated[str, Field(max_length=MAX_TEXT)] | dict[str, Any] | None = None
     mode: Mode | None = None
+    rerank: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+    deadline_ms: Annotated[float, Field(gt=0, le=MAX_DEADLINE_MS)] | None = None
 
     def request(self) -> SearchRequest:
         return SearchRequest(
@@ -51,6 +54,8 @@ class SearchBody(BaseModel):
             doc_langs=self.doc_lang,
             filter=self.filter,
             mode=self.mode,
+            rerank=self.rerank,
+            deadline_ms=self.deadline_ms,
         )
 
 

@@ -48,9 +48,12 @@ def serve(
     could name, and what `Searcher.open` raises.
     """
     with bind(host, port, allow_public=allow_public) as listener:
+        wanted = settings or ServerSettings()
         searchers = open_searchers(names)
         try:
-            serve_on(searchers, listener, announce=announce, settings=settings or ServerSettings())
+            for searcher in searchers.values():
+                searcher.rerankers.stage(wanted.rerank, searcher.reader.settings)
+            serve_on(searchers, listener, announce=announce, settings=wanted)
         finally:
             for searcher in searchers.values():
                 searcher.close()

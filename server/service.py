@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -13,6 +14,7 @@ import anyio
 import anyio.to_thread
 
 from xret.errors import IndexNotFoundError, LanguageError, QueryError, ServerError, XretError
+from xret.retriever.rerankers.opened import OFF
 from xret.retriever.searcher import SearchAnswer, Searcher
 from xret.server.errors import HttpError
 from xret.server.settings import ServerSettings
@@ -63,6 +65,8 @@ class SearchService:
     async def search(self, request: SearchRequest, *, index: str | None = None) -> SearchAnswer:
         """Search the index of that name, the first one when None.
 
+        A request that names no reranker has the server's, and can name no other: rerankers are
+        folders and addresses, which are not for clients to choose.
         Raises HttpError when too many searches are waiting, IndexNotFoundError, and what
         `Searcher.answer` raises; a failure that is not the query's own fault makes the
         index unready until a search succeeds.
@@ -70,6 +74,7 @@ class SearchService:
         name = next(iter(self._searchers)) if index is None else index
         if name not in self._searchers:
             raise IndexNotFoundError(f"no index called {name!r} is served")
+        request = self._with_reranker(request)
         try:
             answer = await self._in_thread(partial(self._searchers[name].answer, request))
         except (QueryError, LanguageError, HttpError):
@@ -82,6 +87,15 @@ class SearchService:
             self._faults.pop(name, None)
             self._answered.add(name)
         return answer
+
+    def _with_reranker(self, request: SearchRequest) -> SearchRequest:
+        own = self._settings.rerank
+        if request.rerank not in (None, own, OFF):
+            raise QueryError('this server has no such reranker; leave it out, or say "off"')
+        if own is None or request.rerank == OFF:
+            return dataclasses.replace(request, rerank=None)
+        deadline_ms = request.deadline_ms or self._settings.deadline_ms
+        return dataclasses.replace(request, rerank=own, deadline_ms=deadline_ms)
 
     @property
     def load(self) -> int:

@@ -24,6 +24,8 @@ class ServerSettings:
     probe_every_s: after a failed search, how long until the server tries one by itself.
     drain_s: how long SIGTERM lets new requests in after readiness has fallen.
     shutdown_s: how long requests in flight may still take after that.
+    rerank: the only reranker, `NAME[@depth]`, which requests have unless they say "off".
+    deadline_ms: when it stops reading where a request does not say.
     """
 
     threads: int = field(default_factory=_threads)
@@ -35,3 +37,5 @@ class ServerSettings:
     probe_every_s: float = 5.0
     drain_s: float = 1.0
     shutdown_s: int = 30
+    rerank: str | None = None
+    deadline_ms: float | None = 2_000.0

@@ -18,6 +18,7 @@ wrong, what was found and what to do; the command line prints it without a trace
     │   ├── EncoderMismatchError   the index was built by another encoder
     │   └── IndexLockedError       another process is writing to it
     ├── QueryError             an empty or oversized query, or a k out of range
+    ├── RerankError            a reranker gave nothing to order documents by
     ├── DimensionMismatchError vectors of different dimensions
     ├── RunError               a run or qrels that cannot be evaluated
     ├── TrainingError          training cannot start or cannot go on
@@ -39,6 +40,7 @@ __all__ = [
     "MissingLibraryError",
     "ModelError",
     "QueryError",
+    "RerankError",
     "RunError",
     "ServerError",
     "TrainingError",
@@ -138,6 +140,13 @@ class QueryError(XretError):
     """An empty or oversized query, or a number of hits out of range."""
 
     code = "query"
+
+
+class RerankError(XretError):
+    """A reranker gave nothing to order documents by; searches keep the order they had."""
+
+    code = "rerank"
+    exit_status = 1
 
 
 class DimensionMismatchError(XretError):

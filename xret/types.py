@@ -19,6 +19,8 @@ FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
 __all__ = [
+    "MAX_K",
+    "MAX_QUERY_CHARACTERS",
     "UNDETERMINED",
     "Document",
     "Embeddings",
@@ -34,6 +36,8 @@ __all__ = [
     "SearchParams",
     "SearchRequest",
     "Work",
+    "check_page",
+    "check_text",
     "finish",
     "finished",
 ]
@@ -43,6 +47,10 @@ T = TypeVar("T")
 
 UNDETERMINED = "und"
 """The BCP 47 code of a language that is not known."""
+
+MAX_QUERY_CHARACTERS = 8_192
+MAX_K = 10_000
+"""The last hit that can be asked for."""
 
 LangSource = Literal["given", "identified", "unknown"]
 """How a language is known: the user's word, an identifier's guess, or not at all."""
@@ -103,7 +111,8 @@ class SearchRequest:
     off and neither the encoder nor the mode needs it). k: hits, after the `offset` best.
     doc_langs: only documents in these languages. filter: only documents that fulfil it, as a
     line of text or in Haystack's nested form. mode: None is dense, or lexical where the index
-    has no vectors. params: how the index is searched.
+    has no vectors. params: how the index is searched. rerank: a reranker and how many documents
+    it reads, `NAME[@depth]`. deadline_ms: when it stops reading, counted from the search's start.
     """
 
     text: str
@@ -115,6 +124,12 @@ class SearchRequest:
     mode: Mode | None = None
     params: SearchParams = SearchParams()
     identify: bool = True
+    rerank: str | None = None
+    deadline_ms: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.deadline_ms is not None and not self.deadline_ms > 0:
+            raise QueryError(f"deadline_ms is {self.deadline_ms}; use more than 0 milliseconds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +211,27 @@ class Progress:
 
 Work = Generator[Progress, bool | None, T]
 """Long work: a generator of Progress that returns its result."""
+
+
+def check_text(text: str) -> None:
+    """Raises QueryError for a question that is empty, too long, or no valid text."""
+    if len(text) > MAX_QUERY_CHARACTERS:
+        raise QueryError(
+            f"the query has {len(text):,} characters; at most {MAX_QUERY_CHARACTERS:,} are taken"
+        )
+    if not any(character.isprintable() and not character.isspace() for character in text):
+        raise QueryError("the query is empty; write a few words of what you are looking for")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise QueryError("the query holds a lone surrogate and is not valid Unicode text")
+
+
+def check_page(k: int, offset: int) -> None:
+    """Raises QueryError for a number of hits that is not given out."""
+    if not isinstance(k, int) or k < 1 or offset < 0 or k + offset > MAX_K:
+        raise QueryError(
+            f"asked for {k} hits from position {offset}; k is at least 1, and the last hit "
+            f"asked for at most {MAX_K:,}"
+        )
 
 
 def finish(steps: Work[T]) -> T:

@@ -150,6 +150,7 @@ class IndexReader:
         *,
         filter: Filter | None = None,
         words: Words | None = None,
+        fetch: bool = True,
     ) -> Found:
         """The documents that a request is for: k of each query after the first `offset`.
 
@@ -157,12 +158,13 @@ class IndexReader:
         passage does. words: of the same queries, to search by them as well, or by them alone
         where queries is None. filter: that of the request and its languages as one; only
         documents that fulfil it are ranked. One commit answers the whole call: its hits,
-        texts, routes and version; a commit made meanwhile is seen by the next call. Raises
+        texts, routes and version; a commit made meanwhile is seen by the next call. fetch: whether
+        texts and routes are read. Raises
         DimensionMismatchError, QueryError where the index has no words or no vectors to search,
         DamagedIndexError where a document or a file is not as it was written, and
         IndexLockedError while a commit does not end.
         """
-        return self._answer(Asked(request, queries, words, filter), fetch=True)
+        return self._answer(Asked(request, queries, words, filter), fetch=fetch)
 
     def documents(self, doc_ids: Sequence[str]) -> list[Document]:
         """The documents of these ids, in that order; deleted ones are left out."""

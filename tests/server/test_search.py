@@ -48,7 +48,7 @@ def test_answer_has_the_documented_shape(client: httpx.Client) -> None:
     assert answer["index"] == "demo"
     assert answer["model"] == "hashing"
     assert answer["index_version"] == 1
-    assert set(answer["timings"]) == {"encode_ms", "search_ms", "fetch_ms"}
+    assert set(answer["timings"]) == {"encode_ms", "search_ms", "fetch_ms", "rerank_ms"}
     first = answer["hits"][0]
     assert first | {"score": 0} == {
         "id": "bees.sw",
@@ -64,6 +64,7 @@ def test_answer_has_the_documented_shape(client: httpx.Client) -> None:
         "fields": {"pages": 3},
         "passage": {"start": 0, "end": 41},
         "adapter": "",
+        "stages": {},
     }
 
 

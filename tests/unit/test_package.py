@@ -33,6 +33,7 @@ FLOORS = (
     "retriever/modules",
     "retriever/encoders",
     "retriever/opening",
+    "retriever/rerankers",
     "retriever/corpora",
     "retriever: installation upkeep rejects indexing writer build corpus_build "
     "index_encoder answer_warnings searcher",

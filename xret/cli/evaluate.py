@@ -72,6 +72,15 @@ def evaluate(
             "to compare.",
         ),
     ] = None,
+    rerank: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--rerank",
+            metavar="NAME[@depth]",
+            help="A reranker over the first documents of each index, compared with the index "
+            "alone; repeatable.",
+        ),
+    ] = None,
     baseline: Annotated[
         str | None,
         typer.Option("--baseline", help="Compare with this system only, not each with each."),
@@ -102,6 +111,7 @@ def evaluate(
         doc_langs=doc_langs,
         measures=measures or (),
         mode=mode or (),
+        rerank=rerank or (),
         baseline=baseline,
         seed=seed,
         output=output,

@@ -13,6 +13,15 @@ LangPolicyOption = Annotated[
     Literal["strict", "nearest", "default"],
     typer.Option("--lang-policy", help="For a language that the encoder has no adapter for."),
 ]
+RerankOption = Annotated[
+    str | None,
+    typer.Option(
+        "--rerank",
+        metavar="NAME[@depth]",
+        help="Let this reranker put the first documents in order: an encoder or a cross-encoder, "
+        "by name or folder; 100 of them, or as many as are named.",
+    ),
+]
 PrecisionOption = Annotated[
     Literal["auto", "fp32", "bf16", "int8"] | None,
     typer.Option(

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from xret.cli.languages import OldQueryLangs, spelt_langs
-from xret.cli.options import AsJson
+from xret.cli.options import AsJson, RerankOption
 from xret.cli.output import message, print_json, print_table, show_progress
 from xret.types import Mode
 
@@ -47,6 +47,7 @@ def run(
     mode: Annotated[
         Mode | None, typer.Option("--mode", help="By vectors, by words or by both.")
     ] = None,
+    rerank: RerankOption = None,
     tag: Annotated[
         str | None, typer.Option("--tag", help="Name of the run, its last column.")
     ] = None,
@@ -71,6 +72,7 @@ def run(
         index=index,
         encoder=encoder,
         mode=mode,
+        rerank=rerank,
         tag=tag,
         metadata=metadata,
     )

@@ -8,7 +8,7 @@ import typer
 
 from xret.cli.hits import print_answer
 from xret.cli.languages import OldQueryLang, question_lang
-from xret.cli.options import AsJson, IndexArgument, LangPolicyOption
+from xret.cli.options import AsJson, IndexArgument, LangPolicyOption, RerankOption
 from xret.cli.output import print_json
 from xret.types import Mode
 
@@ -43,6 +43,11 @@ def search(
         str | None,
         typer.Option("--encoder", help="Where the index's own encoder lies now: name or folder."),
     ] = None,
+    rerank: RerankOption = None,
+    deadline_ms: Annotated[
+        float | None,
+        typer.Option("--deadline-ms", help="When the reranker stops reading, since the start."),
+    ] = None,
     lang_policy: LangPolicyOption = "nearest",
     code_switching: Annotated[
         bool,
@@ -72,6 +77,8 @@ def search(
                 mode=mode,
                 params=SearchParams(exact=exact),
                 identify=False,
+                rerank=rerank,
+                deadline_ms=deadline_ms,
             )
         )
     if as_json:

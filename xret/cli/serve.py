@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Annotated
 
 import typer
 
+from xret.cli.options import RerankOption
 from xret.cli.output import message
 
 __all__ = ["serve"]
@@ -19,8 +21,17 @@ def serve(
     port: Annotated[
         int, typer.Option("--port", min=0, max=65535, help="Port; 0 picks one.")
     ] = 8080,
+    rerank: RerankOption = None,
+    deadline_ms: Annotated[
+        float | None,
+        typer.Option("--deadline-ms", help="When the reranker stops reading; requests may say."),
+    ] = None,
 ) -> None:
     """Serve indices over HTTP until interrupted; see /openapi.json for the interface."""
     from xret.server.serve import serve as run
+    from xret.server.settings import ServerSettings
 
-    run(indexes, host=host, port=port, announce=message)
+    settings = ServerSettings(rerank=rerank)
+    if deadline_ms is not None:
+        settings = dataclasses.replace(settings, deadline_ms=deadline_ms)
+    run(indexes, host=host, port=port, announce=message, settings=settings)

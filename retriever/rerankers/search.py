@@ -1,0 +1,54 @@
+"""A search with a reranker: more is found than is shown, and the page is cut afterwards."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Sequence
+
+from xret.index.search.commit import Found
+from xret.index.search.reader import IndexReader
+from xret.retriever.rerankers.stage import Reranked, RerankStage
+from xret.types import Hit, Query, SearchRequest
+
+__all__ = ["rerank_page", "rerank_rankings", "widened_request"]
+
+
+def widened_request(request: SearchRequest, stage: RerankStage) -> SearchRequest:
+    """What the index is asked: all that is read, and all that is shown."""
+    return dataclasses.replace(request, k=max(request.k + request.offset, stage.depth), offset=0)
+
+
+def rerank_page(
+    found: Found,
+    query: Query,
+    request: SearchRequest,
+    stage: RerankStage,
+    *,
+    began: float,
+) -> tuple[Found, Reranked]:
+    """The page that was asked for, of the only ranking found for `widened_request`.
+
+    began: when the search did, by `time.perf_counter`.
+    """
+    until = math.inf
+    if request.deadline_ms is not None:
+        passed = time.perf_counter() - began
+        until = time.monotonic() + request.deadline_ms / 1000 - passed
+    reranked = stage.rerank(query, found.rankings[0], found.spans[0], found.documents, until=until)
+    page = slice(request.offset, request.offset + request.k)
+    cut = dataclasses.replace(found, rankings=[reranked.hits[page]], spans=[reranked.spans[page]])
+    return cut, reranked
+
+
+def rerank_rankings(
+    found: Found, queries: Sequence[Query], k: int, stage: RerankStage, *, reader: IndexReader
+) -> list[list[Hit]]:
+    """The k best of each query; documents are read query by query, so that few are in memory."""
+    rankings = []
+    for query, hits, spans in zip(queries, found.rankings, found.spans, strict=True):
+        asked = [hit.doc_id for hit in hits[: stage.depth]]
+        documents = {document.doc_id: document for document in reader.documents(asked)}
+        rankings.append(stage.rerank(query, hits, spans, documents).hits[:k])
+    return rankings
