@@ -6,8 +6,9 @@
 
 FLORES-200, sentence to its translation among 1,012, Success@1 both ways, and Belebele, English
 question to passage, MRR@10: the language's texts through its own adapter, through that of the
-nearest relative among the other languages, through English's and through none. The vectors of
-the base's languages are compared bit by bit with those of the base.
+nearest relative among the other languages, through English's and through none; where all other
+adapters are alike, as in a model whose adapters add nothing yet, only the own one and none. The
+vectors of the base's languages are compared bit by bit with those of the base.
 """
 
 from __future__ import annotations
@@ -37,10 +38,11 @@ def main() -> None:
     parser.add_argument("--base", required=True, help="the model before the language was added")
     parser.add_argument("--lang", required=True, help="as FLORES spells it, such as dan_Latn")
     parser.add_argument("--data", type=Path, required=True, help="folder of evaluation sets")
+    parser.add_argument("--backend", choices=["auto", "kernels", "torch"], default="auto")
     arguments = parser.parse_args()
     start = time.perf_counter()
     folder, lang = model_location(arguments.model), language_code(arguments.lang)
-    options = EncoderOptions(backend="torch")
+    options = EncoderOptions(backend=arguments.backend)
     own, base = (
         load_encoder(str(path), options=options)
         for path in (folder, model_location(arguments.base))
@@ -55,6 +57,8 @@ def main() -> None:
             "English": (own, "en"),
             "none": (silent, "en"),
         }
+        if len({content for code, content in own.spec.adapters.items() if code != lang}) == 1:
+            through = {f"own ({lang})": (own, lang), "none": (silent, "en")}
         print_table(through, arguments)
     print_unchanged(own, base, arguments)
     print(f"\n{time.perf_counter() - start:.0f} s")

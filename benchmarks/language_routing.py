@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 from encoder_quality import ENGLISH, MAIN, lines_of, maxsim, read_belebele, texts_of
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from xret.retriever.encoder import Encoder, EncoderOptions
@@ -69,11 +70,13 @@ def silenced(folder: Path, target: Path) -> Path:
     shutil.copytree(folder, target)
     weights = target / "model.safetensors"
     tensors = load_file(weights)
+    with safe_open(weights, framework="pt") as file:
+        metadata = file.metadata()  # says which weights are in few bits
     for name, tensor in tensors.items():
         if ".adapter_modules." in name and ".dense2." in name:
             tensor.zero_()
     weights.chmod(0o644)
-    save_file(tensors, weights)
+    save_file(tensors, weights, metadata=metadata)
     return target
 
 
