@@ -11,6 +11,7 @@ from typing import Any
 from xret.index.search.commit import Found
 from xret.index.storage.segment import Span
 from xret.index.storage.stored import StoredRoute
+from xret.retriever.explanation import Explanation
 from xret.retriever.languages.codes import direction
 from xret.types import Document, LangSource
 
@@ -60,6 +61,8 @@ class SearchHit:
     passage: the one that scored, of which the snippet is. adapter: "Galician through the
     Portuguese adapter", empty where a text's language has its own or the encoder has none.
     stages: after a reranker, what each stage made of the document.
+    explanations: where they were asked for, which words carry the score, in short, and the
+    snippet is the stretch of the passage that carries most, with those words as its spans.
     """
 
     id: str
@@ -76,6 +79,7 @@ class SearchHit:
     passage: PassageSpan
     adapter: str = ""
     stages: Mapping[str, StageScore] = field(default_factory=dict)
+    explanations: list[Explanation] = field(default_factory=list)
 
     @property
     def doc_id(self) -> str:
@@ -96,6 +100,7 @@ class Timings:
     search_ms: float
     fetch_ms: float
     rerank_ms: float = 0.0
+    explain_ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

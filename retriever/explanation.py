@@ -23,9 +23,10 @@ __all__ = [
     "ExplainedText",
     "ExplainedWord",
     "Explanation",
+    "TermMatch",
     "WordPair",
     "explain_maxsim",
-    "word_of",
+    "explain_terms",
 ]
 
 Part = Literal["query", "title", "text", "marks"]
@@ -152,7 +153,60 @@ def explain_maxsim(
     )
 
 
-def word_of(text: str, span: tuple[int, int], source: ExplainedText, part: Part) -> ExplainedWord:
+@dataclass(frozen=True, slots=True)
+class TermMatch:
+    """A term of a query that a document has, what it adds to the score, and where it stands in
+    both: (start, end) in what is read of each."""
+
+    contribution: float
+    query: Sequence[tuple[int, int]]
+    document: Sequence[tuple[int, int]]
+
+
+def explain_terms(
+    query: str,
+    document: str,
+    matches: Sequence[TermMatch],
+    *,
+    asked: ExplainedText,
+    answer: ExplainedText,
+) -> Explanation:
+    """A sum over terms by the words that they are made of.
+
+    document: its title before its text. A term that stands in several places, or is part of
+    several words, is shared by them; of a term that stands nowhere "marks" have the share.
+    """
+    asked_words, query_shares = _term_shares(query, [m.query for m in matches], asked, "query")
+    words, shares = _term_shares(document, [m.document for m in matches], answer, "text")
+    parts = np.array([match.contribution for match in matches], np.float64)
+    together: _Parts = query_shares.T @ (parts[:, None] * shares)
+    return Explanation(
+        method="bm25",
+        score=float(together.sum()),
+        indexed_score=None,
+        query=_carrying(asked_words, together.sum(axis=1)),
+        document=_carrying(words, together.sum(axis=0)),
+        pairs=_pairs(together, None),
+    )
+
+
+def _term_shares(
+    text: str, terms: Sequence[Sequence[tuple[int, int]]], source: ExplainedText, part: Part
+) -> tuple[list[ExplainedWord], _Parts]:
+    """The words of a text, and (terms, words) the share of each term that is each word's."""
+    spans = word_spans(text, [place for places in terms for place in places])
+    words = [_word_of(text, span, source, part) for span in spans]
+    shares = np.zeros((len(terms), len(words) + 1))
+    for row, places in enumerate(terms):
+        for start, end in places:
+            for number, (left, right) in enumerate(spans):
+                shares[row, number] += max(min(right, end) - max(left, start), 0)
+        total = shares[row].sum()
+        shares[row] = shares[row] / total if total else np.eye(1, len(words) + 1, len(words))
+    return _with_marks(words, shares, source)
+
+
+def _word_of(text: str, span: tuple[int, int], source: ExplainedText, part: Part) -> ExplainedWord:
     """The word at a place of what was read of a text, a document's title before its text."""
     start, end = span
     word = text[start:end]
@@ -170,7 +224,7 @@ def _shared(
     """The words of a text, marks last where they have vectors, and (t, words) the share of each
     vector that is each word's; the shares of a vector sum to 1."""
     spans = word_spans(text.text, [span for places in text.places for span in places])
-    words = [word_of(text.text, span, source, part) for span in spans]
+    words = [_word_of(text.text, span, source, part) for span in spans]
     shares = np.zeros((len(text.vectors), len(words) + 1))
     for row, places in enumerate(text.places):
         of = [number for place in places if (number := owners(spans, place)) is not None]
@@ -178,6 +232,13 @@ def _shared(
             shares[row, number] += 1 / max(len(of), 1)
     read = np.any(shares[:, :-1] > 0, axis=0)
     words = [replace(word, read=has) for word, has in zip(words, read.tolist(), strict=True)]
+    return _with_marks(words, shares, source)
+
+
+def _with_marks(
+    words: list[ExplainedWord], shares: _Parts, source: ExplainedText
+) -> tuple[list[ExplainedWord], _Parts]:
+    """The last column of the shares, that of no word, gets a word for what has a share in it."""
     if not shares[:, -1].any():
         return words, shares[:, :-1]
     return [*words, ExplainedWord("", "marks", 0, 0, source.lang, "")], shares
@@ -205,12 +266,10 @@ def _carrying(words: Sequence[ExplainedWord], sums: _Parts) -> list[ExplainedWor
     ]
 
 
-def _pairs(together: _Parts, similarities: _Parts) -> list[WordPair]:
-    rows, columns = np.nonzero(together)
-    pairs = [
-        WordPair(row, column, round(float(similarities[row, column]), 4), float(part))
-        for row, column, part in zip(
-            rows.tolist(), columns.tolist(), together[rows, columns].tolist(), strict=True
-        )
-    ]
+def _pairs(together: _Parts, similarities: _Parts | None) -> list[WordPair]:
+    """Those that carry something, in order."""
+    pairs = []
+    for row, column in np.argwhere(together).tolist():
+        like = None if similarities is None else round(float(similarities[row, column]), 4)
+        pairs.append(WordPair(row, column, like, float(together[row, column])))
     return sorted(pairs, key=lambda pair: (-pair.contribution, pair.query, pair.document))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,6 +19,7 @@ from xret.retriever.answer import QueryInfo, SearchAnswer, SearchHit, Snippet, T
 from xret.retriever.answer_warnings import changed_routes, mode_by_words, unread_warnings
 from xret.retriever.encoder import Encoder, EncoderOptions
 from xret.retriever.encoders.unread_letters import UnreadLetters
+from xret.retriever.explaining import ExplainedDocument, document_explained, hits_explained
 from xret.retriever.index_encoder import open_index_encoder, scan_device
 from xret.retriever.languages.codes import language_code
 from xret.retriever.languages.identification import identify_language
@@ -121,6 +123,7 @@ class Searcher:
         exact: bool = False,
         params: SearchParams | None = None,
         rerank: str | None = None,
+        explain: bool = False,
     ) -> list[SearchHit]:
         """The k best documents, best first; `answer` has the timings as well.
 
@@ -130,7 +133,9 @@ class Searcher:
         if isinstance(text, SearchRequest):
             return self.answer(text).hits
         how = params or SearchParams(exact=exact)
-        request = SearchRequest(text, lang, k, offset, doc_langs, filter, mode, how, rerank=rerank)
+        request = SearchRequest(
+            text, lang, k, offset, doc_langs, filter, mode, how, rerank=rerank, explain=explain
+        )
         return self.answer(request).hits
 
     def answer(self, request: str | SearchRequest, **named: Any) -> SearchAnswer:
@@ -145,13 +150,10 @@ class Searcher:
         start = time.perf_counter()
         check_page(request.k, request.offset)
         wanted = _wanted(request.doc_langs, request.filter)
-        chosen = self._mode(request.mode)
         stage = self._stage(request.rerank)
-        needed = self.encoder.spec.language_adapters or chosen != "dense" or stage is not None
-        query = self._query(request.text, request.lang, request.identify or needed)
-        unread = None if chosen == "lexical" else self._unread(query)
-        if unread is not None and unread.wholly:
-            chosen = mode_by_words(unread, self.encoder.spec.name, self.reader.settings, self.name)
+        query, chosen, unread = self._read(
+            request.text, request.lang, request.mode, request.identify or stage is not None
+        )
         words = None if chosen == "dense" else query_words([query], chosen)
         embeddings = None if chosen == "lexical" else self.encoder.encode_queries([query])
         encoded = time.perf_counter()
@@ -163,32 +165,49 @@ class Searcher:
         if stage is not None:
             found, reranked = rerank_page(found, query, request, stage, began=start)
         ended = time.perf_counter()
-        routed = self.encoder.spec.language_adapters
+        hits = search_hits(
+            found,
+            request.offset,
+            adapters=self.encoder.spec.language_adapters,
+            stages=reranked.stages if reranked is not None else None,
+        )
+        lacks: list[str] = []
+        if request.explain:
+            documents = found.documents
+            hits, lacks = hits_explained(self.reader, self.encoder, query, chosen, hits, documents)
+        moments = (start, encoded, searched, fetched, ended, time.perf_counter())
         return SearchAnswer(
             request_id=uuid.uuid4().hex,
             index=self.name,
             index_version=found.version,
             model=self.encoder.spec.name,
             query=QueryInfo(query.text, query.lang, query.lang_source, self._through(query.lang)),
-            took_ms=_ms(start, ended),
-            timings=Timings(
-                _ms(start, encoded),
-                _ms(encoded, searched),
-                _ms(searched, fetched),
-                _ms(fetched, ended),
-            ),
-            hits=search_hits(
-                found,
-                request.offset,
-                adapters=routed,
-                stages=reranked.stages if reranked is not None else None,
-            ),
+            took_ms=_ms(start, moments[-1]),
+            timings=Timings(*(_ms(one, other) for one, other in pairwise(moments))),
+            hits=hits,
             warnings=[
                 *self._warnings(query, unread),
                 *self._other_routes(found),
                 *(reranked.warnings if reranked is not None else ()),
+                *lacks,
             ],
         )
+
+    def explain(
+        self, doc_id: str, text: str, *, lang: str | None = None, mode: Mode | None = None
+    ) -> ExplainedDocument:
+        """Why one document scores what it does for a question: which words carry how much of it.
+
+        mode: as in SearchRequest. Raises UnknownDocumentError for an id that is not there, and
+        QueryError where the encoder makes one vector of a text, whose score has no parts.
+        """
+        query, chosen, unread = self._read(text, lang, mode, True)
+        info = QueryInfo(query.text, query.lang, query.lang_source, self._through(query.lang))
+        explained = document_explained(
+            self.reader, self.encoder, query, chosen, doc_id, index=self.name, info=info
+        )
+        explained.warnings.extend(self._warnings(query, unread))
+        return explained
 
     def rank(
         self,
@@ -243,6 +262,18 @@ class Searcher:
         if chosen != "lexical":
             self._need_encoder()
         return chosen
+
+    def _read(
+        self, text: str, lang: str | None, mode: Mode | None, identify: bool
+    ) -> tuple[Query, Mode, UnreadLetters | None]:
+        """A question with its language, the mode that can answer it, and what is not read of it."""
+        chosen = self._mode(mode)
+        needed = self.encoder.spec.language_adapters or chosen != "dense"
+        query = self._query(text, lang, identify or needed)
+        unread = None if chosen == "lexical" else self._unread(query)
+        if unread is not None and unread.wholly:
+            chosen = mode_by_words(unread, self.encoder.spec.name, self.reader.settings, self.name)
+        return query, chosen, unread
 
     def _query(self, text: str, lang: str | None, identify: bool) -> Query:
         check_text(text)

@@ -12,7 +12,7 @@ from xret import __version__
 from xret.retriever.searcher import Searcher
 from xret.server.errors import add_error_handlers
 from xret.server.limits import Border, WholeBody
-from xret.server.routes import SearchBody, create_router
+from xret.server.routes import ExplainBody, SearchBody, create_router
 from xret.server.service import SearchService
 from xret.server.settings import ServerSettings
 
@@ -47,7 +47,13 @@ def create_app(searchers: Mapping[str, Searcher], *, settings: ServerSettings) -
     )
     app.state.service = service
     app.include_router(create_router(service))
-    add_error_handlers(app, fields=frozenset(SearchBody.model_fields))
+    add_error_handlers(
+        app,
+        fields={
+            "/v1/search": SearchBody.model_fields,
+            "/v1/explain": ExplainBody.model_fields,
+        },
+    )
     # The last one added is the first to see a request.
     app.add_middleware(
         WholeBody, max_bytes=settings.max_body_bytes, timeout_s=settings.body_timeout_s

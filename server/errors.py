@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -21,6 +21,7 @@ from xret.errors import (
     MissingLibraryError,
     ModelError,
     QueryError,
+    UnknownDocumentError,
     UnusableIndexError,
     XretError,
 )
@@ -81,6 +82,8 @@ def http_error(error: Exception) -> HttpError:
     match error:
         case HttpError():
             return error
+        case UnknownDocumentError():
+            return HttpError(404, error.code, "the index has no document of that id")
         case QueryError():
             return HttpError(422, error.code, str(error))
         case LanguageError():
@@ -110,16 +113,16 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def add_error_handlers(app: FastAPI, *, fields: frozenset[str]) -> None:
+def add_error_handlers(app: FastAPI, *, fields: Mapping[str, Collection[str]]) -> None:
     """Answer the framework's own errors as problems; all others reach `limits.Border`.
 
-    fields: what a request may hold, told to a client that sent something else (whose own
-    name for it is not repeated).
+    fields: by address, what a request may hold, told to a client that sent something else
+    (whose own name for it is not repeated).
     """
 
     async def refuse(request: Request, error: Exception) -> Response:
         if isinstance(error, RequestValidationError):
-            found = _invalid(error, fields)
+            found = _invalid(error, fields.get(request.url.path, ()))
         elif isinstance(error, HTTPException):
             found = _framework(error)
         else:
@@ -141,7 +144,7 @@ def _framework(error: HTTPException) -> HttpError:
     return HttpError(error.status_code, code, details.get(error.status_code, phrase), error.headers)
 
 
-def _invalid(error: RequestValidationError, fields: frozenset[str]) -> HttpError:
+def _invalid(error: RequestValidationError, fields: Collection[str]) -> HttpError:
     errors = error.errors()
     if any(found["type"] == "json_invalid" for found in errors):
         return HttpError(400, "invalid_json", "the body is not valid JSON in UTF-8")

@@ -15,16 +15,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from xret.index.search.filters import MAX_TEXT
+from xret.retriever.explaining import ExplainedDocument
 from xret.retriever.searcher import SearchAnswer
 from xret.server.errors import HttpError, problem_responses
 from xret.server.service import IndexSummary, SearchService
 from xret.types import MAX_K, MAX_QUERY_CHARACTERS, Mode, SearchRequest
 
-__all__ = ["INDEX_NAME", "SearchBody", "create_router"]
+__all__ = ["INDEX_NAME", "ExplainBody", "SearchBody", "create_router"]
 
 INDEX_NAME = r"^[a-z0-9][a-z0-9._-]{0,127}$"
 MAX_LIMIT = 100
 MAX_DEADLINE_MS = 60_000
+MAX_ID_CHARACTERS = 4_096
 
 LanguageName = Annotated[str, Field(max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
@@ -44,6 +46,7 @@ class SearchBody(BaseModel):
     mode: Mode | None = None
     rerank: Annotated[str, Field(min_length=1, max_length=256)] | None = None
     deadline_ms: Annotated[float, Field(gt=0, le=MAX_DEADLINE_MS)] | None = None
+    explain: bool = False
 
     def request(self) -> SearchRequest:
         return SearchRequest(
@@ -56,6 +59,7 @@ class SearchBody(BaseModel):
             mode=self.mode,
             rerank=self.rerank,
             deadline_ms=self.deadline_ms,
+            explain=self.explain,
         )
 
 
@@ -65,6 +69,18 @@ class SearchLink(SearchBody):
     model_config = ConfigDict(strict=False)
 
     filter: Annotated[str, Field(max_length=MAX_TEXT)] | None = None
+
+
+class ExplainBody(BaseModel):
+    """Why a document scores what it does: its id, the question, and how it is asked."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    id: Annotated[str, Field(min_length=1, max_length=MAX_ID_CHARACTERS)]
+    query: Annotated[str, Field(min_length=1, max_length=MAX_QUERY_CHARACTERS)]
+    query_lang: LanguageName | None = None
+    index: Annotated[str, Field(pattern=INDEX_NAME)] | None = None
+    mode: Mode | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -134,6 +150,16 @@ def _add_search(router: APIRouter, service: SearchService) -> None:
         request: Request, asked: Annotated[SearchLink, Query()]
     ) -> SearchAnswer:
         return await answer(request, asked)
+
+    @router.post(
+        "/v1/explain",
+        summary="Which words carry the score of a document",
+        responses=problem_responses(400, 404, 408, 413, 415, 422, 500, 503),
+    )
+    async def explain(asked: ExplainBody) -> ExplainedDocument:
+        return await service.explain(
+            asked.id, asked.query, lang=asked.query_lang, mode=asked.mode, index=asked.index
+        )
 
     @router.get(
         "/v1/indexes", summary="The indices served", responses=problem_responses(400, 500, 503)

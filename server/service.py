@@ -14,11 +14,12 @@ import anyio
 import anyio.to_thread
 
 from xret.errors import IndexNotFoundError, LanguageError, QueryError, ServerError, XretError
+from xret.retriever.explaining import ExplainedDocument
 from xret.retriever.rerankers.opened import OFF
 from xret.retriever.searcher import SearchAnswer, Searcher
 from xret.server.errors import HttpError
 from xret.server.settings import ServerSettings
-from xret.types import SearchRequest
+from xret.types import Mode, SearchRequest
 
 __all__ = ["IndexSummary", "SearchService"]
 
@@ -71,12 +72,29 @@ class SearchService:
         `Searcher.answer` raises; a failure that is not the query's own fault makes the
         index unready until a search succeeds.
         """
+        asked = self._with_reranker(request)
+        return await self._asked(index, lambda searcher: searcher.answer(asked))
+
+    async def explain(
+        self,
+        doc_id: str,
+        text: str,
+        *,
+        lang: str | None = None,
+        mode: Mode | None = None,
+        index: str | None = None,
+    ) -> ExplainedDocument:
+        """As `search`, of one document; raises UnknownDocumentError as well."""
+        return await self._asked(
+            index, lambda searcher: searcher.explain(doc_id, text, lang=lang, mode=mode)
+        )
+
+    async def _asked(self, index: str | None, work: Callable[[Searcher], T]) -> T:
         name = next(iter(self._searchers)) if index is None else index
         if name not in self._searchers:
             raise IndexNotFoundError(f"no index called {name!r} is served")
-        request = self._with_reranker(request)
         try:
-            answer = await self._in_thread(partial(self._searchers[name].answer, request))
+            answer = await self._in_thread(partial(work, self._searchers[name]))
         except (QueryError, LanguageError, HttpError):
             raise
         except Exception as error:

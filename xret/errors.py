@@ -18,6 +18,7 @@ wrong, what was found and what to do; the command line prints it without a trace
     │   ├── EncoderMismatchError   the index was built by another encoder
     │   └── IndexLockedError       another process is writing to it
     ├── QueryError             an empty or oversized query, or a k out of range
+    │   └── UnknownDocumentError   an index has no document of that id
     ├── RerankError            a reranker gave nothing to order documents by
     ├── DimensionMismatchError vectors of different dimensions
     ├── RunError               a run or qrels that cannot be evaluated
@@ -45,6 +46,7 @@ __all__ = [
     "ServerError",
     "TrainingError",
     "UnknownCorpusError",
+    "UnknownDocumentError",
     "UnknownModelError",
     "UnusableIndexError",
     "XretError",
@@ -147,6 +149,12 @@ class RerankError(XretError):
 
     code = "rerank"
     exit_status = 1
+
+
+class UnknownDocumentError(QueryError):
+    """An index has no document of that id."""
+
+    code = "unknown_document"
 
 
 class DimensionMismatchError(XretError):

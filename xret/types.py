@@ -113,6 +113,7 @@ class SearchRequest:
     line of text or in Haystack's nested form. mode: None is dense, or lexical where the index
     has no vectors. params: how the index is searched. rerank: a reranker and how many documents
     it reads, `NAME[@depth]`. deadline_ms: when it stops reading, counted from the search's start.
+    explain: whether hits say which words carry their scores.
     """
 
     text: str
@@ -126,6 +127,7 @@ class SearchRequest:
     identify: bool = True
     rerank: str | None = None
     deadline_ms: float | None = None
+    explain: bool = False
 
     def __post_init__(self) -> None:
         if self.deadline_ms is not None and not self.deadline_ms > 0:

@@ -154,7 +154,7 @@ def test_invalid_field_is_named_with_its_bound(client: httpx.Client) -> None:
 
 def test_unknown_field_is_answered_with_the_known_ones(client: httpx.Client) -> None:
     detail = check_problem(client.post(SEARCH, json={"query": "x", MARK: 1}))["detail"]
-    assert "doc_lang, filter, index, limit, mode, offset, query, query_lang" in detail
+    assert "doc_lang, explain, filter, index, limit, mode, offset, query, query_lang" in detail
 
 
 JSON_VALUES = st.recursive(

@@ -48,7 +48,8 @@ def test_answer_has_the_documented_shape(client: httpx.Client) -> None:
     assert answer["index"] == "demo"
     assert answer["model"] == "hashing"
     assert answer["index_version"] == 1
-    assert set(answer["timings"]) == {"encode_ms", "search_ms", "fetch_ms", "rerank_ms"}
+    names = {"encode_ms", "search_ms", "fetch_ms", "rerank_ms", "explain_ms"}
+    assert set(answer["timings"]) == names
     first = answer["hits"][0]
     assert first | {"score": 0} == {
         "id": "bees.sw",
@@ -65,6 +66,7 @@ def test_answer_has_the_documented_shape(client: httpx.Client) -> None:
         "passage": {"start": 0, "end": 41},
         "adapter": "",
         "stages": {},
+        "explanations": [],
     }
 
 
@@ -123,7 +125,7 @@ def test_every_reply_has_the_security_headers(client: httpx.Client, path: str) -
 def test_openapi_describes_what_is_really_sent(client: httpx.Client) -> None:
     document = client.get("/openapi.json").json()
     assert set(document["paths"]) == {
-        *(SEARCH, "/v1/indexes", "/healthz", "/livez", "/readyz"),
+        *(SEARCH, "/v1/explain", "/v1/indexes", "/healthz", "/livez", "/readyz"),
     }
     for operations in document["paths"].values():
         for operation in operations.values():

@@ -27,7 +27,7 @@ FLOORS = (
     "index/search",
     "retriever/languages",
     "retriever/models",
-    "retriever: encoder passages fusion answer text_words explanation",
+    "retriever: encoder passages fusion text_words explanation answer snippets",
     "retriever/lexical",
     "retriever/xmod",
     "retriever/modules",
@@ -36,7 +36,7 @@ FLOORS = (
     "retriever/rerankers",
     "retriever/corpora",
     "retriever: installation upkeep rejects indexing writer build corpus_build "
-    "index_encoder answer_warnings searcher",
+    "index_encoder answer_warnings explaining searcher",
     "retriever/trim",
     "retriever/export",
     "retriever/training/common",

@@ -1,5 +1,7 @@
 """A MaxSim score as a sum over words, against the sum by hand."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,11 @@ from xret.retriever.opening.encoder import load_encoder
 from xret.types import Document, FloatArray, Query
 
 ENGLISH, FRENCH = ExplainedText("en"), ExplainedText("fr", title="Mer", start=100)
+
+
+@cache
+def opened(name: str) -> object:
+    return load_encoder(name)
 
 
 def axes(*numbers: int, dim: int = 6) -> FloatArray:
@@ -105,7 +112,7 @@ def test_other_dimensions_are_refused() -> None:
 def test_words_meet_their_translations_in_other_scripts(
     name: str, lang: str, text: str, gold: dict[str, str]
 ) -> None:
-    encoder = load_encoder(name)
+    encoder = opened(name)
     assert isinstance(encoder, PlacingEncoder)
     query = encoder.placed_query(Query("", "Coral reefs are warming and fish leave", "en"))
     document = encoder.placed_document(Document("1", text, lang))
