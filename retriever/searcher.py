@@ -172,10 +172,12 @@ class Searcher:
             stages=reranked.stages if reranked is not None else None,
         )
         lacks: list[str] = []
+        explained = ended
         if request.explain:
             documents = found.documents
             hits, lacks = hits_explained(self.reader, self.encoder, query, chosen, hits, documents)
-        moments = (start, encoded, searched, fetched, ended, time.perf_counter())
+            explained = time.perf_counter()
+        moments = (start, encoded, searched, fetched, ended, explained)
         return SearchAnswer(
             request_id=uuid.uuid4().hex,
             index=self.name,
