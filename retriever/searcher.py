@@ -219,7 +219,7 @@ class Searcher:
         doc_langs: Sequence[str] | None = None,
         params: SearchParams | None = None,
         mode: Mode | None = None,
-        rerank: str | None = None,
+        rerank: str | RerankStage | None = None,
     ) -> list[list[Hit]]:
         """Bare rankings of many queries at once, for evaluation; see `SearchRequest`."""
         for query in queries:
@@ -228,7 +228,7 @@ class Searcher:
         chosen = self._mode(mode)
         embeddings = None if chosen == "lexical" else self.encoder.encode_queries(queries)
         words = query_words(queries, chosen)
-        stage = self._stage(rerank)
+        stage = rerank if isinstance(rerank, RerankStage) else self._stage(rerank)
         if stage is None:
             return self.reader.search(embeddings, k, params=params, filter=wanted, words=words)
         request = SearchRequest("", k=max(k, stage.depth), params=params or SearchParams())

@@ -20,6 +20,7 @@ from xret.index.storage.files import prepare_folder
 from xret.retriever.models.layout import check_loadable, read_json
 from xret.retriever.models.published import sync_tree, write_file
 from xret.retriever.models.registry import ENCODERS
+from xret.retriever.models.reranker_registry import RERANKERS
 
 __all__ = ["Pin", "find_model", "model_folder", "pinned", "pull_from_hub"]
 
@@ -70,7 +71,7 @@ def find_model(name: str, *, revision: str | None = None) -> Path:
             f"xret model pull {name}; then copy that folder from its $XRET_HOME/models "
             f"to {folder} here"
         )
-    registered = ENCODERS.get(name)
+    registered = ENCODERS.get(name) or RERANKERS.get(name)
     wanted = revision or (registered.revision if registered else None)
     if wanted is not None and wanted != pin.revision:
         raise ModelError(
@@ -89,7 +90,7 @@ def pull_from_hub(name: str, *, revision: str | None = None) -> Pin:
     cannot be reached, or holds nothing that xret would load.
     """
     repo = _repository(name)
-    registered, earlier = ENCODERS.get(name), pinned(name)
+    registered, earlier = ENCODERS.get(name) or RERANKERS.get(name), pinned(name)
     wanted = revision or (registered.revision if registered else None)
     wanted = wanted or (earlier.revision if earlier else None)
     folder = model_folder(name)
@@ -102,11 +103,11 @@ def pull_from_hub(name: str, *, revision: str | None = None) -> Pin:
 
 
 def _repository(name: str) -> str:
-    registered = ENCODERS.get(name)
+    registered = ENCODERS.get(name) or RERANKERS.get(name)
     if registered is None:
         if name.count("/") == 1:
             return name
-        known = ", ".join(key for key, row in ENCODERS.items() if row.repo)
+        known = ", ".join([*(key for key, row in ENCODERS.items() if row.repo), *RERANKERS])
         raise UnknownModelError(f"no encoder is called {name!r}; known: {known}")
     if registered.repo is None:
         raise UnknownModelError(f"{name} comes with the package; there is nothing to pull")

@@ -2,20 +2,88 @@
 
 from __future__ import annotations
 
-from xret.errors import ModelError
+import warnings
+from pathlib import Path
+
+from xret.errors import ModelError, UnknownModelError
+from xret.retriever.models.hub import find_model
+from xret.retriever.models.layout import read_json
+from xret.retriever.models.location import model_location
+from xret.retriever.models.registry import ENCODERS
+from xret.retriever.models.reranker_registry import RERANKERS
 from xret.retriever.opening.encoder import WORDS_ONLY, load_encoder
+from xret.retriever.rerankers.endpoint import Endpoint
 from xret.retriever.rerankers.reranker import Reranker
 from xret.retriever.rerankers.second_encoder import SecondEncoder
 
-__all__ = ["load_reranker"]
+__all__ = ["LISTWISE", "TEI", "load_reranker"]
+
+LISTWISE, TEI = "listwise:", "tei:"
+"""What stands before an address: a model that answers with an order, a server of TEI's shape."""
+
+_CLASSIFIER = "ForSequenceClassification"
+_GENERATES = ("ForCausalLM", "ForConditionalGeneration")
 
 
 def load_reranker(name: str) -> Reranker:
     """The reranker of that name, in that folder, or behind that address.
 
-    An encoder, by name or folder, scores as `SecondEncoder` does. Raises UnknownModelError for
-    a name that is neither, ModelError for a folder that cannot rerank.
+    An encoder scores as `SecondEncoder` does, by the vectors that an index of it would have.
+    Addresses: `https://host/rerank#model` of Cohere's and Jina's shape, `tei:https://...` of
+    TEI's, `listwise:https://host/v1/chat/completions#model` of OpenAI's. Nothing is downloaded
+    and nobody is asked yet. Raises UnknownModelError for a name that is none, ModelError for a
+    folder that cannot rerank, ConfigError for an address that is none.
     """
+    if "://" in name:
+        return _behind(name)
     if name == WORDS_ONLY:
         raise ModelError(f"{name} has no vectors to rerank by; use --mode hybrid for words")
-    return SecondEncoder(load_encoder(name))
+    if name in ENCODERS:
+        return SecondEncoder(load_encoder(name))
+    folder = _folder(name)
+    named = str((read_json(folder / "config.json").get("architectures") or [""])[0])
+    kind = read_json(folder / "config_sentence_transformers.json").get("model_type")
+    encodes = kind not in (None, "CrossEncoder") or (
+        kind is None and (folder / "modules.json").is_file()
+    )
+    if named.endswith(_CLASSIFIER) and not encodes:
+        from xret.retriever.rerankers.classifier import SequenceClassifier
+
+        return SequenceClassifier.load(folder, name=name)
+    if named.endswith(_GENERATES) and not encodes:
+        from xret.retriever.rerankers.yes_no import YesNoModel
+
+        return YesNoModel.load(folder, name=name)
+    return SecondEncoder(load_encoder(str(folder)))
+
+
+def _behind(name: str) -> Reranker:
+    from xret.retriever.rerankers.listwise import ListwiseModel
+    from xret.retriever.rerankers.remote import RemoteReranker
+
+    if name.startswith(LISTWISE):
+        return ListwiseModel(Endpoint.parse(name.removeprefix(LISTWISE)))
+    if name.startswith(TEI):
+        return RemoteReranker(Endpoint.parse(name.removeprefix(TEI)), "tei")
+    return RemoteReranker(Endpoint.parse(name), "cohere")
+
+
+def _folder(name: str) -> Path:
+    registered = RERANKERS.get(name)
+    if registered is None:
+        try:
+            return model_location(name)
+        except UnknownModelError as error:
+            known = ", ".join((*ENCODERS, *RERANKERS))
+            raise UnknownModelError(
+                f"no reranker is called {name!r} and there is no such folder; known: {known}"
+            ) from error
+    if registered.refused:
+        raise ModelError(f"{name} {registered.refused}; use one of another name")
+    if not registered.commercial:
+        warnings.warn(
+            f"{name} is under {registered.licence}: for non-commercial use only",
+            UserWarning,
+            stacklevel=3,
+        )
+    return find_model(name)

@@ -19,13 +19,16 @@ from xret.retriever.rerankers.candidates import best_part, has_letters
 from xret.retriever.rerankers.reranker import Reranker
 from xret.types import Document, FloatArray, Hit, Query
 
-__all__ = ["FIRST", "RERANK", "LangPair", "RerankStage", "Reranked"]
+__all__ = ["ANY_LANGUAGE", "FIRST", "RERANK", "LangPair", "RerankStage", "Reranked"]
 
 FIRST, RERANK = "first", "rerank"
 """Names of the stages in an answer."""
 
 LangPair = tuple[str, str]
 """Languages of a question and of a document, BCP 47."""
+
+ANY_LANGUAGE = "*"
+"""In a pair, the language of every question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +119,8 @@ class RerankStage:
             document = documents.get(hit.doc_id)
             if document is None:
                 break
-            on = (query.lang, document.lang) not in self.off
+            langs = ((query.lang, document.lang), (ANY_LANGUAGE, document.lang))
+            on = self.off.isdisjoint(langs)
             part = best_part(document, span) if on else None
             candidates.append(_Candidate(hit, document.lang, part))
         return candidates

@@ -1,0 +1,56 @@
+"""Questions and passages as the tokens that a cross-encoder reads, in windows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from xret.errors import RerankError
+from xret.types import Document
+
+__all__ = ["BATCH_TOKENS", "MIN_PASSAGE_TOKENS", "pair_windows", "passage_text"]
+
+BATCH_TOKENS = 8_192
+"""Of a forward pass, padding counted."""
+
+MIN_PASSAGE_TOKENS = 32
+OVERLAP = 32
+
+Window = dict[str, list[int]]
+"""A pair's input ids, and whatever else its tokenizer says of them, without padding."""
+
+
+def passage_text(passage: Document) -> str:
+    """Title and text, a line each."""
+    return f"{passage.title}\n{passage.text}" if passage.title else passage.text
+
+
+def pair_windows(
+    tokenizer: Any, query: str, passages: Sequence[str], *, max_tokens: int, name: str
+) -> tuple[list[Window], list[int]]:
+    """Every passage behind the whole question, in as many windows as it needs, and whose each is.
+
+    tokenizer: of transformers, a fast one. max_tokens: of a window, special ones included.
+    Raises RerankError for a question that leaves a passage fewer than `MIN_PASSAGE_TOKENS`:
+    it is never cut.
+    """
+    asked = len(tokenizer(query, add_special_tokens=False)["input_ids"])
+    marks = tokenizer.num_special_tokens_to_add(pair=True)
+    room = max_tokens - asked - marks
+    if room < MIN_PASSAGE_TOKENS:
+        raise RerankError(
+            f"the question has {asked} tokens, and {name} reads {max_tokens} together with a "
+            "passage; ask a shorter one, or use another reranker"
+        )
+    encoded = tokenizer(
+        [query] * len(passages),
+        list(passages),
+        truncation="only_second",
+        max_length=max_tokens,
+        stride=min(OVERLAP, room // 4),
+        return_overflowing_tokens=True,
+    )
+    owners = [int(n) for n in encoded.pop("overflow_to_sample_mapping")]
+    names = [key for key in encoded if key in tokenizer.model_input_names]
+    windows = [{key: list(encoded[key][n]) for key in names} for n in range(len(owners))]
+    return windows, owners
