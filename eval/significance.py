@@ -22,6 +22,7 @@ __all__ = [
     "holm",
     "paired_randomisation",
     "paired_t",
+    "pooled_lower_bounds",
 ]
 
 Values = npt.NDArray[np.float64]
@@ -152,6 +153,36 @@ def bootstrap_intervals(
     observed = values.mean(axis=0)
     # Rounding may leave a mean that does not vary a last digit outside its own interval.
     return np.stack([np.minimum(ends[:, 0], observed), np.maximum(ends[:, 1], observed)], axis=1)
+
+
+def pooled_lower_bounds(groups: Sequence[Values], *, level: float = 0.95) -> list[float]:
+    """A lower bound of each group's mean, after all have lent one another their strength.
+
+    Groups are taken as draws from one population whose mean and spread come from all of them
+    (DerSimonian and Laird 1986); a group of few values is drawn to the others the more, the more
+    alike they are. groups: one or more values each. Returns the lower ends of intervals.
+    """
+    means = np.array([group.mean() for group in groups])
+    overall = max(float(np.var(np.concatenate(groups))), TOLERANCE)
+    # A few values that happen to be the same do not say that all are.
+    errors = np.array(
+        [
+            max(group.var(ddof=1) if len(group) > 1 else overall, overall / 10) / len(group)
+            for group in groups
+        ]
+    )
+    weights = 1 / errors
+    fixed = weights @ means / weights.sum()
+    spread = weights @ (means - fixed) ** 2 - (len(groups) - 1)
+    scale = weights.sum() - (weights @ weights) / weights.sum()
+    between = max(spread / scale, 0.0) if scale > 0 else 0.0
+    trust = 1 / (errors + between)
+    centre = trust @ means / trust.sum()
+    share = between / (between + errors)
+    pooled = share * means + (1 - share) * centre
+    deviation = np.sqrt(share * errors + (1 - share) ** 2 / trust.sum())
+    bounds: list[float] = (pooled - NormalDist().inv_cdf((1 + level) / 2) * deviation).tolist()
+    return bounds
 
 
 def _accelerated(values: Values, means: Values, level: float) -> tuple[float, float]:

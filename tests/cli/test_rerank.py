@@ -56,3 +56,21 @@ def test_an_evaluation_compares_with_and_without(xret: Xret) -> None:
     done = xret(*words, *RERANK)
     assert done.returncode == 0, done.stderr
     assert "i + xret-static@5 against i" in done.stderr or "i against i +" in done.stderr
+
+
+def test_a_check_says_where_a_reranker_helps(xret: Xret, indexed: Path) -> None:
+    asked = ("--topics", "topics.tsv", "--qrels", "qrels.txt", "--lang", "en", "-n", "5")
+    done = xret("rerank", "check", "i", "xret-static@5", *asked)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0].split("\t")[-1] == "verdict"
+    assert done.stdout.splitlines()[1].endswith("too few questions")
+    assert "is off for 0 of 1 language pairs" in done.stderr
+    done = xret("rerank", "check", "i", "xret-static@5", "-n", "10", "--no-record", "--json")
+    report = json.loads(done.stdout)
+    assert report["source"] == "the index's own documents"
+    assert [pair["query_lang"] for pair in report["pairs"]] == ["*"]
+    assert not report["recorded"]
+    wrong = xret("rerank", "check", "i", "xret-static@5", "--lang", "en")
+    assert wrong.returncode == 2
+    assert "name a corpus" in wrong.stderr
+    assert (indexed / "i").is_dir()

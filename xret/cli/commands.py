@@ -24,6 +24,7 @@ from xret.cli import (
     model_trim,
     modules,
     reproduce,
+    rerank,
     search,
     serve,
     settings,
@@ -94,6 +95,7 @@ app.add_typer(corpus.app, name="corpus")
 app.add_typer(lang.app, name="lang")
 app.add_typer(model.app, name="model")
 app.add_typer(modules.app, name="module")
+app.add_typer(rerank.app, name="rerank")
 app.add_typer(train.app, name="train")
 lang.app.command("add")(lang_add.add)
 model.app.command("export")(model_export.export_model)
