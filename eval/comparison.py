@@ -20,7 +20,7 @@ from xret.eval.evaluation import (
     SystemResult,
 )
 from xret.eval.measures import measure_facts
-from xret.eval.rankings import RunRankings
+from xret.eval.rankings import IndexRankings, RunRankings
 from xret.eval.runner import PairEvaluation
 from xret.eval.significance import (
     RANDOM_SAMPLES,
@@ -143,6 +143,13 @@ def coverage_warnings(evaluations: Sequence[PairEvaluation]) -> list[str]:
                 f"{name} answers {len(judged) - missing:,} of {len(judged):,} judged queries; "
                 "the others count as 0 for it"
             )
+        if isinstance(evaluation.rankings, IndexRankings) and evaluation.rankings.rerank:
+            refused = evaluation.rankings.searcher.rerankers.refusals.total()
+            if refused:
+                warnings.append(
+                    f"{name}: the reranker failed for {refused:,} rankings, which have the first "
+                    "ranking's order"
+                )
         if isinstance(evaluation.rankings, RunRankings):
             warnings += _run_warnings(evaluation, evaluation.rankings)
     answered = [evaluation.answered for evaluation in evaluations]

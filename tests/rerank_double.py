@@ -127,6 +127,8 @@ def _reply(state: Double, body: dict[str, Any]) -> Any:
     if "messages" in body:
         listed = re.findall(r"^\[(\d+)\] (.*)$", body["messages"][1]["content"], re.MULTILINE)
         order = sorted(listed, key=lambda row: -value(row[1]))
+        if "Which one passage" in body["messages"][1]["content"]:
+            order = order[:1]
         said = state.mangle(" > ".join(f"[{n}]" for n, _ in order))
         return {"choices": [{"message": {"role": "assistant", "content": said}}]}
     texts = body.get("texts") or body["documents"]

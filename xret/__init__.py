@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from xret.eval.assessment import evaluate
     from xret.eval.language_check import check_encoder_languages
     from xret.eval.ranked_run import rank_run
+    from xret.eval.rerank_check import check_reranker
     from xret.retriever.build import IndexBuild
     from xret.retriever.corpora.listing import corpora, corpus_info, pull_corpus
     from xret.retriever.corpora.registry import open_corpus
@@ -56,6 +57,7 @@ _NAMES = {
     "xret.eval.assessment": "evaluate",
     "xret.eval.language_check": "check_encoder_languages",
     "xret.eval.ranked_run": "rank_run",
+    "xret.eval.rerank_check": "check_reranker",
     "xret.retriever.build": "IndexBuild",
     "xret.retriever.corpora.listing": "corpora corpus_info pull_corpus",
     "xret.retriever.corpora.registry": "open_corpus",
@@ -94,6 +96,7 @@ __all__ = [
     "XretError",
     "build",
     "check_encoder_languages",
+    "check_reranker",
     "compact",
     "corpora",
     "corpus_info",

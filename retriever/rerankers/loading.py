@@ -16,10 +16,11 @@ from xret.retriever.rerankers.endpoint import Endpoint
 from xret.retriever.rerankers.reranker import Reranker
 from xret.retriever.rerankers.second_encoder import SecondEncoder
 
-__all__ = ["LISTWISE", "TEI", "load_reranker"]
+__all__ = ["HEAP", "LISTWISE", "TEI", "load_reranker"]
 
-LISTWISE, TEI = "listwise:", "tei:"
-"""What stands before an address: a model that answers with an order, a server of TEI's shape."""
+LISTWISE, HEAP, TEI = "listwise:", "heap:", "tei:"
+"""What stands before an address: a chat model that answers with an order, or with the best of
+five; a server of TEI's shape."""
 
 _CLASSIFIER = "ForSequenceClassification"
 _GENERATES = ("ForCausalLM", "ForConditionalGeneration")
@@ -30,9 +31,9 @@ def load_reranker(name: str) -> Reranker:
 
     An encoder scores as `SecondEncoder` does, by the vectors that an index of it would have.
     Addresses: `https://host/rerank#model` of Cohere's and Jina's shape, `tei:https://...` of
-    TEI's, `listwise:https://host/v1/chat/completions#model` of OpenAI's. Nothing is downloaded
-    and nobody is asked yet. Raises UnknownModelError for a name that is none, ModelError for a
-    folder that cannot rerank, ConfigError for an address that is none.
+    TEI's, `listwise:` and `heap:https://host/v1/chat/completions#model` of OpenAI's. Nothing is
+    downloaded and nobody is asked yet. Raises UnknownModelError for a name that is none,
+    ModelError for a folder that cannot rerank, ConfigError for an address that is none.
     """
     if "://" in name:
         return _behind(name)
@@ -58,11 +59,14 @@ def load_reranker(name: str) -> Reranker:
 
 
 def _behind(name: str) -> Reranker:
+    from xret.retriever.rerankers.heap import HeapModel
     from xret.retriever.rerankers.listwise import ListwiseModel
     from xret.retriever.rerankers.remote import RemoteReranker
 
     if name.startswith(LISTWISE):
         return ListwiseModel(Endpoint.parse(name.removeprefix(LISTWISE)))
+    if name.startswith(HEAP):
+        return HeapModel(Endpoint.parse(name.removeprefix(HEAP)))
     if name.startswith(TEI):
         return RemoteReranker(Endpoint.parse(name.removeprefix(TEI)), "tei")
     return RemoteReranker(Endpoint.parse(name), "cohere")

@@ -56,6 +56,9 @@ def test_an_evaluation_compares_with_and_without(xret: Xret) -> None:
     done = xret(*words, *RERANK)
     assert done.returncode == 0, done.stderr
     assert "i + xret-static@5 against i" in done.stderr or "i against i +" in done.stderr
+    nobody = xret(*words, "--rerank", "http://127.0.0.1:9/rerank@5")
+    assert nobody.returncode == 0, nobody.stderr
+    assert "the reranker failed for" in nobody.stderr
 
 
 def test_a_check_says_where_a_reranker_helps(xret: Xret, indexed: Path) -> None:

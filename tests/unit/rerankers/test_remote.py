@@ -11,13 +11,14 @@ from rerank_double import BAD_ORDERS, BAD_SCORES, Double, double
 
 from xret.errors import ConfigError, RerankError
 from xret.retriever.rerankers.endpoint import KEY_VARIABLE
+from xret.retriever.rerankers.heap import TAKEN
 from xret.retriever.rerankers.listwise import STEP, WINDOW, parse_order
 from xret.retriever.rerankers.loading import load_reranker
 from xret.retriever.rerankers.stage import RerankStage
 from xret.types import Document, Hit, Query
 
 QUERY = Query("q", "which one", "en")
-SHAPES = ("", "tei:", "listwise:")
+SHAPES = ("", "tei:", "listwise:", "heap:")
 
 
 @pytest.fixture
@@ -42,11 +43,12 @@ def test_each_shape_is_understood(served: Double, shape: str) -> None:
     scores = reranker.scores(QUERY, documents)
     order = sorted(range(10), key=lambda n: -scores[n])
     assert [documents[n].doc_id for n in order] == best_first(documents)
-    assert served.paths == ["/v1/ask?a=b"]
-    assert served.keys == [None]
+    assert set(served.paths) == {"/v1/ask?a=b"}
+    assert set(served.keys) == {None}
+    assert len(served.asked) == 1 or shape == "heap:"
     body = served.asked[0]
     assert body.get("model") == (None if shape == "tei:" else "some-model")
-    if shape == "listwise:":
+    if shape in ("listwise:", "heap:"):
         assert body["temperature"] == 0
     else:
         assert body["query"] == QUERY.text
@@ -61,6 +63,25 @@ def test_a_window_slides_from_the_end_to_the_beginning(served: Double) -> None:
     assert sorted(order) == sorted(d.doc_id for d in documents)
     sizes = [body["messages"][1]["content"].count("] number ") for body in served.asked]
     assert sizes == [WINDOW] * 4
+
+
+def test_a_heap_takes_the_ten_best_by_comparisons_of_five(served: Double) -> None:
+    reranker = load_reranker(f"heap:{served.url}")
+    documents = passages(45)
+    scores = reranker.scores(QUERY, documents)
+    order = [documents[n].doc_id for n in sorted(range(45), key=lambda n: -scores[n])]
+    assert order[:TAKEN] == best_first(documents)[:TAKEN]
+    assert order[TAKEN:] == [d.doc_id for d in documents if d.doc_id not in order[:TAKEN]]
+    sizes = [body["messages"][1]["content"].count("] number ") for body in served.asked]
+    assert max(sizes) == 5
+    assert len(sizes) < 45
+    assert load_reranker(f"heap:{served.url}").scores(QUERY, passages(1)).tolist() == [0]
+
+
+@pytest.mark.parametrize("said", ["[6]", "[0]", "[1] > [2]", "1", "the best is [1]", "", None])
+def test_a_best_that_is_no_passage_leaves_the_order(served: Double, said: str | None) -> None:
+    served.mangle = lambda _: said
+    assert_order_is_kept(f"heap:{served.url}", times=1)
 
 
 def test_the_key_comes_from_the_environment(
