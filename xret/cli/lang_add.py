@@ -51,6 +51,14 @@ def add(
     steps: Annotated[
         int | None, typer.Option("--steps", min=1, help="Of training; by the data if not given.")
     ] = None,
+    strength: Annotated[
+        float | None,
+        typer.Option(
+            "--strength",
+            help="Share of what was learnt that is kept: 1 for documents like the text; by the "
+            "model if not given.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="What all chance follows from.")] = 0,
     threads: Annotated[int, typer.Option("--threads", min=1, help="Processor threads.")] = 1,
     force: Annotated[
@@ -92,7 +100,7 @@ def add(
             relative=relative,
             replace=replace,
             force=force,
-            settings=CourseSettings(steps=steps, seed=seed),
+            settings=CourseSettings(steps=steps, seed=seed, strength=strength),
             source={"trained_by": "xret lang add", "data": data, "licence": licence},
         )
     )

@@ -210,6 +210,21 @@ class AdaptedModel:
             for parameter in output.adapter_modules[adapter].dense2.parameters()
         )
 
+    def weaken(self, strength: float) -> None:
+        """Keep that share of what the new adapter has learnt, 0 to 1.
+
+        One that started from nothing says that much less; another goes back towards its start
+        (Wortsman et al. 2022).
+        """
+        nothing = self.adds_nothing(self.relative)
+        with torch.no_grad():
+            for output in self._outputs():
+                own, start = (output.adapter_modules[name] for name in (OWN, self.relative))
+                if nothing:
+                    own, start = own.dense2, start.dense2  # the first product is not what speaks
+                for parameter, before in zip(own.parameters(), start.parameters(), strict=True):
+                    parameter.lerp_(before, 1 - strength)
+
     def grown(self) -> dict[str, nn.Parameter]:
         """The rows of pieces that were added, nothing where there are none."""
         embedding = self.backbone.get_input_embeddings()

@@ -10,7 +10,7 @@ from safetensors import safe_open
 from tiny_bilingual import DANISH, GEORGIAN, pairs_of
 from tiny_pretrained import pretrained_model
 
-from xret.errors import LanguageError, TrainingError
+from xret.errors import ConfigError, LanguageError, TrainingError
 from xret.retriever.encoder import EncoderOptions
 from xret.retriever.models.compact import stored_zeros
 from xret.retriever.opening.encoder import load_encoder
@@ -61,6 +61,29 @@ def test_the_language_is_found_better_than_through_no_adapter(
     assert own > none + 0.1
     assert [row.name for row in report.measures] == list(RETRIEVAL)  # no loss of masked words
     assert any("sv adds nothing" in note for note in report.notes)
+
+
+def test_less_of_an_adapter_says_less(model: Path) -> None:
+    adapted = AdaptedModel.load(model, lang="da", relative="sv", english=False)
+    adapted._dtype = None
+    for parameter in adapted.parameters().values():
+        torch.nn.init.normal_(parameter, std=0.3, generator=torch.Generator().manual_seed(3))
+    full = {name: parameter.clone() for name, parameter in adapted.adapter().items()}
+    none, own = (
+        adapted.embed(TEXTS, adapter, task="query").vectors.detach() for adapter in (NONE, OWN)
+    )
+    adapted.weaken(0.25)
+    less = adapted.embed(TEXTS, OWN, task="query").vectors.detach()
+    assert 0 < float((less - none).norm()) < float((own - none).norm())
+    for name, parameter in adapted.adapter().items():
+        share = 0.25 if ".dense2." in name else 1.0
+        assert torch.allclose(parameter, full[name] * share), name
+
+
+def test_how_much_is_kept_is_said_and_chosen(danish: tuple[AddedLanguage, Path]) -> None:
+    assert any("30% of what was learnt is kept" in note for note in danish[0].report.notes)
+    with pytest.raises(ConfigError, match="strength is 0"):
+        CourseSettings(strength=0)
 
 
 def test_only_the_upper_layers_have_numbers_and_the_rest_is_left_out(
