@@ -117,13 +117,15 @@ def tiny_late(folder: Path, *, prompts: dict[str, str] | None = None, seed: int 
     return folder
 
 
-def tiny_token_vectors(folder: Path, *, pool_factor: float = 1.0, seed: int = 0) -> Path:
+def tiny_token_vectors(
+    folder: Path, *, pool_factor: float = 1.0, preset: str = "", seed: int = 0
+) -> Path:
     """A late-interaction model without marks, which may say how its documents are pooled."""
     tiny_xlmr(folder, seed=seed)
     head = "xret.retriever.encoders.token_vectors.TokenVectors"
     transformer = "sentence_transformers.base.modules.transformer.Transformer"
     _modules(folder, ("", transformer), ("1_TokenVectors", head))
-    config = {"dim": HIDDEN, "prompts": [], "pool_factor": pool_factor}
+    config = {"dim": HIDDEN, "prompts": [], "pool_factor": pool_factor, "preset": preset}
     write_json(folder / "1_TokenVectors" / "config.json", config)
     save_file({"mean": torch.zeros(HIDDEN)}, folder / "1_TokenVectors" / "model.safetensors")
     _settings(

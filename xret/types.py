@@ -179,6 +179,7 @@ class EncoderSpec:
     tokenizer, pooling, text template); two encoders are the same when it is equal.
     dim: width of every vector. languages: BCP 47 codes it was trained on.
     language_adapters: whether a text's vectors depend on its language.
+    preset: that of a new index for which none is named, empty for the index's own default.
 
     base: hash of what all languages share, and of how the encoder is used; adapters: hash by
     language of what shapes only the vectors of texts that go through its adapter. Both empty
@@ -192,6 +193,7 @@ class EncoderSpec:
     language_adapters: bool = False
     base: str = ""
     adapters: Mapping[str, str] = field(default_factory=dict, hash=False, repr=False)
+    preset: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,13 +75,14 @@ class IndexWriter:
     ) -> IndexWriter:
         """Lock the index in that folder for writing, creating it where there is none.
 
-        preset: one of `recoding.PRESETS`; None takes the index's own, or the default.
+        preset: one of `recoding.PRESETS`; None takes the index's own, or of a new
+        one the encoder's or the default.
         lexical: the version of the analysis that makes the terms of a new index's documents,
         empty where it has none. Raises IndexLockedError while another process writes,
         EncoderMismatchError when another encoder built it, UnusableIndexError when the
         folder holds something else or the index has another preset.
         """
-        recoding.preset_bits(preset or recoding.DEFAULT_PRESET)
+        recoding.preset_bits(preset or spec.preset or recoding.DEFAULT_PRESET)
         claim_folder(folder)
         lock = lock_index(folder)
         try:
@@ -120,7 +121,7 @@ class IndexWriter:
         settings = {
             **first_record(spec),
             "dim": str(spec.dim),
-            "preset": preset or recoding.DEFAULT_PRESET,
+            "preset": preset or spec.preset or recoding.DEFAULT_PRESET,
             "lexical": lexical,
         }
         prepare_folder(folder / "segments")

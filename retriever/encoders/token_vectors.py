@@ -26,13 +26,13 @@ class TokenVectors(Module):
     """States (b, t, d) minus their mean, at unit length; the mask says which have a vector.
 
     prompts: what texts may begin with, as written. pool_factor: of a document's vectors one in
-    so many is kept in an index, like ones joined (`pool_tokens`). precision: "int8" where the
-    model is meant to be run so. sentence_embedding is added: the mean of all states, marks and
-    prompt included, at unit length.
+    so many is kept in an index, like ones joined (`pool_tokens`); preset: the index's, empty for
+    its own default. precision: "int8" where the model is meant to be run so. sentence_embedding is
+    added: the mean of all states, marks and prompt included, at unit length.
     """
 
     # The base class's own declaration.
-    config_keys: list[str] = ["dim", "prompts", "pool_factor", "precision"]  # noqa: RUF012
+    config_keys: list[str] = ["dim", "prompts", "pool_factor", "precision", "preset"]  # noqa: RUF012
 
     def __init__(
         self,
@@ -40,12 +40,14 @@ class TokenVectors(Module):
         prompts: Sequence[str] = (),
         pool_factor: float = 1.0,
         precision: str = "fp32",
+        preset: str = "",
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.dim = dim
         self.prompts = list(prompts)
         self.pool_factor = pool_factor
         self.precision = precision
+        self.preset = preset
         self.register_buffer("mean", torch.zeros(dim))
         self._marks = torch.zeros(0, dtype=torch.int64)
         self._openings: list[Tensor] = []

@@ -279,6 +279,7 @@ def _spec(
         language_adapters=adapters is not None,
         base=content.base,
         adapters=content.adapters,
+        preset="" if options.single_vector else document_pooling(folder).preset,
     )
 
 

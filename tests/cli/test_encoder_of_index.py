@@ -84,6 +84,23 @@ def test_an_index_is_added_to_with_the_pooling_that_it_was_built_with(
     assert "was built by encoder" in other.stderr
 
 
+def test_a_new_index_has_the_preset_that_suits_its_encoder(xret: Xret, tmp_path: Path) -> None:
+    from tiny_encoders import tiny_token_vectors
+
+    tiny_token_vectors(tmp_path / "model", preset="compact")
+    write_corpus(tmp_path / "c.jsonl", 3)
+    write_more(tmp_path)
+    for name, named in {"own": (), "named": ("--preset", "balanced")}.items():
+        begun = xret(
+            *("index", "--corpus", "c.jsonl", "--output", name, "--encoder", "model", *named)
+        )
+        assert begun.returncode == 0, begun.stderr
+        more = xret("index", "--corpus", "more.jsonl", "--output", name)
+        assert more.returncode == 0, more.stderr
+    assert library.info(tmp_path / "own")["preset"] == "compact"
+    assert library.info(tmp_path / "named")["preset"] == "balanced"
+
+
 def test_another_encoder_or_another_option_is_refused(
     xret: Xret, tmp_path: Path, late: Path
 ) -> None:

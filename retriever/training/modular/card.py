@@ -55,7 +55,7 @@ def modular_card(
         " add nothing until `xret lang add` has taught them",
         f"- Vectors: last states, marks and prompts left out, minus the mean of"
         f" {settings.mean_texts:,} general texts; a document's joined to one in"
-        f" {settings.pool_factor:g}",
+        f" {settings.pool_factor:g}, in indices of the preset {settings.preset}",
         f"- Seed {settings.seed}; {settings.steps:,} steps of {settings.batch_size} pairs"
         f" ({', '.join(f'{name} {n:,}' for name, n in examples.items())}); the upper"
         f" {settings.layers} layers learn",

@@ -56,7 +56,8 @@ class ModularTraining:
     mean MaxSim before the softmax. contrastive_weight: of the passages in the batch,
     teacher_weight: of the scores that the untrained model gives the same texts in English.
     query_tokens and document_tokens: longest texts in training. pool_factor: of a document's
-    vectors one in so many is kept in an index. bf16: None where the machine is fast in it.
+    vectors one in so many is kept in an index; preset: the index's. bf16: None where the machine
+    is fast in it.
     """
 
     seed: Annotated[int, Described("What everything random follows from.")] = 0
@@ -77,7 +78,8 @@ class ModularTraining:
     teacher_weight: float = 1.0
     query_tokens: int = 48
     document_tokens: int = 128
-    pool_factor: float = 3.0
+    pool_factor: float = 2.0
+    preset: str = "compact"
     checkpoint_steps: int = 50
     threads: Annotated[int, Described("Of the CPU.", at_least=1)] = 2
     bf16: bool | None = None

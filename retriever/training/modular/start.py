@@ -65,6 +65,7 @@ def write_start(
             list(prompts.values()),
             settings.pool_factor,
             "int8",
+            settings.preset,
         )
         model = MultiVectorEncoder(modules=[transformer, vectors], prompts=prompts)
         yield from set_mean_state(model, _general(text, settings))

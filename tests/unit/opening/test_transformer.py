@@ -116,6 +116,12 @@ def test_a_model_with_a_factor_that_is_none_is_refused(factor: object, tmp_path:
         load_encoder(str(folder))
 
 
+def test_a_model_with_a_preset_that_is_none_is_refused(tmp_path: Path) -> None:
+    folder = tiny_token_vectors(tmp_path / "model", preset="tiny")
+    with pytest.raises(ModelError, match="has the preset 'tiny'; use exact, balanced, compact"):
+        load_encoder(str(folder))
+
+
 def test_what_is_equal_is_recorded_as_it_was_first() -> None:
     told = EncoderOptions(pool_factor=2.0).with_recorded({"pool_factor": 2})
     assert isinstance(told.pool_factor, float)
