@@ -7,30 +7,27 @@ import uuid
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from xret.config import find_index
 from xret.errors import XretError
 from xret.index.search.commit import Found
-from xret.index.search.filters import Condition, Filter, Logic, parse_filter
 from xret.index.search.reader import IndexReader
 from xret.index.storage.encoder_record import recorded_adapters
 from xret.retriever.answer import QueryInfo, SearchAnswer, SearchHit, Snippet, Timings, search_hits
-from xret.retriever.answer_warnings import changed_routes, mode_by_words, unread_warnings
+from xret.retriever.answer_warnings import changed_routes, mode_by_words
 from xret.retriever.encoder import Encoder, EncoderOptions
 from xret.retriever.encoders.unread_letters import UnreadLetters
 from xret.retriever.explaining import ExplainedDocument, document_explained, hits_explained
 from xret.retriever.index_encoder import open_index_encoder, scan_device
-from xret.retriever.languages.codes import language_code
-from xret.retriever.languages.identification import identify_language
 from xret.retriever.lexical.words import check_mode, query_words
 from xret.retriever.opening.later import LaterEncoder
+from xret.retriever.question import question_in, question_warnings, unread_of, wanted_documents
 from xret.retriever.rerankers.opened import OpenRerankers
 from xret.retriever.rerankers.search import rerank_page, rerank_rankings, widened_request
 from xret.retriever.rerankers.stage import RerankStage
 from xret.retriever.writer import DocumentWriter
 from xret.types import (
-    UNDETERMINED,
     Document,
     Hit,
     Mode,
@@ -149,7 +146,7 @@ class Searcher:
             request = SearchRequest(request, **named)
         start = time.perf_counter()
         check_page(request.k, request.offset)
-        wanted = _wanted(request.doc_langs, request.filter)
+        wanted = wanted_documents(request.doc_langs, request.filter)
         stage = self._stage(request.rerank)
         query, chosen, unread = self._read(
             request.text, request.lang, request.mode, request.identify or stage is not None
@@ -188,7 +185,7 @@ class Searcher:
             timings=Timings(*(_ms(one, other) for one, other in pairwise(moments))),
             hits=hits,
             warnings=[
-                *self._warnings(query, unread),
+                *question_warnings(self.encoder, query, unread),
                 *self._other_routes(found),
                 *(reranked.warnings if reranked is not None else ()),
                 *lacks,
@@ -208,7 +205,7 @@ class Searcher:
         explained = document_explained(
             self.reader, self.encoder, query, chosen, doc_id, index=self.name, info=info
         )
-        explained.warnings.extend(self._warnings(query, unread))
+        explained.warnings.extend(question_warnings(self.encoder, query, unread))
         return explained
 
     def rank(
@@ -224,7 +221,7 @@ class Searcher:
         """Bare rankings of many queries at once, for evaluation; see `SearchRequest`."""
         for query in queries:
             check_text(query.text)
-        wanted = _wanted(doc_langs, None)
+        wanted = wanted_documents(doc_langs, None)
         chosen = self._mode(mode)
         embeddings = None if chosen == "lexical" else self.encoder.encode_queries(queries)
         words = query_words(queries, chosen)
@@ -271,34 +268,15 @@ class Searcher:
         """A question with its language, the mode that can answer it, and what is not read of it."""
         chosen = self._mode(mode)
         needed = self.encoder.spec.language_adapters or chosen != "dense"
-        query = self._query(text, lang, identify or needed)
-        unread = None if chosen == "lexical" else self._unread(query)
+        query = question_in(text, lang, identify=identify or needed)
+        unread = None if chosen == "lexical" else unread_of(self.encoder, query)
         if unread is not None and unread.wholly:
             chosen = mode_by_words(unread, self.encoder.spec.name, self.reader.settings, self.name)
         return query, chosen, unread
 
-    def _query(self, text: str, lang: str | None, identify: bool) -> Query:
-        check_text(text)
-        if lang is not None:
-            return Query("", text, language_code(lang), "given")
-        found = identify_language(text)[0] if identify else UNDETERMINED
-        return Query("", text, found, "unknown" if found == UNDETERMINED else "identified")
-
     def _through(self, lang: str) -> str:
         route = self.encoder.route(lang) if self.encoder.spec.language_adapters else None
         return "" if route is None else route.describe()
-
-    def _unread(self, query: Query) -> UnreadLetters | None:
-        """What the encoder cannot write of a query; None where nothing need be asked."""
-        tell = getattr(self.encoder, "unread_query", None)
-        return None if tell is None or query.text.isascii() else cast("UnreadLetters", tell(query))
-
-    def _warnings(self, query: Query, unread: UnreadLetters | None) -> list[str]:
-        warnings = [] if unread is None else unread_warnings(unread)
-        cuts = getattr(self.encoder, "cuts_query", None)
-        if cuts is not None and not (unread is not None and unread.wholly) and cuts(query):
-            warnings.append("the query is longer than the encoder reads; its end was left out")
-        return warnings
 
     def _other_routes(self, found: Found) -> list[str]:
         """Of the documents found, once each, languages whose texts go another way by now."""
@@ -308,26 +286,8 @@ class Searcher:
         return changed_routes(self.encoder, self._recorded, changed) if changed else []
 
 
-def open(
-    index: str | Path,
-    *,
-    encoder: str | None = None,
-    mode: Mode | None = None,
-    options: EncoderOptions | None = None,
-    **named: Any,
-) -> Searcher:
-    """Open an index by name or path; see `Searcher.open`."""
-    return Searcher.open(index, encoder=encoder, mode=mode, options=options, **named)
-
-
-def _wanted(langs: Sequence[str] | None, given: str | Mapping[str, Any] | None) -> Filter | None:
-    """The languages and the filter asked for, as one filter."""
-    parts: list[Filter] = []
-    if langs is not None:
-        parts.append(Condition("lang", "in", tuple(language_code(code) for code in langs)))
-    if given is not None:
-        parts.append(parse_filter(given, language=language_code))
-    return Logic("AND", tuple(parts)) if len(parts) > 1 else parts[0] if parts else None
+open = Searcher.open
+"""An index by name or path; what `xret.open` is."""
 
 
 def _ms(start: float, end: float) -> float:

@@ -36,7 +36,7 @@ FLOORS = (
     "retriever/rerankers",
     "retriever/corpora",
     "retriever: installation upkeep rejects indexing writer build corpus_build "
-    "index_encoder answer_warnings explaining searcher",
+    "index_encoder answer_warnings question explaining searcher",
     "retriever/trim",
     "retriever/export",
     "retriever/training/common",
