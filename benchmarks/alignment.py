@@ -2,13 +2,17 @@
 
     python benchmarks/alignment.py --data ../shared/data
     python benchmarks/alignment.py xret-static --data ../shared/data --langs de,zh
+    python benchmarks/alignment.py --index demo
 
 A word of an English FLORES-200 sentence is judged where it stands there once, where a bilingual
 word list has translations of it, and where these stand in exactly one place of the sentence's
 translation; words spelt alike in both and words that only ask are left out. It is right where the
 word that `Explanation.aligned` names overlaps that place. "from English" asks with the English
 sentence, "to English" with the other. Beside it two that know no words: the word at the same
-part of the sentence, and any word.
+part of the sentence, and any word. The second mean is of languages that the encoder was trained on.
+
+--index: of an index of the demo corpus, how far its scores are from those that explanations of its
+first hits add up to.
 """
 
 from __future__ import annotations
@@ -28,6 +32,7 @@ from pathlib import Path
 import numpy as np
 from encoder_quality import lines_of
 
+import xret
 from xret.retriever.encoder import Encoder, PlacingEncoder
 from xret.retriever.explanation import ExplainedText, ExplainedWord, Explanation, explain_maxsim
 from xret.retriever.languages.codes import language_code
@@ -62,16 +67,37 @@ class GoldPair:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("models", nargs="*", default=["xret-static", "xret-modular"])
-    parser.add_argument("--data", type=Path, required=True, help="folder with eval/ and lexicon/")
+    parser.add_argument("--data", type=Path, help="folder with eval/ and lexicon/")
+    parser.add_argument("--index", help="name or folder of an index of the demo corpus")
     parser.add_argument("--langs", help="only these, as BCP 47 codes with commas between")
     parser.add_argument("--sentences", type=int, default=200, help="per language")
     asked = parser.parse_args()
+    if asked.index:
+        print_differences(asked.index)
+    if not asked.data:
+        return
     wanted = asked.langs.split(",") if asked.langs else None
     varieties = [v for v in VARIETIES if wanted is None or language_code(v) in wanted]
     texts = sentences(asked.data / "eval" / "flores200-sent" / "corpus.jsonl.gz", varieties)
     words = lexicon(asked.data / "lexicon", {language_code(v).partition("-")[0] for v in varieties})
     for model in asked.models or ["xret-static", "xret-modular"]:
         print_table(load_encoder(model), texts, words, varieties, asked.sentences)
+
+
+def print_differences(index: str) -> None:
+    """Of every second question's five hits: index's score less the explained one, in percent."""
+    found = []
+    with xret.open(index) as searcher:
+        for query in list(xret.open_corpus("demo").queries())[::2]:
+            for hit in searcher.search(query.text, lang=query.lang, k=5, explain=True):
+                explained = hit.explanations[0]
+                found.append(100 * (explained.difference or 0.0) / explained.score)
+        name = searcher.encoder.spec.name
+    print(
+        f"{name}: {len(found)} hits, the index's score {statistics.mean(found):+.2f} % "
+        f"away in the mean, {min(found):+.2f} to {max(found):+.2f}",
+        flush=True,
+    )
 
 
 def print_table(
@@ -84,7 +110,7 @@ def print_table(
     start = time.process_time()
     head = "judged words | from English | to English | same place | any word"
     print(f"\n| {encoder.spec.name} | {head} |\n|---|--:|--:|--:|--:|--:|", flush=True)
-    rows = []
+    rows: dict[str, list[float]] = {}
     for variety in varieties:
         lang = language_code(variety)
         gold = list(judged(texts, words[lang.partition("-")[0]], variety, most))
@@ -92,12 +118,15 @@ def print_table(
         if len(results) < MIN_PAIRS:
             continue
         means = [100 * float(np.mean(column)) for column in zip(*results, strict=True)]
-        rows.append(means)
+        rows[lang] = means
         cells = " | ".join(f"{mean:.1f}" for mean in means)
         print(f"| {lang} | {len(results):,} | {cells} |", flush=True)
-    means = [statistics.mean(column) for column in zip(*rows, strict=True)]
-    cells = " | ".join(f"**{mean:.1f}**" for mean in means)
-    print(f"| **mean of {len(rows)}** | | {cells} |", flush=True)
+    known = {lang.partition("-")[0] for lang in encoder.spec.languages}
+    own = [means for lang, means in rows.items() if lang.partition("-")[0] in known]
+    for name, chosen in ((f"of {len(rows)}", list(rows.values())), (f"of its {len(own)}", own)):
+        means = [statistics.mean(column) for column in zip(*chosen, strict=True)]
+        cells = " | ".join(f"**{mean:.1f}**" for mean in means)
+        print(f"| **mean {name}** | | {cells} |", flush=True)
     print(f"\n{encoder.spec.fingerprint}, {time.process_time() - start:.0f} s of CPU time")
 
 

@@ -7,8 +7,7 @@ from pathlib import Path
 from xret.errors import RunError
 from xret.eval.evaluation import Evaluation
 from xret.eval.report.documents import latex_document, markdown_document
-from xret.eval.report.markup import Markup
-from xret.eval.report.page import drawing_style, page
+from xret.eval.report.page import drawing_style, page, standing_alone
 from xret.eval.report.records import write_csv
 from xret.eval.report.sections import charts
 from xret.eval.report.stored import write_evaluation
@@ -44,7 +43,7 @@ def _write(evaluation: Evaluation, folder: Path) -> list[Path]:
     drawn = []
     for chart in charts(evaluation):
         path = figures / f"{chart.key}.svg"
-        path.write_text(_standing_alone(chart.svg), encoding="utf-8")
+        path.write_text(standing_alone(chart.svg, drawing_style()), encoding="utf-8")
         drawn.append((path, chart.title))
     documents = {
         "report.html": page(evaluation),
@@ -61,10 +60,3 @@ def _write(evaluation: Evaluation, folder: Path) -> list[Path]:
     stored = folder / "report.json"
     write_evaluation(evaluation, stored)
     return [*paths, stored, *write_csv(evaluation, folder), *(path for path, _ in drawn)]
-
-
-def _standing_alone(svg: Markup) -> str:
-    """A drawing with its style inside, for any program that reads SVG."""
-    opening, _, rest = svg.partition(">")
-    style = f"<style>{drawing_style()}</style>"
-    return f'<?xml version="1.0" encoding="utf-8"?>\n{opening}>\n{style}{rest}\n'

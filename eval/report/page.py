@@ -13,7 +13,7 @@ from xret.eval.report.markup import Markup, element, join, literal
 from xret.eval.report.sections import sections
 from xret.eval.report.text import language_label, shown
 
-__all__ = ["MAX_BYTES", "drawing_style", "page"]
+__all__ = ["MAX_BYTES", "drawing_style", "html_page", "page", "standing_alone", "themed_style"]
 
 MAX_BYTES = 1_000_000
 
@@ -35,6 +35,22 @@ def drawing_style() -> str:
     return re.sub(r"var\(--([\w-]+)\)", lambda name: colours[name[1]], _read("chart.css"))
 
 
+def themed_style() -> str:
+    """The style of a drawing that stands alone and follows the theme of who looks at it."""
+    light, dark = (
+        "".join(f"--{key}:{colour};" for key, colour in custom_properties(name).items())
+        for name in ("light", "dark")
+    )
+    dark = f"@media (prefers-color-scheme:dark){{svg.chart{{{dark}}}}}"
+    return f"svg.chart{{{light}}}{dark}\n{_read('chart.css')}"
+
+
+def standing_alone(svg: Markup, style: str) -> str:
+    """A drawing with its style inside, for any program that reads SVG."""
+    opening, _, rest = svg.partition(">")
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{opening}>\n<style>{style}</style>{rest}\n'
+
+
 def page_style() -> str:
     """The whole style sheet: the colours of both themes, the page and the drawings."""
     themes = {
@@ -46,23 +62,8 @@ def page_style() -> str:
 
 
 def _page(evaluation: Evaluation, depth: int) -> str:
-    style = page_style()
-    digest = base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     found = sections(evaluation, depth=depth)
     title = f"{shown(evaluation.title, limit=160)}: retrieval across languages"
-    head = join(
-        [
-            element("meta", charset="utf-8"),
-            element("meta", http_equiv="Content-Security-Policy", content=policy),
-            element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-            element("meta", name="color-scheme", content="light dark"),
-            element("meta", name="generator", content=f"xret {evaluation.environment.xret}"),
-            element("title", literal(title)),
-            element("style", Markup(style)),
-        ],
-        "\n",
-    )
     links = [
         element("li", element("a", literal(title), href=f"#{anchor}")) for anchor, title, _ in found
     ]
@@ -82,6 +83,26 @@ def _page(evaluation: Evaluation, depth: int) -> str:
                     ),
                 ),
             ),
+        ],
+        "\n",
+    )
+    return html_page(title, body, generator=f"xret {evaluation.environment.xret}")
+
+
+def html_page(title: str, body: Markup, *, generator: str) -> str:
+    """A page in the house's style that needs nothing else and may fetch nothing."""
+    style = page_style()
+    digest = base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode()
+    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    head = join(
+        [
+            element("meta", charset="utf-8"),
+            element("meta", http_equiv="Content-Security-Policy", content=policy),
+            element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+            element("meta", name="color-scheme", content="light dark"),
+            element("meta", name="generator", content=generator),
+            element("title", literal(title)),
+            element("style", Markup(style)),
         ],
         "\n",
     )

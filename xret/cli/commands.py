@@ -15,6 +15,7 @@ from xret.cli import (
     corpus,
     doctor,
     evaluate,
+    explain,
     index,
     inspect,
     lang,
@@ -81,6 +82,7 @@ def root(
 
 app.command("index")(index.index)
 app.command("search")(search.search)
+app.command("explain")(explain.explain)
 app.command("run")(run_command.run)
 app.command("eval", cls=RunsCommand)(evaluate.evaluate)
 app.command("reproduce")(reproduce.reproduce)

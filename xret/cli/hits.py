@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from xret.cli.explained import matched_words
 from xret.cli.ids import typable
 from xret.cli.output import message, print_table, printable
 
@@ -30,7 +31,10 @@ def print_answer(answer: SearchAnswer, *, narrowed: bool) -> None:
     elif sys.stdout.isatty():
         _print_blocks(answer.hits)
     else:
-        print_table(HEADINGS, map(_row, answer.hits))
+        explained = any(hit.explanations for hit in answer.hits)
+        headings = (*HEADINGS, "words") if explained else HEADINGS
+        rows = ((*_row(hit), *([matched_words(hit)] if explained else [])) for hit in answer.hits)
+        print_table(headings, rows)
     through = [answer.query.adapter, *(hit.adapter for hit in answer.hits)]
     for line in dict.fromkeys([*(adapter for adapter in through if adapter), *answer.warnings]):
         message(line)
@@ -68,6 +72,23 @@ def _block(hit: SearchHit, width: int) -> list[Text]:
         head.append(f"  {doc_id}", style="dim")
     elif title:
         lines.append(Text(" " * INDENT + doc_id, style="dim"))
-    snippet = " ".join(printable(hit.snippets[0].text).split())
-    lines.append(Text(" " * INDENT + snippet))
+    lines.append(_snippet(hit))
+    if hit.explanations:
+        lines.append(Text(" " * INDENT + matched_words(hit), style="dim"))
     return lines
+
+
+def _snippet(hit: SearchHit) -> Text:
+    """The text of a hit, the words that carry its score in bold."""
+    from rich.text import Text
+
+    snippet = hit.snippets[0]
+    line = Text(" " * INDENT)
+    if not snippet.spans:
+        return line.append(" ".join(printable(snippet.text).split()))
+    end = 0
+    for start, stop, _ in sorted(snippet.spans):
+        line.append(printable(snippet.text[end:start]))
+        line.append(printable(snippet.text[start:stop]), style="bold")
+        end = stop
+    return line.append(printable(snippet.text[end:]))

@@ -53,6 +53,9 @@ def search(
         bool,
         typer.Option("--code-switching", help="The question may mix languages; --lang overrides."),
     ] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say which words carry each hit's score.")
+    ] = False,
     query_lang: OldQueryLang = None,
     as_json: AsJson = False,
 ) -> None:
@@ -79,6 +82,7 @@ def search(
                 identify=False,
                 rerank=rerank,
                 deadline_ms=deadline_ms,
+                explain=explain,
             )
         )
     if as_json:

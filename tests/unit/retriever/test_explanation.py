@@ -1,5 +1,7 @@
 """A MaxSim score as a sum over words, against the sum by hand."""
 
+import subprocess
+import sys
 from functools import cache
 
 import numpy as np
@@ -126,3 +128,19 @@ def test_words_meet_their_translations_in_other_scripts(
     for word, translation in gold.items() if name == "xret-modular" else ():
         place = aligned[word]
         assert place is not None and translation in found.document[place].text
+
+
+@pytest.mark.parametrize("name", ["xret-static", "xret-modular"])
+def test_no_heavy_library_is_needed_to_explain(name: str) -> None:
+    program = (
+        "import sys\n"
+        "from xret.retriever.explaining import document_explained\n"
+        "from xret.retriever.opening.encoder import load_encoder\n"
+        "from xret.types import Document, Query\n"
+        f"encoder = load_encoder({name!r})\n"
+        "assert encoder.placed_query(Query('', 'coral', 'en')).places\n"
+        "assert encoder.placed_document(Document('1', 'récifs', 'fr')).places\n"
+        "print(sorted({'torch', 'transformers', 'onnxruntime', 'scipy'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr
