@@ -6,9 +6,8 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import get_args
 
-from xret.errors import ConfigError, CorpusError
+from xret.errors import ConfigError
 from xret.eval.comparison import coverage_warnings, finished_evaluation
 from xret.eval.environment import corpus_facts
 from xret.eval.evaluation import Evaluation
@@ -16,20 +15,16 @@ from xret.eval.measures import DEFAULT_MEASURES, REPORT_MEASURES, check_measures
 from xret.eval.rankings import IndexRankings, RunRankings, measure_latency
 from xret.eval.report import write_report
 from xret.eval.runner import PairEvaluation
+from xret.eval.system_names import LUCENE, check_system_names, named_calibrations, named_modes
 from xret.eval.system_report import Assessment, SystemReport
-from xret.eval.systems import SystemNames, check_output, chosen_topics, open_systems
+from xret.eval.systems import SystemNames, chosen_topics, open_systems
 from xret.eval.trec import write_run
 from xret.retriever.corpora.collection import Corpus
 from xret.retriever.corpora.qrels import Qrels, read_qrels
 from xret.retriever.corpora.registry import open_corpus
-from xret.retriever.lexical.lucene import check_lucene
-from xret.retriever.rerankers.reranker import RerankChoice
-from xret.types import Mode, Progress, Query, Work, finished
+from xret.types import Progress, Query, Work, finished
 
 __all__ = ["evaluate", "evaluation_steps"]
-
-LUCENE = "lucene"
-"""A mode of an evaluation alone: a system beside the index, not a way to ask it."""
 
 
 def evaluation_steps(
@@ -47,6 +42,7 @@ def evaluation_steps(
     measures: Sequence[str] = (),
     mode: Sequence[str] = (),
     rerank: Sequence[str] = (),
+    calibrate: Sequence[str] = (),
     baseline: str | None = None,
     seed: int = 0,
     output: str | Path | None = None,
@@ -57,11 +53,11 @@ def evaluation_steps(
     Each system's SystemReport is the `part` of a Progress as soon as it is measured.
 
     corpus: one with judgements, or with topics and qrels an index. lang, doc_lang: of a
-    corpus's queries and documents. index, encoder, runs, mode: the systems; a corpus has its
-    own index. rerank: rerankers over each index, measured beside it. doc_langs: a file with the
-    languages of the documents that runs name. baseline: compare with this system only, not each
-    with each. output: where the mixed run of the one system is written; report: the folder of a
-    report.
+    corpus's queries and documents. index, encoder, runs, mode, calibrate: the systems; a corpus
+    has its own index, and several ways to calibrate are compared by measures of fairness too.
+    rerank: rerankers over each index, measured beside it. doc_langs: a file with the languages
+    of the documents that runs name. baseline: compare with this system only, not each with each.
+    output: where the mixed run of the one system is written; report: the folder of a report.
     Raises ConfigError, CorpusError and RunError for what cannot be meant or measured, and what
     building and opening an index raise.
     """
@@ -75,11 +71,12 @@ def evaluation_steps(
         [Path(run) for run in ([runs] if isinstance(runs, str | Path) else runs)],
         langs=_listed(doc_lang),
         doc_langs=_path(doc_langs),
-        modes=_modes(_listed(mode)),
+        modes=named_modes(_listed(mode)),
         rerankers=list(dict.fromkeys(_listed(rerank))),
         lucene=LUCENE in _listed(mode),
+        calibrations=named_calibrations(_listed(calibrate)),
     )
-    _check_words(names, topics, qrels, output, report)
+    check_system_names(names, topics, qrels, output, report)
     source = _source(corpus, topics, qrels, _listed(doc_lang), _listed(lang), split)
     queries, judgements = _collection(source, topics, qrels, _listed(lang))
     for note in source.notes() if source is not None and topics is None else ():
@@ -137,64 +134,6 @@ def _listed(given: Sequence[str]) -> list[str]:
     return [given] if isinstance(given, str) else [*given]
 
 
-def _modes(modes: Sequence[str]) -> list[Mode]:
-    """The modes of an index among those named, each once."""
-    known = {mode: mode for mode in get_args(Mode)}
-    for mode in modes:
-        if mode not in known and mode != LUCENE:
-            raise ConfigError(f"no mode {mode!r}; use {', '.join(known)} or {LUCENE}")
-    return [known[mode] for mode in dict.fromkeys(modes) if mode != LUCENE]
-
-
-def _check_words(
-    names: SystemNames,
-    topics: Path | None,
-    qrels: Path | None,
-    output: Path | None,
-    report: Path | None,
-) -> None:
-    """What cannot be meant, before anything is opened."""
-    if names.target is None and not (names.runs or names.indexes):
-        raise ConfigError("name a corpus or an index, or run files with --runs and --qrels")
-    if topics is not None and qrels is None:
-        raise CorpusError("--topics and --qrels go together; name both or neither")
-    if qrels is not None and topics is None and (names.indexes or not names.runs):
-        raise CorpusError("--topics and --qrels go together; name both or neither")
-    if names.target is None and qrels is None:
-        raise CorpusError("without a corpus there are no judgements; name them with --qrels")
-    systems = max(1, len(names.indexes) + len(names.encoders)) * max(1, len(names.modes))
-    systems *= 1 + len(names.rerankers)
-    for asked in names.rerankers:
-        RerankChoice.parse(asked)
-    if names.rerankers and names.runs and not (names.indexes or names.encoders):
-        raise ConfigError("--rerank is for an index; with --runs name one with --index")
-    if output and (names.runs or names.lucene or systems > 1):
-        raise ConfigError("--output writes the run of one index; for more, use xret run for each")
-    if names.doc_langs is not None and not names.runs:
-        raise ConfigError("--doc-langs names the documents' languages of --runs; there are none")
-    if names.modes and names.runs and not (names.indexes or names.encoders):
-        raise ConfigError("--mode is for an index; with --runs name one with --index")
-    if names.lucene:
-        _check_lucene(names, topics)
-    if output:
-        check_output(output)
-    if report is not None and report.exists() and not report.is_dir():
-        raise ConfigError(f"--report {report} is a file; name a folder, which may be new")
-
-
-def _check_lucene(names: SystemNames, topics: Path | None) -> None:
-    if names.target is None or topics is not None:
-        raise ConfigError(
-            "--mode lucene indexes the documents of a corpus; name a corpus, without --topics"
-        )
-    if not names.modes and (names.indexes or names.encoders):
-        raise ConfigError(
-            "--mode lucene uses no index or encoder; leave --index and --encoder out, or add "
-            "--mode dense"
-        )
-    check_lucene()
-
-
 def _source(
     corpus: str | None,
     topics: Path | None,
@@ -244,7 +183,8 @@ def _opened(
     check_measures(measures or DEFAULT_MEASURES, qrels)
     systems = yield from open_systems(names, source=source, qrels=qrels, closing=closing)
     mixed = all(len(system.languages) > 1 for system in systems)
-    chosen = measures or (REPORT_MEASURES if report and mixed else DEFAULT_MEASURES)
+    fair = mixed and (report or len(names.calibrations) > 1)
+    chosen = measures or (REPORT_MEASURES if fair else DEFAULT_MEASURES)
     return [
         PairEvaluation(system, queries, qrels, measures=chosen, keep_run=keep_run)
         for system in systems
@@ -292,7 +232,11 @@ def _finish(
     first = evaluations[0]
     latencies = {
         rankings.name: measure_latency(
-            rankings.searcher, one.queries, mode=rankings.mode, rerank=rankings.rerank
+            rankings.searcher,
+            one.queries,
+            mode=rankings.mode,
+            rerank=rankings.rerank,
+            calibrate=rankings.calibrate,
         )
         for one in evaluations
         if isinstance(rankings := one.rankings, IndexRankings) and latency

@@ -12,6 +12,8 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from xret.types import UNDETERMINED
+
 __all__ = [
     "FAIRNESS_MEASURES",
     "alpha_ndcg_lang",
@@ -20,6 +22,7 @@ __all__ = [
     "fairness_measure",
     "kruskal_wallis",
     "language_preference",
+    "own_language_share",
 ]
 
 Languages = Mapping[str, str]
@@ -29,7 +32,7 @@ FairnessMeasure = Callable[[Sequence[str], Grades, Languages, str], float | None
 ALPHA = 0.5
 """Of alpha-nDCG: how much less a further relevant document of one language is worth."""
 
-NAME = re.compile(r"(?P<name>PEER|AWRF|LPR|alpha_nDCG_lang)@(?P<cutoff>[1-9]\d{0,4})")
+NAME = re.compile(r"(?P<name>PEER|AWRF|LPR|alpha_nDCG_lang|OwnShare)@(?P<cutoff>[1-9]\d{0,4})")
 
 
 def equal_expected_rank(
@@ -118,6 +121,23 @@ def language_preference(
     return None
 
 
+def own_language_share(
+    ranking: Sequence[str], langs: Languages, *, cutoff: int, query_lang: str
+) -> float | None:
+    """OwnShare@k: how much of the first k documents is in the query's language.
+
+    None where nothing was ranked or the query's language is not known. Even is the language's
+    share of what there is to find; neither end is better as such.
+
+    >>> own_language_share(["a", "b"], {"a": "en", "b": "fr"}, cutoff=10, query_lang="en")
+    0.5
+    """
+    shown = ranking[:cutoff]
+    if not shown or query_lang in ("", UNDETERMINED):
+        return None
+    return sum(langs.get(doc_id) == query_lang for doc_id in shown) / len(shown)
+
+
 def alpha_ndcg_lang(
     ranking: Sequence[str], grades: Grades, langs: Languages, *, cutoff: int
 ) -> float | None:
@@ -187,6 +207,10 @@ def fairness_measure(name: str) -> FairnessMeasure | None:
         return lambda ranking, grades, langs, query_lang: language_preference(
             ranking, grades, langs, cutoff=cutoff, query_lang=query_lang
         )
+    if found["name"] == "OwnShare":
+        return lambda ranking, _grades, langs, query_lang: own_language_share(
+            ranking, langs, cutoff=cutoff, query_lang=query_lang
+        )
     chosen = {
         "PEER": equal_expected_rank,
         "AWRF": attention_fairness,
@@ -199,6 +223,7 @@ FAIRNESS_MEASURES: Mapping[str, str] = {
     "PEER": "probability of equal expected rank, Kruskal-Wallis per grade (Yang et al. 2024)",
     "AWRF": "attention-weighted rank fairness, 1 - Jensen-Shannon (Sapiezynski et al. 2019)",
     "LPR": "share of queries whose first relevant document is in their language (Jang et al. 2026)",
+    "OwnShare": "share of the list that is in the query's language",
     "alpha_nDCG_lang": "alpha-nDCG, alpha 0.5, the language as nugget (Clarke et al. 2008)",
 }
 """What each says, by the name that stands before the cutoff."""

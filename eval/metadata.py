@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from xret.eval.environment import describe_environment
 from xret.eval.evaluation import Environment
+from xret.types import CALIBRATE, Calibrate, Mode
 
 if TYPE_CHECKING:
     from xret.retriever.searcher import Searcher
-    from xret.types import Mode
 
 __all__ = [
     "describe_retrieval",
@@ -99,6 +99,7 @@ def describe_retrieval(
     doc_langs: Sequence[str] | None = None,
     mode: Mode | None = None,
     rerank: str | None = None,
+    calibrate: Calibrate | None = None,
 ) -> dict[str, Any]:
     """The ranking stage of an index: which encoder by content, over which documents.
 
@@ -125,6 +126,7 @@ def describe_retrieval(
         "document languages": sorted(doc_langs or info.languages),
         "hits": hits,
         **second,
+        "calibration between languages": calibrate or CALIBRATE,
     }
 
 

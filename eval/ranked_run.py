@@ -16,7 +16,7 @@ from xret.eval.trec import write_run
 from xret.retriever.corpora.registry import open_corpus
 from xret.retriever.languages.codes import language_code
 from xret.retriever.searcher import Searcher
-from xret.types import Hit, Mode, Progress, Query, Run, Work, finished
+from xret.types import Calibrate, Hit, Mode, Progress, Query, Run, Work, finished
 
 __all__ = ["RankedRun", "rank_run", "rank_run_steps"]
 
@@ -59,6 +59,7 @@ def rank_run_steps(
     encoder: str | None = None,
     mode: Mode | None = None,
     rerank: str | None = None,
+    calibrate: Calibrate | None = None,
     tag: str | None = None,
     metadata: Literal["file", "header", "none"] = "file",
 ) -> Work[RankedRun]:
@@ -86,10 +87,12 @@ def rank_run_steps(
     langs = _codes(doc_lang) or None if whole else None
     searcher = yield from open_index(names, source=source)
     with searcher:
-        rankings = yield from _ranked(searcher, queries, hits, langs, mode, rerank)
+        rankings = yield from _ranked(
+            searcher, queries, hits, langs, mode=mode, rerank=rerank, calibrate=calibrate
+        )
         name = "-".join((tag or searcher.encoder.spec.name).split()) or "xret"
         retrieval = describe_retrieval(
-            searcher, hits=hits, doc_langs=langs, mode=mode, rerank=rerank
+            searcher, hits=hits, doc_langs=langs, mode=mode, rerank=rerank, calibrate=calibrate
         )
     described = run_metadata(
         name,
@@ -127,14 +130,18 @@ def _ranked(
     queries: Sequence[Query],
     k: int,
     doc_langs: Sequence[str] | None,
+    *,
     mode: Mode | None,
     rerank: str | None,
+    calibrate: Calibrate | None,
 ) -> Work[dict[str, Sequence[Hit]]]:
     """Hits by query id; one Progress a batch."""
     rankings: dict[str, Sequence[Hit]] = {}
     for start in range(0, len(queries), BATCH):
         batch = queries[start : start + BATCH]
-        ranked = searcher.rank(batch, k, doc_langs=doc_langs, mode=mode, rerank=rerank)
+        ranked = searcher.rank(
+            batch, k, doc_langs=doc_langs, mode=mode, rerank=rerank, calibrate=calibrate
+        )
         rankings |= {query.query_id: hits for query, hits in zip(batch, ranked, strict=True)}
         yield Progress("rank", start + len(batch), len(queries), "queries")
     for name, refused in searcher.rerankers.refusals.items():

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from xret.errors import CorpusError, LanguageError
 from xret.eval.evaluation import Latency
@@ -16,7 +16,7 @@ from xret.retriever.corpora.local import LocalCorpus
 from xret.retriever.corpora.records import kind_of
 from xret.retriever.languages.codes import language_code
 from xret.retriever.searcher import Searcher
-from xret.types import UNDETERMINED, Hit, Mode, Query
+from xret.types import UNDETERMINED, Calibrate, Hit, Mode, Query
 
 __all__ = [
     "DEPTH",
@@ -59,6 +59,7 @@ class IndexRankings:
 
     mode: by vectors, by words or by both; None for what the index answers by default. rerank: a
     reranker over that, `NAME[@depth]`.
+    calibrate: how scores are made to compare across languages, None for the default.
     """
 
     def __init__(
@@ -68,11 +69,13 @@ class IndexRankings:
         name: str = "",
         mode: Mode | None = None,
         rerank: str | None = None,
+        calibrate: Calibrate | None = None,
     ) -> None:
         self.name = name or searcher.name
         self.searcher = searcher
         self.mode = mode
         self.rerank = rerank
+        self.calibrate = calibrate
         counted = searcher.reader.info().languages
         self.languages: Mapping[str, int] = {
             lang: n for lang, n in counted.items() if lang != UNDETERMINED
@@ -84,7 +87,14 @@ class IndexRankings:
     ) -> dict[str, Sequence[Hit]]:
         langs = None if doc_lang is None else [doc_lang]
         found = (
-            self.searcher.rank(queries, DEPTH, doc_langs=langs, mode=self.mode, rerank=self.rerank)
+            self.searcher.rank(
+                queries,
+                DEPTH,
+                doc_langs=langs,
+                mode=self.mode,
+                rerank=self.rerank,
+                calibrate=self.calibrate,
+            )
             if queries
             else []
         )
@@ -137,6 +147,7 @@ def measure_latency(
     *,
     mode: Mode | None = None,
     rerank: str | None = None,
+    calibrate: Calibrate | None = None,
 ) -> Latency:
     """Wall-clock time of at most 50 of the queries, spread evenly, asked one by one.
 
@@ -145,11 +156,12 @@ def measure_latency(
     """
     n = min(len(queries), LATENCY_QUERIES)
     chosen = [queries[i * len(queries) // n] for i in range(n)]
-    searcher.rank(chosen[:1], LATENCY_DEPTH, mode=mode, rerank=rerank)
+    how: dict[str, Any] = {"mode": mode, "rerank": rerank, "calibrate": calibrate}
+    searcher.rank(chosen[:1], LATENCY_DEPTH, **how)
     times_ms = []
     for query in chosen:
         start = time.perf_counter()
-        searcher.rank([query], LATENCY_DEPTH, mode=mode, rerank=rerank)
+        searcher.rank([query], LATENCY_DEPTH, **how)
         times_ms.append((time.perf_counter() - start) * 1000)
     times_ms.sort()
 

@@ -75,7 +75,14 @@ def system_result(
             documents=searcher.reader.info().documents,
             metadata={
                 "method": {
-                    "retrieval": [describe_retrieval(searcher, hits=DEPTH, mode=rankings.mode)]
+                    "retrieval": [
+                        describe_retrieval(
+                            searcher,
+                            hits=DEPTH,
+                            mode=rankings.mode,
+                            calibrate=rankings.calibrate,
+                        )
+                    ]
                 }
             },
         )

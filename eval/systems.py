@@ -22,7 +22,7 @@ from xret.retriever.languages.codes import language_code
 from xret.retriever.models import registry
 from xret.retriever.models.location import encoder_name
 from xret.retriever.searcher import Searcher
-from xret.types import UNDETERMINED, Mode, Progress, Query, Work
+from xret.types import UNDETERMINED, Calibrate, Mode, Progress, Query, Work
 
 __all__ = ["SystemNames", "check_output", "chosen_topics", "open_index", "open_systems"]
 
@@ -32,7 +32,8 @@ class SystemNames:
     """What was asked for. target: the corpus, or with topics of its own the index. langs: those
     of a corpus's documents that were chosen, and so those of the index that is built of it.
     rerankers: `NAME[@depth]`, each over every index, which is a system without them too. lucene:
-    as a system of its own; without modes the corpus's own index is none then."""
+    as a system of its own; without modes the corpus's own index is none then.
+    calibrations: with several, an index is as many systems."""
 
     target: str | None
     indexes: Sequence[str] = ()
@@ -43,6 +44,7 @@ class SystemNames:
     modes: Sequence[Mode] = ()
     rerankers: Sequence[str] = ()
     lucene: bool = False
+    calibrations: Sequence[Calibrate] = ()
 
 
 def check_output(path: Path) -> None:
@@ -77,13 +79,10 @@ def open_systems(
     named = [one.encoder.spec.name if own else one.name for one in searchers]
     labels = names.encoders if len(names.encoders) > 1 else named
     indexed = [
-        IndexRankings(
-            searcher,
-            name=f"{label} {mode}" if len(names.modes) + names.lucene > 1 else label,
-            mode=mode,
-        )
+        IndexRankings(searcher, name=_label(label, mode, how, names), mode=mode, calibrate=how)
         for searcher, label in zip(searchers, labels, strict=True)
         for mode in names.modes or (None,)
+        for how in names.calibrations or (None,)
     ]
     indexed = [
         IndexRankings(
@@ -91,6 +90,7 @@ def open_systems(
             name=first.name if rerank is None else f"{first.name} + {rerank}",
             mode=first.mode,
             rerank=rerank,
+            calibrate=first.calibrate,
         )
         for first in indexed
         for rerank in (None, *names.rerankers)
@@ -123,6 +123,15 @@ def open_index(names: SystemNames, *, source: Corpus | None) -> Work[Searcher]:
     if not folder.is_dir():
         yield from _build(names, source, folder, registry.DEFAULT_ENCODER)
     return Searcher.open(folder)
+
+
+def _label(label: str, mode: Mode | None, how: Calibrate | None, names: SystemNames) -> str:
+    """An index's name, with what tells it from itself asked in another way."""
+    if len(names.modes) + names.lucene > 1:
+        label = f"{label} {mode}"
+    if len(names.calibrations) > 1:
+        label = f"{label} {'not calibrated' if how == 'off' else f'calibrated by {how}'}"
+    return label
 
 
 def _searchers(

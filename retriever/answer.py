@@ -58,6 +58,9 @@ class StageScore:
 class SearchHit:
     """One result; higher scores are better. `lang_source` says how the language is known.
 
+    raw_score: what the score in the index was before it was calibrated to compare across
+    languages; None where it was not.
+
     passage: the one that scored, of which the snippet is. adapter: "Galician through the
     Portuguese adapter", empty where a text's language has its own or the encoder has none.
     stages: after a reranker, what each stage made of the document.
@@ -80,6 +83,7 @@ class SearchHit:
     adapter: str = ""
     stages: Mapping[str, StageScore] = field(default_factory=dict)
     explanations: list[Explanation] = field(default_factory=list)
+    raw_score: float | None = None
 
     @property
     def doc_id(self) -> str:
@@ -119,9 +123,16 @@ class SearchAnswer:
 
 
 def search_hit(
-    document: Document, rank: int, score: float, *, span: Span, adapter: str
+    document: Document,
+    rank: int,
+    score: float,
+    *,
+    span: Span,
+    adapter: str,
+    raw: float | None = None,
 ) -> SearchHit:
-    """A document as a hit; span: of the passage that its score is of."""
+    """A document as a hit; span: of the passage that its score is of; raw: that score before it
+    was calibrated, None where it was not."""
     return SearchHit(
         id=document.doc_id,
         rank=rank,
@@ -136,6 +147,7 @@ def search_hit(
         fields={**document.meta, **({"date": document.date} if document.date else {})},
         passage=PassageSpan(*span),
         adapter=adapter,
+        raw_score=None if raw is None else round(raw, 6),
     )
 
 
@@ -157,7 +169,8 @@ def search_hits(
         document = found.documents[hit.doc_id]
         span = found.spans[0][rank - offset - 1] or (0, len(document.text))
         adapter = _described(routes.get(document.lang))
-        shown = search_hit(document, rank, hit.score, span=span, adapter=adapter)
+        raw = found.raw[0][rank - offset - 1]
+        shown = search_hit(document, rank, hit.score, span=span, adapter=adapter, raw=raw)
         if stages:
             shown = dataclasses.replace(shown, stages=stages.get(hit.doc_id, {}))
         hits.append(shown)

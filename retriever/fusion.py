@@ -5,6 +5,8 @@
 - `weighted_fusion`: the weighted sum of scores made comparable, by min-max, with the lowest
   score that a ranking can give where that is known (Bruch, Gai and Ingber 2023), or by
   z-score. A ranking that does not have a document counts it as its lowest score.
+- `comb_mnz` (Fox and Shaw 1994): the weighted sum of min-max scores, times the number of
+  rankings that have the document.
 - `fuse_within`: of the documents that the second ranking speaks for, such as those in the
   query's language, the fused order in the places that the first ranking gave to them.
 
@@ -15,17 +17,27 @@ by `doc_id`.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from xret.types import Hit
 
-__all__ = ["HYBRID", "Fusion", "fuse_within", "reciprocal_rank_fusion", "weighted_fusion"]
+__all__ = [
+    "HYBRID",
+    "Fusion",
+    "FusionMethod",
+    "comb_mnz",
+    "fuse_within",
+    "reciprocal_rank_fusion",
+    "weighted_fusion",
+]
 
 RRF_CONSTANT = 60
 STEP = 2e-6
 
+FusionMethod = Literal["rrf", "min-max", "z-score", "combmnz"]
 Normalisation = Literal["min-max", "z-score"]
 Ranking = Sequence[Hit]
 
@@ -34,12 +46,12 @@ Ranking = Sequence[Hit]
 class Fusion:
     """How rankings are joined.
 
-    method: "rrf", "min-max" or "z-score". weights: one a ranking, None for equal ones.
+    method: "rrf", "min-max", "z-score" or "combmnz". weights: one a ranking, None for equal ones.
     floors: the lowest score that each ranking can give, None where it is not known; read by
     "min-max" only.
     """
 
-    method: Literal["rrf", "min-max", "z-score"] = "rrf"
+    method: FusionMethod = "rrf"
     weights: tuple[float, ...] | None = None
     floors: tuple[float | None, ...] | None = None
 
@@ -47,6 +59,8 @@ class Fusion:
         """The k best of the rankings together, None for all."""
         if self.method == "rrf":
             return reciprocal_rank_fusion(rankings, k, weights=self.weights)
+        if self.method == "combmnz":
+            return comb_mnz(rankings, k, weights=self.weights)
         return weighted_fusion(
             rankings, k, weights=self.weights, normalisation=self.method, floors=self.floors
         )
@@ -108,6 +122,26 @@ def weighted_fusion(
         parts.append(dict(zip(doc_ids, normalised, strict=True)))
         missing.append(min(normalised, default=0.0) if z else 0.0)
     return _summed(parts, missing, checked, k)
+
+
+def comb_mnz(
+    rankings: Sequence[Ranking], k: int | None = None, *, weights: Sequence[float] | None = None
+) -> list[Hit]:
+    """Fuse by score and by agreement: min-max scores summed, times how many rankings agree.
+
+    A ranking whose weight is 0 does not count. Returns the k best, None for all. Raises
+    ValueError as `weighted_fusion`.
+
+    >>> a, b = [Hit("x", 9), Hit("y", 5), Hit("z", 1)], [Hit("y", 0.3), Hit("z", 0.1)]
+    >>> comb_mnz([a, b])
+    [Hit(doc_id='y', score=3.0), Hit(doc_id='x', score=1.0), Hit(doc_id='z', score=0.0)]
+    """
+    checked = _checked(weights, len(rankings))
+    counted = [ranking for ranking, weight in zip(rankings, checked, strict=True) if weight]
+    having = Counter(hit.doc_id for ranking in counted for hit in ranking)
+    summed = weighted_fusion(rankings, weights=weights)
+    agreed = [Hit(hit.doc_id, hit.score * having[hit.doc_id]) for hit in summed]
+    return sorted(agreed, key=lambda hit: (-hit.score, hit.doc_id))[:k]
 
 
 def fuse_within(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,8 @@ from xret.retriever.rerankers.search import rerank_page, rerank_rankings, widene
 from xret.retriever.rerankers.stage import RerankStage
 from xret.retriever.writer import DocumentWriter
 from xret.types import (
+    CALIBRATE,
+    Calibrate,
     Document,
     Hit,
     Mode,
@@ -121,6 +124,7 @@ class Searcher:
         params: SearchParams | None = None,
         rerank: str | None = None,
         explain: bool = False,
+        calibrate: Calibrate | None = None,
     ) -> list[SearchHit]:
         """The k best documents, best first; `answer` has the timings as well.
 
@@ -131,7 +135,17 @@ class Searcher:
             return self.answer(text).hits
         how = params or SearchParams(exact=exact)
         request = SearchRequest(
-            text, lang, k, offset, doc_langs, filter, mode, how, rerank=rerank, explain=explain
+            text,
+            lang,
+            k,
+            offset,
+            doc_langs,
+            filter,
+            mode,
+            how,
+            rerank=rerank,
+            explain=explain,
+            calibrate=calibrate,
         )
         return self.answer(request).hits
 
@@ -154,8 +168,11 @@ class Searcher:
         words = None if chosen == "dense" else query_words([query], chosen)
         embeddings = None if chosen == "lexical" else self.encoder.encode_queries([query])
         encoded = time.perf_counter()
+        request = dataclasses.replace(request, calibrate=request.calibrate or CALIBRATE)
         asked = request if stage is None else widened_request(request, stage)
-        found = self.reader.answer(asked, embeddings, filter=wanted, words=words)
+        found = self.reader.answer(
+            asked, embeddings, filter=wanted, words=words, query_langs=[query.lang]
+        )
         fetched = time.perf_counter()
         searched = fetched - found.fetch_s
         reranked = None
@@ -217,6 +234,7 @@ class Searcher:
         params: SearchParams | None = None,
         mode: Mode | None = None,
         rerank: str | RerankStage | None = None,
+        calibrate: Calibrate | None = None,
     ) -> list[list[Hit]]:
         """Bare rankings of many queries at once, for evaluation; see `SearchRequest`."""
         for query in queries:
@@ -226,10 +244,18 @@ class Searcher:
         embeddings = None if chosen == "lexical" else self.encoder.encode_queries(queries)
         words = query_words(queries, chosen)
         stage = rerank if isinstance(rerank, RerankStage) else self._stage(rerank)
+        request = SearchRequest(
+            "",
+            k=k if stage is None else max(k, stage.depth),
+            params=params or SearchParams(),
+            calibrate=calibrate or CALIBRATE,
+        )
+        langs = [query.lang for query in queries]
+        found = self.reader.answer(
+            request, embeddings, filter=wanted, words=words, fetch=False, query_langs=langs
+        )
         if stage is None:
-            return self.reader.search(embeddings, k, params=params, filter=wanted, words=words)
-        request = SearchRequest("", k=max(k, stage.depth), params=params or SearchParams())
-        found = self.reader.answer(request, embeddings, filter=wanted, words=words, fetch=False)
+            return found.rankings
         return rerank_rankings(found, queries, k, stage, reader=self.reader)
 
     def _stage(self, asked: str | None) -> RerankStage | None:

@@ -19,7 +19,7 @@ from xret.retriever.explaining import ExplainedDocument
 from xret.retriever.searcher import SearchAnswer
 from xret.server.errors import HttpError, problem_responses
 from xret.server.service import IndexSummary, SearchService
-from xret.types import MAX_K, MAX_QUERY_CHARACTERS, Mode, SearchRequest
+from xret.types import MAX_K, MAX_QUERY_CHARACTERS, Calibrate, Mode, SearchRequest
 
 __all__ = ["INDEX_NAME", "ExplainBody", "SearchBody", "create_router"]
 
@@ -47,6 +47,7 @@ class SearchBody(BaseModel):
     rerank: Annotated[str, Field(min_length=1, max_length=256)] | None = None
     deadline_ms: Annotated[float, Field(gt=0, le=MAX_DEADLINE_MS)] | None = None
     explain: bool = False
+    calibrate: Calibrate | None = None
 
     def request(self) -> SearchRequest:
         return SearchRequest(
@@ -60,6 +61,7 @@ class SearchBody(BaseModel):
             rerank=self.rerank,
             deadline_ms=self.deadline_ms,
             explain=self.explain,
+            calibrate=self.calibrate,
         )
 
 

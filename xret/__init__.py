@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from xret.errors import XretError
     from xret.eval.assessment import evaluate
+    from xret.eval.fused_run import fuse_runs
     from xret.eval.language_check import check_encoder_languages
     from xret.eval.ranked_run import rank_run
     from xret.eval.rerank_check import check_reranker
@@ -55,6 +56,7 @@ __version__ = "0.1.0"
 _NAMES = {
     "xret.errors": "XretError",
     "xret.eval.assessment": "evaluate",
+    "xret.eval.fused_run": "fuse_runs",
     "xret.eval.language_check": "check_encoder_languages",
     "xret.eval.ranked_run": "rank_run",
     "xret.eval.rerank_check": "check_reranker",
@@ -105,6 +107,7 @@ __all__ = [
     "examine",
     "export_language",
     "finish",
+    "fuse_runs",
     "import_language",
     "info",
     "load_encoder",

@@ -19,9 +19,11 @@ FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
 __all__ = [
+    "CALIBRATE",
     "MAX_K",
     "MAX_QUERY_CHARACTERS",
     "UNDETERMINED",
+    "Calibrate",
     "Document",
     "Embeddings",
     "EncoderSpec",
@@ -59,6 +61,15 @@ LangSource = Literal["given", "identified", "unknown"]
 Mode = Literal["dense", "lexical", "hybrid"]
 """How an index is asked. dense: by vectors. lexical: by BM25, in all languages. hybrid: by
 vectors, with BM25 putting the documents in the query's own language in order."""
+
+
+Calibrate = Literal["off", "fixed", "z"]
+"""How scores are made to compare across languages. off: not at all. z: each counted from what
+the question gives to a sample of its language's documents, in units of their spread. fixed: by
+what languages differ in for any question, and the one level of this."""
+
+CALIBRATE: Calibrate = "z"
+"""Where nobody says how."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +125,8 @@ class SearchRequest:
     has no vectors. params: how the index is searched. rerank: a reranker and how many documents
     it reads, `NAME[@depth]`. deadline_ms: when it stops reading, counted from the search's start.
     explain: whether hits say which words carry their scores.
+    calibrate: None is "z" where documents in several languages can be found; of one language no
+    score is changed.
     """
 
     text: str
@@ -128,6 +141,7 @@ class SearchRequest:
     rerank: str | None = None
     deadline_ms: float | None = None
     explain: bool = False
+    calibrate: Calibrate | None = None
 
     def __post_init__(self) -> None:
         if self.deadline_ms is not None and not self.deadline_ms > 0:

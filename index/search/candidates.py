@@ -19,6 +19,7 @@ from xret.index.coding.passage_means import mean_scores
 from xret.index.scoring.centroids import table_bytes, table_extremes
 from xret.index.scoring.maxsim import centroid_scan
 from xret.index.scoring.query_codes import QueryCodes
+from xret.index.search.calibration import Calibration
 from xret.index.storage.segment import Segment
 from xret.types import FloatArray, IntArray
 
@@ -30,6 +31,7 @@ A_HIT = 3
 Mask = npt.NDArray[np.bool_] | None
 
 MASKED = int(np.iinfo(np.int32).min)
+LOWEST = float(np.finfo(np.float64).min)
 LARGEST = 2**30
 """Of a passage's term in steps; no sound index comes near it."""
 
@@ -56,6 +58,8 @@ def candidate_documents(
     *,
     sums: Mapping[int, QueryCodes] | None = None,
     threads: int = 1,
+    calibration: Calibration | None = None,
+    first: int = 0,
 ) -> list[list[IntArray]]:
     """For every query and segment, the rising positions of the documents to score in full.
 
@@ -64,7 +68,8 @@ def candidate_documents(
     found where there are so many, and more where several tie with the last. sums: from
     `query_sums`, for the codecs that keep passages' means. Documents of segments of 8 bits,
     which have no centroids, come on top, all of them. The answer is the same for every
-    number of threads and whatever the other queries are.
+    number of threads and whatever the other queries are. calibration: chooses by calibrated
+    scores; first: the number in it of the first query.
     """
     pairs = list(zip(segments, masks, strict=True))
     coded = [pair for pair in pairs if pair[0].coded.centroids is not None]
@@ -79,13 +84,20 @@ def candidate_documents(
     found = []
     for query in range(n_queries):
         row = np.concatenate([part[query] for part in scores])
-        least = max(MASKED + 1, int(np.partition(row, -n)[-n]))
-        parts = iter(scores)
+        if calibration is None:
+            rows = [part[query] for part in scores]
+            least: float = max(MASKED + 1, int(np.partition(row, -n)[-n]))
+        else:
+            which = [at for at, pair in enumerate(pairs) if pair[0].coded.centroids is not None]
+            calibrated = calibration.of_row(first + query, row, which, MASKED + 1)
+            rows = np.split(calibrated, np.cumsum([part.shape[1] for part in scores])[:-1])
+            least = max(float(np.partition(calibrated, -n)[-n]), LOWEST)
+        parts = iter(rows)
         found.append(
             [
                 _kept(segment, mask)
                 if segment.coded.centroids is None
-                else np.flatnonzero(next(parts)[query] >= least)
+                else np.flatnonzero(next(parts) >= least)
                 for segment, mask in pairs
             ]
         )

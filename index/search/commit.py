@@ -36,12 +36,14 @@ class Commit:
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A request as the index sees it: its text as vectors (None where words alone decide) and
-    as words (None where vectors do), its languages and filter as one filter."""
+    as words (None where vectors do), its languages and filter as one filter. query_langs: of
+    each query, for `request.calibrate`, which is "off" where it is None."""
 
     request: SearchRequest
     queries: Embeddings | None
     words: Words | None
     filter: Filter | None
+    query_langs: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,8 @@ class Ranked:
 class Found:
     """What one commit answers: rankings, best first, and the documents that they name.
 
-    spans: for each hit, its document's best passage, None where that is the whole text.
+    spans: for each hit, its document's best passage, None where that is the whole text. raw:
+    for each hit, its score before it was calibrated, None where it was not.
     version: how many commits the index had seen. routes: which adapter the documents of
     each language went through. fetch_s: seconds spent on reading documents and routes.
     """
@@ -65,6 +68,7 @@ class Found:
     version: int
     rankings: list[list[Hit]]
     spans: list[list[Span | None]]
+    raw: list[list[float | None]]
     documents: Mapping[str, Document]
     routes: Mapping[str, StoredRoute]
     fetch_s: float

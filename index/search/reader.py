@@ -15,25 +15,26 @@ from xret.errors import (
     QueryError,
 )
 from xret.index.coding.recoding import preset_bits
+from xret.index.search.calibrating import Calibrator
+from xret.index.search.calibration import Calibration
 from xret.index.search.commit import Asked, Commit, Found, Ranked, filters
 from xret.index.search.dense.single_vectors import DenseIndex
 from xret.index.search.filters import Filter
 from xret.index.search.lexical_ranking import (
     HYBRID_DEPTH,
     Words,
-    numbers_within,
     open_bm25,
     rank_words,
 )
 from xret.index.search.masks import FilterMasks
 from xret.index.search.opening import OpenFiles
+from xret.index.search.placed_hits import placed_hits
 from xret.index.search.ranking import Best, Masks, best_documents
 from xret.index.storage.catalog import Catalog
 from xret.index.storage.files import folder_bytes
-from xret.index.storage.segment import Span
 from xret.index.storage.stored import IndexInfo, StoredRoute
 from xret.index.words.bm25 import Bm25
-from xret.types import Document, Embeddings, Hit, SearchParams, SearchRequest
+from xret.types import Calibrate, Document, Embeddings, Hit, SearchParams, SearchRequest
 
 if TYPE_CHECKING:
     from xret.index.search.scanned import DeviceIndex
@@ -60,6 +61,7 @@ class IndexReader:
         self._turn = threading.RLock()
         self._files = OpenFiles(folder, catalog)
         self._masks = FilterMasks(catalog.documents)
+        self._calibrator = Calibrator(catalog.documents)
         self._bm25: tuple[int, Bm25] | None = None
         self.dim = int(catalog.setting("dim"))
         self._scans = preset_bits(catalog.setting("preset")) == 8
@@ -124,10 +126,14 @@ class IndexReader:
         params: SearchParams | None = None,
         filter: Filter | None = None,
         words: Words | None = None,
+        calibrate: Calibrate | None = None,
+        query_langs: Sequence[str] = (),
     ) -> list[list[Hit]]:
-        """The k best documents of each query, best first, ties by doc_id; see `find`."""
-        request = SearchRequest("", k=k, params=params or SearchParams())
-        return self._answer(Asked(request, queries, words, filter), fetch=False).rankings
+        """The k best documents of each query, best first, ties by doc_id; see `answer`."""
+        how = params or SearchParams()
+        request = SearchRequest("", k=k, params=how, calibrate=calibrate)
+        asked = Asked(request, queries, words, filter, query_langs)
+        return self._answer(asked, fetch=False).rankings
 
     def find(
         self,
@@ -151,20 +157,22 @@ class IndexReader:
         filter: Filter | None = None,
         words: Words | None = None,
         fetch: bool = True,
+        query_langs: Sequence[str] = (),
     ) -> Found:
         """The documents that a request is for: k of each query after the first `offset`.
 
         queries: n packed queries of the index's dimension. A document scores what its best
         passage does. words: of the same queries, to search by them as well, or by them alone
         where queries is None. filter: that of the request and its languages as one; only
-        documents that fulfil it are ranked. One commit answers the whole call: its hits,
-        texts, routes and version; a commit made meanwhile is seen by the next call. fetch: whether
+        documents that fulfil it are ranked. query_langs: of each query; without them, as where
+        the request does not say so, scores are not calibrated. One commit answers the whole
+        call: its hits, texts, routes and version; the next call sees later ones. fetch: whether
         texts and routes are read. Raises
         DimensionMismatchError, QueryError where the index has no words or no vectors to search,
         DamagedIndexError where a document or a file is not as it was written, and
         IndexLockedError while a commit does not end.
         """
-        return self._answer(Asked(request, queries, words, filter), fetch=fetch)
+        return self._answer(Asked(request, queries, words, filter, query_langs), fetch=fetch)
 
     def documents(self, doc_ids: Sequence[str]) -> list[Document]:
         """The documents of these ids, in that order; deleted ones are left out."""
@@ -178,14 +186,17 @@ class IndexReader:
             with self._turn:
                 commit = self._current()
                 masks = self._allowed(commit, asked)
-            ranked = self._scored(commit, asked, masks)
+                calibration = self._calibration(commit, asked, masks[0])
+            ranked = self._scored(commit, asked, masks, calibration)
             with self._turn, self._catalog.snapshot():
                 # Versions only rise: all that was read since `_current` is of this commit.
                 if self._catalog.version() == commit.version:
                     return self._found(ranked, commit, asked, fetch)
         with self._turn, self._catalog.snapshot():
             commit = self._current()
-            ranked = self._scored(commit, asked, self._allowed(commit, asked))
+            masks = self._allowed(commit, asked)
+            calibration = self._calibration(commit, asked, masks[0])
+            ranked = self._scored(commit, asked, masks, calibration)
             return self._found(ranked, commit, asked, fetch)
 
     def _allowed(self, commit: Commit, asked: Asked) -> list[Masks]:
@@ -195,6 +206,14 @@ class IndexReader:
         langs = asked.words.langs if asked.words is not None and asked.words.join else ()
         return [self._masks.of(commit, wanted) for wanted in filters(asked.filter, langs)]
 
+    def _calibration(self, commit: Commit, asked: Asked, keep: Masks) -> Calibration | None:
+        """What makes the scores of languages compare; None where none is asked for or needed."""
+        how = asked.request.calibrate or "off"
+        if how == "off" or asked.queries is None or not asked.query_langs:
+            return None
+        fixed = how == "fixed"
+        return self._calibrator.of(commit, keep, query_langs=asked.query_langs, fixed=fixed)
+
     def _check_dim(self, queries: Embeddings) -> None:
         if not self.dim:
             raise QueryError("this index has words and no vectors; search with --mode lexical")
@@ -203,7 +222,9 @@ class IndexReader:
                 f"the queries have {queries.values.shape[1]} dimensions, the index {self.dim}"
             )
 
-    def _scored(self, commit: Commit, asked: Asked, masks: list[Masks]) -> list[Ranked]:
+    def _scored(
+        self, commit: Commit, asked: Asked, masks: list[Masks], calibration: Calibration | None
+    ) -> list[Ranked]:
         words, params = asked.words, asked.request.params
         depth = asked.request.offset + asked.request.k
         if words is not None and words.join is not None:
@@ -226,6 +247,7 @@ class IndexReader:
                 params=params,
                 dense=candidates,
                 scan=scan,
+                calibration=calibration,
             )
         if words is None:
             return [Ranked(one, None) for one in dense]
@@ -241,8 +263,9 @@ class IndexReader:
             self._files.check.raise_fault()
         offset = asked.request.offset
         page = slice(offset, offset + asked.request.k)
-        pages = [self._joined(one, commit, asked.words)[page] for one in ranked]
-        rankings = [[hit for hit, _ in hits] for hits in pages]
+        table, segments = self._catalog.documents, commit.segments
+        pages = [placed_hits(one, table, segments, asked.words)[page] for one in ranked]
+        rankings = [[hit for hit, _, _ in hits] for hits in pages]
         start = time.perf_counter()
         doc_ids = dict.fromkeys(hit.doc_id for hits in rankings for hit in hits) if fetch else {}
         documents = {document.doc_id: document for document in self._catalog.documents.of(doc_ids)}
@@ -252,31 +275,10 @@ class IndexReader:
                 "or build the index again"
             )
         routes = self._catalog.routes() if fetch else {}
-        spans = [[span for _, span in hits] for hits in pages]
+        spans = [[span for _, span, _ in hits] for hits in pages]
+        raw = [[score for _, _, score in hits] for hits in pages]
         took = time.perf_counter() - start
-        return Found(commit.version, rankings, spans, documents, routes, took)
-
-    def _joined(
-        self, ranked: Ranked, commit: Commit, words: Words | None
-    ) -> list[tuple[Hit, Span | None]]:
-        """The one ranking there is, or both as `words.join` puts them together."""
-        rankings = [
-            self._ordered(best) for best in (ranked.dense, ranked.lexical) if best is not None
-        ]
-        if ranked.dense is None or words is None or words.join is None:
-            return rankings[0]
-        numbers = numbers_within(ranked.dense.numbers, commit.segments, ranked.within)
-        dense, lexical = ([hit for hit, _ in ranking] for ranking in rankings)
-        within = {*self._catalog.documents.doc_ids(numbers), *(hit.doc_id for hit in lexical)}
-        spans = {hit.doc_id: span for hit, span in rankings[0]}
-        return [(hit, spans.get(hit.doc_id)) for hit in words.join(dense, lexical, within)]
-
-    def _ordered(self, best: Best) -> list[tuple[Hit, Span | None]]:
-        """Best first; those that tie are ordered by doc_id."""
-        doc_ids = self._catalog.documents.doc_ids(best.numbers.tolist())
-        spans = [None if start < 0 else (start, end) for start, end in best.spans.tolist()]
-        ranked = sorted(zip((-best.scores).tolist(), doc_ids, spans, strict=True), key=_order)
-        return [(Hit(doc_id, -score), span) for score, doc_id, span in ranked]
+        return Found(commit.version, rankings, spans, raw, documents, routes, took)
 
     def _current(self) -> Commit:
         if self._catalog.version() != self._commit.version:
@@ -293,7 +295,3 @@ def device_index(device: str | None) -> DeviceIndex | None:
     from xret.index.search.scanned import DeviceIndex
 
     return DeviceIndex(device)
-
-
-def _order(ranked: tuple[float, str, Span | None]) -> tuple[float, str]:
-    return ranked[:2]

@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from xret.index.scoring.query_codes import query_codes
+from xret.index.search.calibration import LanguageScale
 from xret.index.search.dense.dense_vectors import Int8Vectors, VectorRows
-from xret.index.search.device.gpu import DeviceScan, ScanSegment, torch_device
+from xret.index.search.device.gpu import DeviceScan, ScanLanguages, ScanSegment, torch_device
 from xret.index.storage.segment import Segment, padded
 from xret.types import Embeddings, FloatArray, IntArray
 
@@ -78,10 +79,14 @@ def scanned_documents(
     segments: Sequence[Segment],
     masks: Sequence[npt.NDArray[np.bool_] | None],
     n: int,
+    *,
+    scales: Sequence[LanguageScale] | None = None,
+    numbers: npt.NDArray[np.uint16] | None = None,
 ) -> list[list[IntArray]]:
     """For each query and segment, rising positions of the n best documents of the scan.
 
-    masks: for each segment (documents,), None for all.
+    masks: for each segment (documents,), None for all. scales: of each query, to choose by
+    calibrated scores; numbers: (documents,) the languages then.
     """
     keep = None
     if any(mask is not None for mask in masks):
@@ -93,10 +98,13 @@ def scanned_documents(
         )
     width = queries.values.shape[1]
     values = np.pad(queries.values, ((0, 0), (0, padded(width) - width)))
-    numbers, _ = scan.search(query_codes(values, queries.offsets), n, keep=keep)
+    languages = None
+    if scales is not None and numbers is not None:
+        languages = ScanLanguages.of(scales, numbers)
+    chosen, _ = scan.search(query_codes(values, queries.offsets), n, keep=keep, languages=languages)
     ends = np.cumsum([0, *(segment.n_documents for segment in segments)])
     found = []
-    for best in map(np.sort, numbers):
+    for best in map(np.sort, chosen):
         cuts = np.searchsorted(best, ends)
         found.append([best[a:b] - c for (a, b), c in zip(pairwise(cuts), ends, strict=False)])
     return found

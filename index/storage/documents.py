@@ -117,6 +117,16 @@ class DocumentTable:
             )
         )
 
+    def languages_in(self, segment: int) -> Iterator[tuple[int, str, bytes]]:
+        """(position, language, content hash) of the documents of a segment."""
+        first, last = place(segment, 0), place(segment + 1, 0)
+        query = "SELECT document, lang, hash FROM documents WHERE document >= ? AND document < ?"
+        with damage(self.path):
+            for number, lang, content in self._database.each(query, (first, last)):
+                if not isinstance(lang, str) or not isinstance(content, bytes):
+                    raise ValueError(f"a language {lang!r} or a hash that is none")
+                yield number - first, lang, content
+
     def damaged(self) -> Iterator[str]:
         """Ids of stored documents that no longer have the hash written with them."""
         query = (

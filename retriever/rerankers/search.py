@@ -38,7 +38,14 @@ def rerank_page(
         until = time.monotonic() + request.deadline_ms / 1000 - passed
     reranked = stage.rerank(query, found.rankings[0], found.spans[0], found.documents, until=until)
     page = slice(request.offset, request.offset + request.k)
-    cut = dataclasses.replace(found, rankings=[reranked.hits[page]], spans=[reranked.spans[page]])
+    raw = dict(zip([hit.doc_id for hit in found.rankings[0]], found.raw[0], strict=True))
+    hits = reranked.hits[page]
+    cut = dataclasses.replace(
+        found,
+        rankings=[hits],
+        spans=[reranked.spans[page]],
+        raw=[[raw[hit.doc_id] for hit in hits]],
+    )
     return cut, reranked
 
 

@@ -14,7 +14,7 @@ from indices import random_documents, ranking
 from xret.errors import IndexLockedError
 from xret.index.scoring.maxsim import score_passages
 from xret.index.search import opening as opening_module
-from xret.index.search import ranking as ranking_module
+from xret.index.search import seen_queries as seen_queries_module
 from xret.index.search.faults import find_faults
 from xret.index.search.reader import IndexReader
 from xret.index.storage.catalog import Catalog
@@ -74,7 +74,7 @@ def test_a_commit_in_the_middle_of_a_search_is_in_its_answer_whole(
         return scores
 
     with closing(IndexReader.open(tmp_path / "i")) as reader:
-        monkeypatch.setattr(ranking_module, "score_passages", replacing)
+        monkeypatch.setattr(seen_queries_module, "score_passages", replacing)
         found = reader.find(encoder.encode_queries([Query("q", "gold")]), 9)
     monkeypatch.undo()
     assert found.documents["a"].text == "law"
@@ -93,7 +93,7 @@ def test_two_searches_score_at_the_same_time(
         both.wait()
         return score_passages(*arguments, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(ranking_module, "score_passages", together)
+    monkeypatch.setattr(seen_queries_module, "score_passages", together)
     query = encoder.encode_queries([Query("q", "gold law")])
     found: list[object] = []
     with closing(IndexReader.open(tmp_path / "i")) as reader:

@@ -51,10 +51,12 @@ def test_answer_has_the_documented_shape(client: httpx.Client) -> None:
     names = {"encode_ms", "search_ms", "fetch_ms", "rerank_ms", "explain_ms"}
     assert set(answer["timings"]) == names
     first = answer["hits"][0]
-    assert first | {"score": 0} == {
+    assert isinstance(first["raw_score"], float)
+    assert first | {"score": 0, "raw_score": 0} == {
         "id": "bees.sw",
         "rank": 1,
         "score": 0,
+        "raw_score": 0,
         "lang": "sw",
         "lang_source": "given",
         "lang_confidence": 1.0,
@@ -147,3 +149,15 @@ def test_lucene_is_no_mode_of_a_search(client: httpx.Client) -> None:
     answer = client.post(SEARCH, json={"query": "bees", "mode": "lucene"})
     assert answer.status_code in (400, 422)
     assert "dense" in answer.text
+
+
+def test_scores_are_calibrated_unless_that_is_turned_off(client: httpx.Client) -> None:
+    asked = {"query": "bees and fruit", "query_lang": "en", "limit": 5}
+    usual = client.post(SEARCH, json=asked).json()["hits"]
+    assert usual == client.get(SEARCH, params={**asked, "calibrate": "z"}).json()["hits"]
+    off = client.post(SEARCH, json={**asked, "calibrate": "off"}).json()["hits"]
+    assert [hit["raw_score"] for hit in off] == [None] * 5
+    scores = {hit["id"]: hit["score"] for hit in off}
+    same = [hit for hit in usual if hit["id"] in scores]
+    assert same and all(hit["raw_score"] == scores[hit["id"]] for hit in same)
+    assert client.post(SEARCH, json={**asked, "calibrate": "always"}).status_code == 422

@@ -48,7 +48,7 @@ FLOORS = (
     "eval",
     "eval/reproduction",
     "eval/report",
-    "eval: ranked_run assessment",
+    "eval: ranked_run fused_run assessment",
     "server",
     "cli",
 )

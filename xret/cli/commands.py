@@ -16,6 +16,7 @@ from xret.cli import (
     doctor,
     evaluate,
     explain,
+    fuse,
     index,
     inspect,
     lang,
@@ -84,6 +85,7 @@ app.command("index")(index.index)
 app.command("search")(search.search)
 app.command("explain")(explain.explain)
 app.command("run")(run_command.run)
+app.command("fuse")(fuse.fuse)
 app.command("eval", cls=RunsCommand)(evaluate.evaluate)
 app.command("reproduce")(reproduce.reproduce)
 app.command("serve")(serve.serve)

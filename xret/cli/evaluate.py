@@ -58,7 +58,8 @@ def evaluate(
         list[str] | None,
         typer.Option(
             "--measure",
-            help="A measure of ir_measures, or PEER@k, AWRF@k, LPR@k, alpha_nDCG_lang@k; "
+            help="A measure of ir_measures, or PEER@k, AWRF@k, LPR@k, OwnShare@k, "
+            "alpha_nDCG_lang@k; "
             "repeatable.",
         ),
     ] = None,
@@ -79,6 +80,14 @@ def evaluate(
             metavar="NAME[@depth]",
             help="A reranker over the first documents of each index, compared with the index "
             "alone; repeatable.",
+        ),
+    ] = None,
+    calibrate: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--calibrate",
+            help="How scores are made to compare across languages: off, fixed or z (the default); "
+            "repeatable, to compare.",
         ),
     ] = None,
     baseline: Annotated[
@@ -112,6 +121,7 @@ def evaluate(
         measures=measures or (),
         mode=mode or (),
         rerank=rerank or (),
+        calibrate=calibrate or (),
         baseline=baseline,
         seed=seed,
         output=output,

@@ -22,6 +22,16 @@ RerankOption = Annotated[
         "by name or folder; 100 of them, or as many as are named.",
     ),
 ]
+CalibrateOption = Annotated[
+    Literal["off", "fixed", "z"] | None,
+    typer.Option(
+        "--calibrate",
+        help="Make scores compare across languages: z, by what the question gives to a sample of "
+        "each (the default where there are several); fixed, by what languages differ in for any "
+        "question; or off.",
+        show_default=False,
+    ),
+]
 PrecisionOption = Annotated[
     Literal["auto", "fp32", "bf16", "int8"] | None,
     typer.Option(

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from xret.cli.languages import OldQueryLangs, spelt_langs
-from xret.cli.options import AsJson, RerankOption
+from xret.cli.options import AsJson, CalibrateOption, RerankOption
 from xret.cli.output import message, print_json, print_table, show_progress
 from xret.types import Mode
 
@@ -48,6 +48,7 @@ def run(
         Mode | None, typer.Option("--mode", help="By vectors, by words or by both.")
     ] = None,
     rerank: RerankOption = None,
+    calibrate: CalibrateOption = None,
     tag: Annotated[
         str | None, typer.Option("--tag", help="Name of the run, its last column.")
     ] = None,
@@ -73,6 +74,7 @@ def run(
         encoder=encoder,
         mode=mode,
         rerank=rerank,
+        calibrate=calibrate,
         tag=tag,
         metadata=metadata,
     )

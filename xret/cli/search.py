@@ -8,7 +8,7 @@ import typer
 
 from xret.cli.hits import print_answer
 from xret.cli.languages import OldQueryLang, question_lang
-from xret.cli.options import AsJson, IndexArgument, LangPolicyOption, RerankOption
+from xret.cli.options import AsJson, CalibrateOption, IndexArgument, LangPolicyOption, RerankOption
 from xret.cli.output import print_json
 from xret.types import Mode
 
@@ -39,6 +39,7 @@ def search(
         Mode | None,
         typer.Option("--mode", help="By vectors (the default), by words, or by both."),
     ] = None,
+    calibrate: CalibrateOption = None,
     encoder: Annotated[
         str | None,
         typer.Option("--encoder", help="Where the index's own encoder lies now: name or folder."),
@@ -83,6 +84,7 @@ def search(
                 rerank=rerank,
                 deadline_ms=deadline_ms,
                 explain=explain,
+                calibrate=calibrate,
             )
         )
     if as_json:

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +27,7 @@ import numpy.typing as npt
 
 from xret.errors import ConfigError, DimensionMismatchError, MissingLibraryError
 from xret.index.scoring.query_codes import QueryCodes
+from xret.index.search.calibration import LanguageScale
 from xret.index.search.device.device_blocks import (
     Block,
     ScanSegment,
@@ -46,7 +48,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-__all__ = ["DeviceScan", "ScanSegment", "torch_device"]
+__all__ = ["DeviceScan", "ScanLanguages", "ScanSegment", "torch_device"]
 
 BLOCK_ROWS = {"cuda": 2**22, "cpu": 2**14}
 """Vectors of one block, or the longest document's where that is more."""
@@ -56,6 +58,36 @@ SIMILARITIES = {"cuda": 2**28, "cpu": 2**22}
 
 MEMORY_SHARE = 0.75
 """Of the memory free at opening, what resident codes may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScanLanguages:
+    """Calibration of a scan. numbers: (documents,) int64, each one's language; means, spreads:
+    (languages + 1, queries) float32, the last row for documents in none."""
+
+    numbers: npt.NDArray[np.int64]
+    means: FloatArray
+    spreads: FloatArray
+
+    @classmethod
+    def of(cls, scales: Sequence[LanguageScale], numbers: npt.NDArray[np.uint16]) -> ScanLanguages:
+        means = np.stack([np.append(scale.means, 0) for scale in scales], axis=1)
+        spreads = np.stack([np.append(scale.spreads, 1) for scale in scales], axis=1)
+        clipped = np.minimum(numbers, len(means) - 1).astype(np.int64)
+        return cls(clipped, means.astype(np.float32), spreads.astype(np.float32))
+
+    def calibrated(self, scores: Tensor, first: int) -> Tensor:
+        """(n, queries) scores of the documents from number `first` on."""
+        import torch
+
+        there = slice(first, first + len(scores))
+        numbers = torch.from_numpy(self.numbers[there]).to(scores.device)
+        means, spreads = (
+            torch.from_numpy(table).to(scores.device)[numbers]
+            for table in (self.means, self.spreads)
+        )
+        result: Tensor = (scores - means) / spreads
+        return result
 
 
 class DeviceScan:
@@ -111,12 +143,18 @@ class DeviceScan:
         return sum(block.n_documents for block in self._blocks if block.loaded is not None)
 
     def search(
-        self, queries: QueryCodes, k: int, *, keep: npt.NDArray[np.bool_] | None = None
+        self,
+        queries: QueryCodes,
+        k: int,
+        *,
+        keep: npt.NDArray[np.bool_] | None = None,
+        languages: ScanLanguages | None = None,
     ) -> tuple[list[IntArray], list[FloatArray]]:
         """The best k documents of each query: numbers and scores, best first, ties by number.
 
         queries: from `query_codes`, plain; all of them take as long as the longest.
         keep: (n_documents,) bool; others are no hits. Fewer than k where fewer are kept.
+        languages: of the documents and of these queries; the scores are calibrated then.
         Raises DimensionMismatchError.
         """
         import torch
@@ -136,6 +174,8 @@ class DeviceScan:
         with torch.inference_mode():
             for block, loaded in self._in_turn():
                 scores = _block_scores(block, loaded, codes, scales)
+                if languages is not None:
+                    scores = languages.calibrated(scores, block.first_document)
                 best = torch.cat([best, ordered_keys(scores, block.first_document, mask)])
                 best = best.topk(min(k, len(best)), dim=0).values
         return unpacked_keys(best.cpu().numpy())

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from xret.retriever.fusion import (
     HYBRID,
     Fusion,
+    comb_mnz,
     fuse_within,
     reciprocal_rank_fusion,
     weighted_fusion,
@@ -24,10 +25,22 @@ def _ranking(scores: dict[str, float]) -> list[Hit]:
 
 SCORES = st.dictionaries(st.sampled_from("abcdefgh"), st.integers(-8, 8).map(float), max_size=8)
 RANKINGS = st.lists(SCORES.map(_ranking), max_size=4)
-METHODS = ["rrf", "min-max", "z-score"]
+METHODS = ["rrf", "min-max", "z-score", "combmnz"]
 
 A = [Hit("x", 9.0), Hit("y", 5.0), Hit("z", 1.0)]
 B = [Hit("y", 0.5), Hit("w", 0.1)]
+
+
+def test_combmnz_multiplies_by_the_rankings_that_agree() -> None:
+    found = comb_mnz([A, B])
+    assert [(hit.doc_id, hit.score) for hit in found] == [
+        ("y", 2 * (0.5 + 1.0)),
+        ("x", 1.0),
+        ("w", 0.0),
+        ("z", 0.0),
+    ]
+    alone = comb_mnz([A, B], weights=(1.0, 0.0))
+    assert [(hit.doc_id, hit.score) for hit in alone][:2] == [("x", 1.0), ("y", 0.5)]
 
 
 def test_rrf_sums_reciprocal_ranks() -> None:

@@ -13,7 +13,7 @@ from xret.errors import ConfigError, DamagedIndexError
 from xret.index.coding.clustering import train_codec
 from xret.index.coding.codec import ResidualCodec
 from xret.index.scoring.maxsim import maxsim_scores
-from xret.index.search import ranking as ranking_module
+from xret.index.search import seen_queries as seen_queries_module
 from xret.index.search.dense.dense_candidates import DenseCandidates
 from xret.index.search.dense.single_vectors import DenseIndex, has_single_vectors
 from xret.index.search.ranking import Best, best_documents
@@ -125,7 +125,7 @@ def test_segments_with_a_codec_are_ranked_by_8_bit_queries(
 ) -> None:
     segment, queries = coded_segment(codec), queries_of(3)
     values = codec.decode(segment.coded, segment.offsets)
-    monkeypatch.setattr(ranking_module, "fine_scores", None)  # is not called
+    monkeypatch.setattr(seen_queries_module, "fine_scores", None)  # is not called
     params = SearchParams(exact=True)
     found = best_documents(queries, [segment], (None,), 10, codecs={1: codec}, params=params)
     for position, best in enumerate(found):
