@@ -62,6 +62,28 @@ def test_the_modes_of_an_index_are_compared(xret: Xret) -> None:
     assert "xret-static lexical against xret-static dense" in done.stderr
 
 
+def test_ways_to_calibrate_are_compared_by_fairness_too(xret: Xret) -> None:
+    done = xret("eval", "demo", "--calibrate", "off", "--calibrate", "z")
+    assert done.returncode == 0, done.stderr
+    heading, *lines = [line.split("\t") for line in done.stdout.splitlines()]
+    assert {"nDCG@10", "PEER@20", "LPR@10", "OwnShare@10"} <= {*heading}
+    mixed = {
+        line[0]: dict(zip(heading, line, strict=True))
+        for line in lines
+        if line[1:3] == ["all", "all"]
+    }
+    raw, calibrated = mixed["xret-static not calibrated"], mixed["xret-static calibrated by z"]
+    assert float(calibrated["nDCG@10"]) > float(raw["nDCG@10"]) + 0.1
+    assert float(calibrated["OwnShare@10"]) < 0.25 < float(raw["OwnShare@10"])
+    pairs = {
+        name: [line[1:4] + line[4:5] for line in lines if line[0] == name and line[2] != "all"]
+        for name in mixed
+    }
+    assert pairs["xret-static not calibrated"] == pairs["xret-static calibrated by z"]
+    wrong = xret("eval", "demo", "--calibrate", "some")
+    assert wrong.returncode != 0 and "off, fixed, z" in wrong.stderr
+
+
 @pytest.mark.usefixtures("files")
 def test_the_json_of_several_systems_has_their_comparison(xret: Xret) -> None:
     done = xret(

@@ -26,8 +26,9 @@ from xret.eval.system_report import SystemReport
 from xret.eval.trec import RunFile, trec_eval_order
 from xret.index.search.reader import IndexReader
 from xret.retriever.corpora.qrels import Qrels
+from xret.retriever.rerankers.stage import RerankStage
 from xret.retriever.searcher import Searcher
-from xret.types import Document, Hit, Mode, Query, Run, SearchParams
+from xret.types import Calibrate, Document, Hit, Mode, Query, Run, SearchParams
 
 
 def test_pairs_rank_and_judge_only_documents_of_their_language(
@@ -69,9 +70,19 @@ class CountingSearcher(Searcher):
         doc_langs: Sequence[str] | None = None,
         params: SearchParams | None = None,
         mode: Mode | None = None,
+        rerank: str | RerankStage | None = None,
+        calibrate: Calibrate | None = None,
     ) -> list[list[Hit]]:
         self.mixed += doc_langs is None
-        return super().rank(queries, k, doc_langs=doc_langs, params=params, mode=mode)
+        return super().rank(
+            queries,
+            k,
+            doc_langs=doc_langs,
+            params=params,
+            mode=mode,
+            rerank=rerank,
+            calibrate=calibrate,
+        )
 
 
 def test_the_mixed_index_is_ranked_once_for_measures_and_run(
