@@ -134,7 +134,7 @@ def test_the_table_says_what_was_saved_and_how_far_it_goes(
         (("model", "--lang", "sw", "--output", "o", "--text", "zh.txt"), "none of sw"),
         (("model", "--lang", "sw", "--output", "o", "--text", "latin.txt"), "latin.txt:1"),
         (("model", "--lang", "sw", "--output", "o", "--text", "cut.gz"), "cut or damaged"),
-        (("bare", "--lang", "sw", "--output", "o"), "files tokenizer.json"),
+        (("bare", "--lang", "sw", "--output", "o"), "its own tokenizer.json"),
         (("model", "--lang", "sw"), "--output"),
         (("model", "--output", "o"), "--lang"),
     ],

@@ -10,6 +10,7 @@ CLI = Path(__file__).resolve().parents[3] / "xret" / "cli"
 PARSING_AND_PRINTING = (
     "__init__",
     "commands",
+    "explained",
     "fields",
     "options",
     "output",

@@ -65,7 +65,7 @@ def rankings(
     index: Path, *, encoder: Path | None = None, queries: Sequence[Query] = QUERIES
 ) -> list[list[Hit]]:
     with Searcher.open(index, encoder=str(encoder) if encoder else None) as searcher:
-        return searcher.rank(queries, 20)
+        return searcher.rank(queries, 20, calibrate="off")
 
 
 def settings(index: Path) -> dict[str, str]:
