@@ -1,14 +1,16 @@
 """Measures of a run against judgements: those of ir_measures, spelt as there, and fairness.
 
-nDCG, AP, R, P and what else trec_eval has are computed by trec_eval itself (pytrec_eval);
-ERR and the measures of `fairness.py` are ours.
+nDCG, AP, R, P and what else trec_eval has are computed by trec_eval itself (pytrec_eval); the
+measures of `own_measures.py` and `fairness.py` are computed here.
 """
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from importlib.metadata import version
 from typing import Any
 
 import ir_measures
@@ -16,6 +18,8 @@ import ir_measures
 from xret.errors import RunError
 from xret.eval.evaluation import MeasureFacts
 from xret.eval.fairness import FAIRNESS_MEASURES, FairnessMeasure, fairness_measure
+from xret.eval.measure_names import is_fairness, parsed_measure
+from xret.eval.own_measures import MAX_ERR_GRADE, OwnMeasure, own_measure
 from xret.retriever.corpora.qrels import Qrels
 from xret.types import Hit
 
@@ -25,8 +29,6 @@ __all__ = [
     "QueryValues",
     "aggregate",
     "check_measures",
-    "expected_reciprocal_rank",
-    "is_fairness",
     "measure",
     "measure_facts",
     "measure_fairness",
@@ -37,8 +39,9 @@ DEFAULT_MEASURES = ("nDCG@10", "R@100", "RR@10")
 REPORT_MEASURES = (*DEFAULT_MEASURES, "PEER@20", "AWRF@20", "LPR@10", "OwnShare@10")
 """Those of a report over documents in several languages."""
 
-MAX_ERR_GRADE = 4
-"""The highest grade that TREC's gdeval, whose ERR this is, knows."""
+UNRANKED = " "
+"""An id that no run can hold; it stands for the judgements of a query that has none but
+documents that nobody judged, as a query without any is not measured."""
 
 QueryValues = dict[str, float]
 """The value of one measure by query id."""
@@ -52,14 +55,14 @@ def check_measures(measures: Sequence[str], qrels: Qrels) -> None:
     for name in measures:
         if is_fairness(name):
             continue
-        parsed = _parsed(name)
+        parsed = parsed_measure(name)
         if parsed.NAME == "ERR":
             _check_err_grades(name, qrels)
-            continue
-        try:
-            ir_measures.evaluator([parsed], _judgements(qrels))
-        except Exception as error:
-            raise _not_computed(name, error) from error
+        if _own(parsed) is None:
+            try:
+                ir_measures.evaluator([parsed], _judgements(qrels))
+            except Exception as error:
+                raise _not_computed(name, error) from error
 
 
 def measure(
@@ -81,16 +84,22 @@ def measure_queries(
 
     hits: by query id, best first; only their order counts (`trec_eval_order` makes it that of
     trec_eval). A judged query without an answer counts as zero; an answered query without
-    judgements does not count; a grade below 0 is not relevant. Raises RunError for a measure
-    that is unknown or cannot be computed here.
+    judgements does not count; a document with a grade below 0 is one that nobody judged, as
+    trec_eval has it. A measure may say nothing of a query (LitschkoAP), which then has no
+    value. Raises RunError for a measure that is unknown or cannot be computed here.
     """
-    parsed = [_parsed(name) for name in measures]
-    values: dict[str, QueryValues] = {str(one): dict.fromkeys(qrels, 0.0) for one in parsed}
+    parsed = [parsed_measure(name) for name in measures]
+    values: dict[str, QueryValues] = {str(one): {} for one in parsed}
+    known = []
     for one in parsed:
         if one.NAME == "ERR":
             _check_err_grades(str(one), qrels)
-            values[str(one)].update(_err_values(qrels, hits, one))
-    known = [one for one in parsed if one.NAME != "ERR"]
+        own = _own(one)
+        if own is None:
+            known.append(one)
+            values[str(one)] = dict.fromkeys(qrels, 0.0)
+        else:
+            values[str(one)] = _own_values(own, qrels, hits)
     names = {one: str(one) for one in known}
     try:
         # Nothing is found out of an empty list of hits: some providers divide by its length.
@@ -99,6 +108,8 @@ def measure_queries(
             values[names[found.measure]][found.query_id] = float(found.value)
     except Exception as error:
         raise _not_computed(", ".join(measures), error) from error
+    for name, by_query in values.items():
+        _check_values(name, by_query, qrels)
     return values
 
 
@@ -121,16 +132,11 @@ def measure_fairness(
     return values
 
 
-def is_fairness(name: str) -> bool:
-    """Whether a measure is one between languages, which needs the documents' languages."""
-    return fairness_measure(name) is not None
-
-
 def aggregate(name: str, values: Sequence[float]) -> float:
     """What ir_measures prints for all queries: the mean, or the sum of a count."""
     if is_fairness(name):
         return sum(values) / len(values) if values else 0.0
-    aggregator = _parsed(name).aggregator()
+    aggregator = parsed_measure(name).aggregator()
     for value in values:
         aggregator.add(value)
     return float(aggregator.result())
@@ -141,37 +147,43 @@ def measure_facts(name: str) -> MeasureFacts:
     if is_fairness(name):
         stem = name.partition("@")[0]
         better = None if stem in ("LPR", "OwnShare") else True
-        return MeasureFacts(name, "fairness", better, FAIRNESS_MEASURES[stem])
-    parsed = _parsed(name)
+        return MeasureFacts(name, "fairness", better, FAIRNESS_MEASURES[stem], "xret")
+    parsed = parsed_measure(name)
     better = None if parsed.NAME in ("Judged", "NumRet", "NumRel", "NumQ") else True
-    return MeasureFacts(str(parsed), "effectiveness", better, str(parsed.SHORT_DESC or ""))
+    said = str(parsed.SHORT_DESC or "")
+    return MeasureFacts(str(parsed), "effectiveness", better, said, _program(parsed))
 
 
-def expected_reciprocal_rank(
-    ranking: Sequence[str], grades: Mapping[str, int], *, cutoff: int | None = None
-) -> float:
-    """ERR@k (Chapelle et al. 2009), grades 0 to 4, as TREC's gdeval computes it.
-
-    A reader stops at a document of grade g with probability (2 ** g - 1) / 16.
-
-    >>> expected_reciprocal_rank(["a", "b"], {"a": 1, "b": 4})  # 1/16 + 15/16 * 15/16 / 2
-    0.501953125
-    """
-    reading, total = 1.0, 0.0
-    for rank, doc_id in enumerate(ranking[:cutoff], start=1):
-        stop = (2 ** max(grades.get(doc_id, 0), 0) - 1) / 2**MAX_ERR_GRADE
-        total += reading * stop / rank
-        reading *= 1 - stop
-    return total
+def _own(parsed: Any) -> OwnMeasure | None:
+    """The function for a measure that is computed here, once its parameters are checked."""
+    own = own_measure(parsed)
+    if own is not None:
+        try:
+            parsed.validate_params()
+        except AssertionError as error:
+            raise _not_computed(str(parsed), error) from error
+    return own
 
 
-def _err_values(
-    qrels: Qrels, hits: Mapping[str, Sequence[Hit]], parsed: Any
-) -> Iterator[tuple[str, float]]:
-    cutoff = parsed.params.get("cutoff")
+def _own_values(own: OwnMeasure, qrels: Qrels, hits: Mapping[str, Sequence[Hit]]) -> QueryValues:
+    values = {}
     for query_id, grades in qrels.items():
-        ranking = [hit.doc_id for hit in hits.get(query_id, ())[:cutoff]]
-        yield query_id, expected_reciprocal_rank(ranking, grades)
+        value = own([hit.doc_id for hit in hits.get(query_id, ())], grades)
+        if value is not None:
+            values[query_id] = value
+    return values
+
+
+def _check_values(name: str, values: QueryValues, qrels: Qrels) -> None:
+    """A program that takes ids apart, or divides by 0, gives numbers that mean nothing."""
+    if strange := values.keys() - qrels.keys():
+        raise RunError(
+            f"{name} came back for the query {min(strange)!r}, which is not judged: the program "
+            "that computes it cannot read these query ids; use another measure"
+        )
+    for query_id, value in values.items():
+        if not math.isfinite(value):
+            raise RunError(f"{name} of query {query_id!r} is {value}; use another measure")
 
 
 def _check_err_grades(name: str, qrels: Qrels) -> None:
@@ -184,20 +196,24 @@ def _check_err_grades(name: str, qrels: Qrels) -> None:
 
 
 def _scores(hits: Sequence[Hit]) -> dict[str, float]:
-    """trec_eval ranks anew, by score and ties by descending id: the ranks themselves, as
-    scores, leave it no tie to break."""
+    """trec_eval ranks anew, by score and ties by descending id: places counted from the last
+    leave it no tie to break. All are above 0, which Compat gives to what was not ranked."""
     return dict(zip([hit.doc_id for hit in hits], _descending(len(hits)), strict=True))
 
 
 @lru_cache(maxsize=64)
 def _descending(n: int) -> tuple[float, ...]:
-    return tuple(float(-rank) for rank in range(1, n + 1))
+    return tuple(float(place) for place in range(n, 0, -1))
 
 
 def _judgements(qrels: Qrels) -> Qrels:
-    """Judgements for trec_eval, which indexes an array with the grade, whatever it is."""
+    """What trec_eval's library may see: it indexes an array with the grade, whatever it is.
+
+    trec_eval passes over a document with a grade below 0 as it passes over one that nobody
+    judged (but in infAP, which is computed here).
+    """
     return {
-        query_id: {doc_id: max(grade, 0) for doc_id, grade in grades.items()}
+        query_id: {doc_id: grade for doc_id, grade in grades.items() if grade >= 0} or {UNRANKED: 0}
         for query_id, grades in qrels.items()
     }
 
@@ -210,30 +226,26 @@ def _fairness(name: str) -> FairnessMeasure:
     return chosen
 
 
-def _parsed(name: str) -> Any:
-    if name.partition("@")[0] in FAIRNESS_MEASURES:
-        raise RunError(
-            f"{name!r} has no cutoff that is a number from 1; write {name.partition('@')[0]}@20"
-        )
-    # The parser says what is wrong by NameError, SyntaxError, ValueError, KeyError, and more.
-    try:
-        parsed = ir_measures.parse_measure(name)
-        str(parsed)  # a parameter that the measure does not have is met here only
-    except KeyError as error:
-        raise RunError(f"unknown measure {name!r}: it has no parameter {error}") from error
-    except Exception as error:
-        raise RunError(f"unknown measure {name!r}: {error}") from error
-    if (cutoff := parsed.params.get("cutoff")) is not None and cutoff < 1:
-        # trec_eval's library ends the whole process on it.
-        raise RunError(f"{name!r} has no cutoff that is a number from 1, such as nDCG@10")
-    return parsed
-
-
 def _not_computed(name: str, error: Exception) -> RunError:
     """Each provider fails in its own way: a missing program, an assertion, a division."""
     # A parameter that was needed and not given stands there as a bare object.
     said = re.sub(r"<object object at \w+>", "nothing", str(error)).strip()
     reason = said.partition("\n")[0] or type(error).__name__
+    if missing := re.fullmatch(r"invalid param (\w+)=nothing", reason):
+        wanted = f"{name}@10" if missing[1] == "cutoff" else f"{name}({missing[1]}=…)"
+        return RunError(f"{name} cannot be computed here: it needs {missing[1]}, as in {wanted}")
+    if reason.startswith("Unsupported measures"):
+        reason = "no program for it is installed"
     return RunError(
         f"{name} cannot be computed here ({reason}); nDCG@10, R@100, RR@10 and AP can be"
     )
+
+
+def _program(parsed: Any) -> str:
+    """Whose arithmetic a measure is, by name and version."""
+    if own_measure(parsed) is not None:
+        return "xret"
+    provider = next(p for p in ir_measures.DefaultPipeline.providers if p.supports(parsed))
+    if provider.NAME == "pytrec_eval":
+        return f"trec_eval 9.0, by pytrec-eval-terrier {version('pytrec-eval-terrier')}"
+    return f"ir_measures {version('ir-measures')} ({provider.NAME})"

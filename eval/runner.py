@@ -8,12 +8,12 @@ from functools import cached_property
 from itertools import islice
 
 from xret.errors import RunError
+from xret.eval.measure_names import is_fairness
 from xret.eval.measures import (
     DEFAULT_MEASURES,
     QueryValues,
     aggregate,
     check_measures,
-    is_fairness,
     measure_facts,
     measure_fairness,
     measure_queries,

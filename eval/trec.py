@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from xret.errors import RunError
 from xret.eval.metadata import parse_metadata, read_side_file
@@ -54,18 +53,15 @@ def ranked(hits: Iterable[Hit]) -> list[Hit]:
 def trec_eval_order(hits: Sequence[Hit]) -> Sequence[Hit]:
     """Hits in the order in which trec_eval measures them, whatever their ranks say.
 
-    By score in single precision, ties by descending document id. The hits themselves where
-    their scores fall all the way, which is the usual case.
+    By score in double precision, as since trec_eval 10.0, ties by descending document id. The
+    hits themselves where their scores fall all the way, which is the usual case.
 
     >>> [hit.doc_id for hit in trec_eval_order([Hit("a", 1.0), Hit("b", 1.0), Hit("c", 2.0)])]
     ['c', 'b', 'a']
     """
-    scores = np.fromiter((hit.score for hit in hits), dtype=np.float32, count=len(hits))
-    if bool(np.all(scores[1:] < scores[:-1])):
+    if all(hit.score > below.score for hit, below in pairwise(hits)):
         return hits
-    single = scores.tolist()
-    order = sorted(range(len(hits)), key=lambda i: (single[i], hits[i].doc_id), reverse=True)
-    return [hits[position] for position in order]
+    return sorted(hits, key=lambda hit: (hit.score, hit.doc_id), reverse=True)
 
 
 def write_run(path: Path, run: Run, *, header: str = "") -> None:

@@ -140,14 +140,15 @@ def measure_table(evaluation: Evaluation) -> Table:
     better = {True: "higher", False: "lower", None: "neither"}
     return Table(
         caption="The measures",
-        headings=("measure", "kind", "better is", "what it is"),
-        align="llll",
+        headings=("measure", "kind", "better is", "what it is", "computed by"),
+        align="lllll",
         rows=tuple(
             (
                 facts.name,
                 facts.kind,
                 better[facts.higher_is_better],
                 shown(facts.definition) or MISSING,
+                shown(facts.program) or MISSING,
             )
             for facts in evaluation.measures
         ),

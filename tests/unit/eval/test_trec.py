@@ -166,11 +166,11 @@ def test_a_query_id_may_begin_like_a_comment(tmp_path: Path) -> None:
     assert list(read_run(tmp_path / "run.txt").hits) == ["#7"]
 
 
-def test_trec_eval_takes_single_precision_and_the_last_id_first() -> None:
+def test_trec_eval_takes_double_precision_and_the_last_id_first() -> None:
     hits = [Hit("a", 20.000003), Hit("b", 20.000001), Hit("c", 21.0)]
     assert [hit.doc_id for hit in trec_eval_order(hits)] == ["c", "a", "b"]
-    close = [Hit("a", 20.0000002), Hit("b", 20.0000001)]  # one single-precision number
-    assert [hit.doc_id for hit in trec_eval_order(close)] == ["b", "a"]
+    close = [Hit("b", 20.0000001), Hit("a", 20.0000002)]  # one single-precision number
+    assert [hit.doc_id for hit in trec_eval_order(close)] == ["a", "b"]
 
 
 def test_hits_in_order_are_not_sorted_again() -> None:
