@@ -21,7 +21,8 @@ import ir_measures
 import numpy as np
 
 from xret.eval.measures import measure_fairness, measure_queries
-from xret.eval.significance import bootstrap_intervals, paired_randomisation
+from xret.eval.randomisation import paired_randomisation
+from xret.eval.significance import bootstrap_intervals
 from xret.eval.trec import trec_eval_order
 from xret.retriever.corpora.qrels import Qrels
 from xret.types import Hit

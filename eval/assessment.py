@@ -8,9 +8,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from xret.errors import ConfigError
-from xret.eval.comparison import coverage_warnings, finished_evaluation
+from xret.eval.comparison import finished_evaluation, floor_warnings
+from xret.eval.coverage import coverage_warnings
 from xret.eval.environment import corpus_facts
 from xret.eval.evaluation import Evaluation
+from xret.eval.measure_names import measure_names
 from xret.eval.measures import DEFAULT_MEASURES, REPORT_MEASURES, check_measures
 from xret.eval.rankings import IndexRankings, RunRankings, measure_latency
 from xret.eval.report import write_report
@@ -87,7 +89,7 @@ def evaluation_steps(
             source,
             queries,
             judgements,
-            measures=_listed(measures),
+            measures=measure_names(_listed(measures)),
             keep_run=output is not None,
             report=report is not None,
             closing=closing,
@@ -118,6 +120,8 @@ def evaluation_steps(
                 latency=report is not None,
             )
         warnings = coverage_warnings(evaluations)
+        if finished is not None:
+            warnings += floor_warnings(finished.comparisons)
     written = write_report(finished, report) if report is not None and finished else ()
     return Assessment(tuple(systems), finished, warnings, written)
 

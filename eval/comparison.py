@@ -1,4 +1,4 @@
-"""Systems side by side: paired tests, and what their queries and documents do not share."""
+"""Systems side by side: paired tests by every measure."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from itertools import combinations
 
 import numpy as np
 
+from xret.eval.coverage import coverage_warnings
 from xret.eval.environment import describe_environment
 from xret.eval.evaluation import (
     Comparison,
@@ -20,25 +21,28 @@ from xret.eval.evaluation import (
     SystemResult,
 )
 from xret.eval.measures import measure_facts
-from xret.eval.rankings import IndexRankings, RunRankings
-from xret.eval.runner import PairEvaluation
-from xret.eval.significance import (
+from xret.eval.randomisation import (
+    MAX_SAMPLES,
     RANDOM_SAMPLES,
-    bootstrap_intervals,
-    cohens_d,
-    holm,
-    paired_randomisation,
-    paired_t,
+    Randomisation,
+    paired_randomisations,
+    without_noise,
 )
+from xret.eval.runner import PairEvaluation
+from xret.eval.significance import bootstrap_intervals, cohens_d, holm, paired_t
 from xret.eval.summary import INTERVAL, system_result
 
-__all__ = ["CORRECTION", "compare_systems", "coverage_warnings", "finished_evaluation"]
+__all__ = ["CORRECTION", "compare_systems", "finished_evaluation", "floor_warnings"]
 
 CORRECTION = (
     "two-sided; paired randomisation test, exact up to 16 queries that differ, else with "
-    f"{RANDOM_SAMPLES:,} random assignments, and paired t-test; Holm's correction over all "
-    "comparisons; effect size: Cohen's d of the paired differences"
+    f"{RANDOM_SAMPLES:,} random assignments and up to {MAX_SAMPLES:,} where hardly any is as "
+    "extreme, and paired t-test; Holm's correction over the comparisons by the same measure; "
+    "effect size: Cohen's d of the paired differences"
 )
+
+LEAST = 0.05
+"""From here on nothing is significant."""
 
 
 def finished_evaluation(
@@ -67,12 +71,13 @@ def finished_evaluation(
         )
         for evaluation in evaluations
     )
+    comparisons = compare_systems(systems, measures, baseline=baseline, seed=seed)
     return Evaluation(
         title=title,
         corpus=corpus,
         measures=measures,
         systems=systems,
-        comparisons=compare_systems(systems, measures, baseline=baseline, seed=seed),
+        comparisons=comparisons,
         queries={
             query.query_id: (query.text, query.lang)
             for evaluation in evaluations
@@ -90,7 +95,7 @@ def finished_evaluation(
         ),
         interval=INTERVAL,
         correction=CORRECTION,
-        warnings=(*notes, *coverage_warnings(evaluations)),
+        warnings=(*notes, *coverage_warnings(evaluations), *floor_warnings(comparisons)),
     )
 
 
@@ -104,111 +109,91 @@ def compare_systems(
     """Systems in pairs by every measure that has a better end, over the mixed list.
 
     baseline: each other system against this one; None: every pair, the earlier one as its
-    baseline. A query counts where both systems were asked it and the measure says something
-    of both. Both p-values are adjusted over all the comparisons made here.
+    baseline. A query counts where the measure says something of both; one that a system was not
+    asked is 0 for it, as in its mean. Both p-values are adjusted over the comparisons by the
+    same measure.
     """
     if baseline is None:
         pairs = list(combinations(systems, 2))
     else:
         first = next(system for system in systems if system.name == baseline)
         pairs = [(first, system) for system in systems if system is not first]
-    made = [
-        compared
+    return tuple(
+        comparison
         for measure in measures
         if measure.higher_is_better is not None
-        for one, other in pairs
-        if (compared := _compared(one, other, measure.name, seed)) is not None
-    ]
-    by_randomisation = holm([test.p_randomisation for test in made])
-    with_t = [test.p_t for test in made if test.p_t is not None]
-    by_t = iter(holm(with_t))
-    return tuple(
-        replace(
-            one,
-            p_randomisation_holm=adjusted,
-            p_t_holm=None if one.p_t is None else next(by_t),
-        )
-        for one, adjusted in zip(made, by_randomisation, strict=True)
+        for comparison in _adjusted(_tested(pairs, measure.name, seed))
     )
 
 
-def coverage_warnings(evaluations: Sequence[PairEvaluation]) -> list[str]:
-    """What a reader must know of queries and documents that systems do not share."""
+def floor_warnings(comparisons: Sequence[Comparison]) -> list[str]:
+    """Where so many comparisons are corrected for that the test cannot call any significant."""
     warnings = []
-    for evaluation in evaluations:
-        name, judged = evaluation.rankings.name, {q.query_id for q in evaluation.queries}
-        missing = len(judged - evaluation.answered)
-        if missing:
+    for name, alike in _by_measure(comparisons).items():
+        floors = [1 / (1 + c.samples) for c in alike if not c.exact]
+        if floors and len(alike) * min(floors) > LEAST:
             warnings.append(
-                f"{name} answers {len(judged) - missing:,} of {len(judged):,} judged queries; "
-                "the others count as 0 for it"
+                f"{len(alike):,} comparisons by {name} are corrected for: the smallest p of the "
+                f"randomisation test, {min(floors):.2g}, is {len(alike) * min(floors):.2g} then, "
+                "and no difference can be significant; compare fewer systems, or with --baseline"
             )
-        if isinstance(evaluation.rankings, IndexRankings) and evaluation.rankings.rerank:
-            refused = evaluation.rankings.searcher.rerankers.refusals.total()
-            if refused:
-                warnings.append(
-                    f"{name}: the reranker failed for {refused:,} rankings, which have the first "
-                    "ranking's order"
-                )
-        if isinstance(evaluation.rankings, RunRankings):
-            warnings += _run_warnings(evaluation, evaluation.rankings)
-    answered = [evaluation.answered for evaluation in evaluations]
-    if len(answered) > 1 and any(one != answered[0] for one in answered):
-        shared = len(set.intersection(*answered))
-        warnings.append(
-            "the systems answer different queries; two of them are compared on the queries that "
-            f"both answer (all of them answer {shared:,})"
-        )
-    without = sum(
-        not any(grade > 0 for grade in evaluations[0].qrels[query.query_id].values())
-        for query in evaluations[0].queries
-    )
-    if without:
-        warnings.append(
-            f"{without:,} judged queries have no relevant document and count as 0 in every mean, "
-            "as with trec_eval"
-        )
     return warnings
 
 
-def _run_warnings(evaluation: PairEvaluation, rankings: RunRankings) -> list[str]:
-    name = rankings.name
-    warnings = [f"{name}: {warning}" for warning in rankings.file.warnings]
-    strange = rankings.file.run.hits.keys() - evaluation.qrels.keys() - evaluation.topic_ids
-    if strange:
-        warnings.append(
-            f"{name}: {len(strange):,} of its {len(rankings.file.run.hits):,} queries are neither "
-            f"topics nor judged, such as {min(strange)!r}"
+def _by_measure(comparisons: Sequence[Comparison]) -> dict[str, list[Comparison]]:
+    by_measure: dict[str, list[Comparison]] = {}
+    for comparison in comparisons:
+        by_measure.setdefault(comparison.measure, []).append(comparison)
+    return by_measure
+
+
+def _adjusted(alike: Sequence[Comparison]) -> list[Comparison]:
+    """The comparisons by one measure, each p adjusted over them."""
+    by_randomisation = holm([c.p_randomisation for c in alike])
+    by_t = iter(holm([c.p_t for c in alike if c.p_t is not None]))
+    return [
+        replace(
+            comparison,
+            p_randomisation_holm=adjusted,
+            p_t_holm=None if comparison.p_t is None else next(by_t),
         )
-    ranked = {doc for trace in evaluation.traces.values() for doc in trace.top}
-    judged = {doc for query in evaluation.queries for doc in evaluation.qrels[query.query_id]}
-    if ranked and not ranked & judged:
-        warnings.append(
-            f"{name}: none of its first 100 documents is judged for any query; are the ids "
-            f"spelt as in the judgements? (run: {min(ranked)!r}, judgements: {min(judged)!r})"
-        )
-    unknown, documents = rankings.unknown_documents()
-    if unknown and rankings.languages:
-        warnings.append(
-            f"{name}: the language of {unknown:,} of its {documents:,} documents is not known; "
-            "they take their ranks and stand in no language's list"
-        )
-    return warnings
+        for comparison, adjusted in zip(alike, by_randomisation, strict=True)
+    ]
+
+
+def _tested(
+    pairs: Sequence[tuple[SystemResult, SystemResult]], measure: str, seed: int
+) -> list[Comparison]:
+    """Each pair by one measure, p-values not adjusted yet; those that share a query."""
+    valued = [
+        (baseline.per_query.get(measure, {}), system.per_query.get(measure, {}))
+        for baseline, system in pairs
+    ]
+    place = {query: row for row, query in enumerate(dict.fromkeys(q for b, _ in valued for q in b))}
+    differences = np.zeros((len(place), len(pairs)))
+    for column, (base, other) in enumerate(valued):
+        for query, value in base.items():
+            if query in other:
+                differences[place[query], column] = other[query] - value
+    tests = paired_randomisations(differences, seed=seed)
+    compared = [
+        _compared(baseline, system, measure, test, seed)
+        for (baseline, system), test in zip(pairs, tests, strict=True)
+    ]
+    return [comparison for comparison in compared if comparison is not None]
 
 
 def _compared(
-    baseline: SystemResult, system: SystemResult, measure: str, seed: int
+    baseline: SystemResult, system: SystemResult, measure: str, test: Randomisation, seed: int
 ) -> Comparison | None:
     """One comparison, its p-values not adjusted yet; None where no query counts."""
     one, other = baseline.per_query.get(measure, {}), system.per_query.get(measure, {})
     shared = [query_id for query_id in one if query_id in other]
-    shared = [q for q in shared if q not in baseline.unanswered and q not in system.unanswered]
     if not shared:
         return None
     values = np.array([[one[query_id], other[query_id]] for query_id in shared])
-    differences = values[:, 1] - values[:, 0]
+    differences = without_noise(values[:, 1] - values[:, 0])
     low, high = bootstrap_intervals(differences[:, None], seed=seed)[0].tolist()
-    p, exact = paired_randomisation(differences, seed=seed)
     p_t = paired_t(differences)
     return Comparison(
         measure=measure,
@@ -217,15 +202,15 @@ def _compared(
         baseline_mean=float(values[:, 0].mean()),
         system_mean=float(values[:, 1].mean()),
         difference=Interval(float(differences.mean()), low, high, len(shared)),
-        p_randomisation=p,
-        p_randomisation_holm=p,
+        p_randomisation=test.p,
+        p_randomisation_holm=test.p,
         p_t=p_t,
         p_t_holm=p_t,
         effect_size=cohens_d(differences),
         better=int((differences > 0).sum()),
         equal=int((differences == 0).sum()),
         worse=int((differences < 0).sum()),
-        exact=exact,
-        samples=0 if exact else RANDOM_SAMPLES,
+        exact=test.exact,
+        samples=test.samples,
         left_out=len({*one, *other}) - len(shared),
     )

@@ -44,12 +44,14 @@ class MeasureFacts:
     kind: "fairness" for those of a list in several languages, which need the documents'
     languages and are given for the mixed list only. higher_is_better: False for measures of
     distance from fairness and counts of what is missing; None where neither end is better.
+    program: whose arithmetic it is, by name and version.
     """
 
     name: str
     kind: Literal["effectiveness", "fairness"] = "effectiveness"
     higher_is_better: bool | None = True
     definition: str = ""
+    program: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,10 +180,10 @@ class Comparison:
     """Two systems by one measure, paired query by query over the mixed list.
 
     difference: mean of (system - baseline) with its bootstrap interval. p_*: two-sided.
-    p_*_holm: adjusted over all comparisons of the evaluation by that test. effect_size:
+    p_*_holm: adjusted over the evaluation's comparisons by the same measure and test. effect_size:
     Cohen's d of the paired differences; None where they do not vary. p_t too. exact: whether
     every sign assignment was tried, else `samples` random ones.
-    left_out: queries that only one of the two has, and that so do not count.
+    left_out: queries of which the measure says something for only one of the two.
     """
 
     measure: str
@@ -201,6 +203,11 @@ class Comparison:
     exact: bool
     samples: int
     left_out: int = 0
+
+    @property
+    def at_floor(self) -> bool:
+        """Whether p is the smallest that so many random assignments can give."""
+        return not self.exact and self.p_randomisation <= 1 / (1 + self.samples)
 
 
 @dataclass(frozen=True, slots=True)

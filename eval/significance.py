@@ -1,7 +1,7 @@
-"""Paired significance tests, intervals and effect sizes over the values of queries.
+"""Student's test, Holm's correction, intervals and effect sizes over the values of queries.
 
 NumPy only. Every random draw comes from a seed that the caller gives and the report records.
-Smucker, Allan and Carterette (CIKM 2007) is why the randomisation test comes first.
+The randomisation test is in `randomisation.py`.
 """
 
 from __future__ import annotations
@@ -15,65 +15,22 @@ import numpy.typing as npt
 
 __all__ = [
     "BOOTSTRAP_SAMPLES",
-    "RANDOM_SAMPLES",
     "bootstrap_intervals",
     "cohens_d",
     "hedges_g",
     "holm",
-    "paired_randomisation",
     "paired_t",
     "pooled_lower_bounds",
 ]
 
 Values = npt.NDArray[np.float64]
 
-RANDOM_SAMPLES = 20_000
 BOOTSTRAP_SAMPLES = 2_000
-MAX_EXACT = 16
-"""Differences other than 0 up to which all 2 ** n sign assignments are tried."""
-
 BLOCK = 1 << 22
-"""Signs or resampled values held in memory at once."""
+"""Resampled values held in memory at once."""
 
 TOLERANCE = 1e-9
 """Relative; sums of the same numbers in another order are the same sum."""
-
-
-def paired_randomisation(
-    differences: Values, *, seed: int = 0, samples: int = RANDOM_SAMPLES
-) -> tuple[float, bool]:
-    """Two-sided p-value of Fisher's paired randomisation test, and whether it is exact.
-
-    differences: (n,), system minus baseline, a query each. Under the null hypothesis the two
-    systems' labels can be swapped in every query: the p-value is the share of sign
-    assignments whose |mean| is at least the observed one. All are tried where there are at
-    most 16 differences other than 0; else `samples` random ones, and the observed one is
-    counted with them, (1 + hits) / (1 + samples), so that p is never 0.
-
-    >>> paired_randomisation(np.array([1.0, 2.0, 3.0]))
-    (0.25, True)
-    """
-    moving = np.asarray(differences, dtype=np.float64)
-    moving = moving[moving != 0]
-    if not len(moving):
-        return 1.0, True
-    observed = abs(moving.sum())
-    limit = observed - TOLERANCE * np.abs(moving).sum()
-    if len(moving) <= MAX_EXACT:
-        codes = np.arange(1 << len(moving))[:, None] >> np.arange(len(moving)) & 1
-        return float(np.mean(np.abs((1 - 2.0 * codes) @ moving) >= limit)), True
-    random = np.random.default_rng(seed)
-    rows = max(1, BLOCK // len(moving))
-    hits = 0
-    for start in range(0, samples, rows):
-        count = min(rows, samples - start)
-        bits = np.unpackbits(
-            random.integers(0, 256, (count, -(-len(moving) // 8)), dtype=np.uint8), axis=1
-        )[:, : len(moving)]
-        # The sum under random signs is twice that of the chosen ones less the whole.
-        sums = 2 * (bits.astype(np.float64) @ moving) - moving.sum()
-        hits += int(np.count_nonzero(np.abs(sums) >= limit))
-    return (1 + hits) / (1 + samples), False
 
 
 def paired_t(differences: Values) -> float | None:

@@ -105,7 +105,8 @@ def significance_note(evaluation: Evaluation) -> str:
     if any(c.baseline == reference(evaluation) for c in evaluation.comparisons):
         parts.append(
             f"▲ higher and ▼ lower than {shown(reference(evaluation), limit=80)} by a paired "
-            f"randomisation test, p < {SIGNIFICANT:g} after correction for all comparisons."
+            f"randomisation test, p < {SIGNIFICANT:g} after correction for all comparisons by the "
+            "same measure."
         )
     if evaluation.interval:
         parts.append(f"Intervals: {evaluation.interval}.")
@@ -188,7 +189,7 @@ def comparison_table(evaluation: Evaluation) -> Table | None:
         align="lllrrrrrrrr",
         rows=tuple(rows),
         heads=3,
-        note=f"Tests: {evaluation.correction or 'two-sided, adjusted for all comparisons'}; here "
+        note=f"Tests: {evaluation.correction or 'two-sided, adjusted for each measure'}; here "
         f"with {tried}. d: mean of the paired differences over their standard deviation.",
     )
 

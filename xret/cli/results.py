@@ -69,11 +69,12 @@ def _in_words(one: Comparison) -> str:
     difference = one.difference
     effect = "" if one.effect_size is None else f", d = {one.effect_size:+.2f}"
     how = "exact" if one.exact else f"{one.samples:,} samples"
+    is_p = f"{'<=' if one.at_floor else '='} {one.p_randomisation:.4g}"
     return (
         f"{one.system} against {one.baseline}, {one.measure}: {difference.mean:+.4f} "
-        f"[{difference.low:+.4f}, {difference.high:+.4f}], randomisation p = "
-        f"{one.p_randomisation:.4g} ({how}), Holm {one.p_randomisation_holm:.4g}{effect}; "
+        f"[{difference.low:+.4f}, {difference.high:+.4f}], randomisation p "
+        f"{is_p} ({how}), Holm {one.p_randomisation_holm:.4g}{effect}; "
         f"{one.better:,} better, {one.equal:,} equal, {one.worse:,} worse of "
         f"{difference.queries:,} queries"
-        + (f" ({one.left_out:,} that only one answers left out)" if one.left_out else "")
+        + (f" ({one.left_out:,} of which it says nothing of one left out)" if one.left_out else "")
     )
