@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,15 +20,15 @@ __all__ = ["SparseLanguageMasks"]
 class SparseLanguageMasks:
     """A folder of masks named by language, `masks/sw.safetensors`; a `LanguageModules`.
 
-    One mask is active at a time: forwards of two threads need a lock around `select` and
-    the forward together. Masks of a task that are in the model stay in it.
+    One mask is active at a time, or the sum of several: forwards of two threads need a lock
+    around `select` and the forward together. Masks of a task that are in the model stay in it.
     """
 
     def __init__(self, model: nn.Module, masks: Mapping[str, SparseMask]) -> None:
         self.adapters = tuple(sorted(masks))
         self._model = model
         self._masks = masks
-        self._active: str | None = None
+        self._active: tuple[str, ...] = ()
 
     @classmethod
     def load(
@@ -58,22 +58,29 @@ class SparseLanguageMasks:
         return cls(model, masks)
 
     def select(self, adapter: str) -> None:
-        """Put a language's mask in place of the one before."""
-        if adapter == self._active:
+        """Put a language's mask in place of what was there before."""
+        self.select_sum((adapter,))
+
+    def select_sum(self, adapters: Sequence[str]) -> None:
+        """Put the masks of some languages, added up, in place of what was there before."""
+        wanted = tuple(adapters)
+        if wanted == self._active:
             return
-        if adapter not in self._masks:
-            raise LanguageError(
-                f"there is no sparse mask {adapter!r}; there are {', '.join(self.adapters)}"
-            )
+        for adapter in wanted:
+            if adapter not in self._masks:
+                raise LanguageError(
+                    f"there is no sparse mask {adapter!r}; there are {', '.join(self.adapters)}"
+                )
         self.remove()
-        self._masks[adapter].apply(self._model)
-        self._active = adapter
+        for adapter in wanted:
+            self._masks[adapter].apply(self._model)
+            self._active = (*self._active, adapter)
 
     def remove(self) -> None:
-        """Take the active mask out: the model has its own weights again, bit for bit."""
-        if self._active is not None:
-            self._masks[self._active].remove(self._model)
-            self._active = None
+        """Take active masks out: the model has its own weights again, bit for bit."""
+        for adapter in self._active:
+            self._masks[adapter].remove(self._model)
+        self._active = ()
 
     @contextmanager
     def selected(self, adapter: str) -> Iterator[None]:
@@ -83,7 +90,7 @@ class SparseLanguageMasks:
         try:
             yield
         finally:
-            self.remove() if before is None else self.select(before)
+            self.select_sum(before)
 
     def transform(self, vectors: FloatArray, adapter: str) -> FloatArray:  # noqa: ARG002
         """The vectors as they are: the mask has worked inside the model."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,16 @@ from xret.errors import ModelError, RerankError
 from xret.retriever.encoders.batches import run_batches, token_batches
 from xret.retriever.models.fingerprints import model_fingerprint
 from xret.retriever.models.layout import read_json
-from xret.retriever.rerankers.pair_texts import BATCH_TOKENS, pair_windows, passage_text
+from xret.retriever.modules.ranking import RankingAdapter
+from xret.retriever.rerankers.pair_languages import PairLanguages
+from xret.retriever.rerankers.pair_texts import (
+    BATCH_TOKENS,
+    PairWindows,
+    pair_windows,
+    passage_text,
+)
 from xret.retriever.rerankers.reranker import is_late
+from xret.retriever.rerankers.trained_layout import RerankLayout
 from xret.retriever.rerankers.weights import load_weights
 from xret.types import Document, FloatArray, IntArray, Query
 
@@ -38,28 +46,43 @@ class SequenceClassifier:
 
     weight = 0.9
 
-    def __init__(self, name: str, fingerprint: str, model: Any, tokenizer: Any) -> None:
+    def __init__(
+        self,
+        name: str,
+        fingerprint: str,
+        model: Any,
+        tokenizer: Any,
+        languages: PairLanguages | None = None,
+    ) -> None:
         self.name = name
         self.fingerprint = fingerprint
         self.max_tokens = _max_tokens(model.config, tokenizer)
         self._model = model
         self._tokenizer = tokenizer
+        self._languages = languages
         self._turn = threading.Lock()
 
     @classmethod
-    def load(cls, folder: Path, *, name: str) -> SequenceClassifier:
-        """Raises ModelError for a folder whose model is none, has several labels, lacks weights
-        or has them pickled, or needs code that comes with it."""
+    def load(cls, folder: Path, *, name: str, routing: str | None = None) -> SequenceClassifier:
+        """Open a folder, with the ranking adapter and the language modules that lie in it.
+
+        routing: through whose language pairs go, the folder's own where None. Raises ModelError
+        for a folder whose model is none, has several labels, lacks weights or has them pickled,
+        needs code that comes with it, or has adapters and no routing; ConfigError for a routing
+        where there are no languages.
+        """
         check_labels(folder)
         from transformers import AutoModelForSequenceClassification
 
         model, tokenizer = load_weights(folder, AutoModelForSequenceClassification)
-        if model.config.model_type == "xmod":
-            raise ModelError(
-                f"{folder} is an X-MOD cross-encoder: a pair has two languages, and nothing says "
-                "through whose adapter it goes; use a model without language adapters"
-            )
-        return cls(name, model_fingerprint(folder, {"kind": "classifier"}), model, tokenizer)
+        layout = RerankLayout.read(folder)
+        if layout.adapter is not None:
+            RankingAdapter.load(folder / layout.adapter).attach(model)
+        languages = PairLanguages.load(model, folder, layout, layout.with_routing(routing))
+        facts = {"kind": "classifier"}
+        if languages is not None:
+            facts["routing"] = languages.routing
+        return cls(name, model_fingerprint(folder, facts), model, tokenizer, languages)
 
     def scores(
         self, query: Query, passages: Sequence[Document], *, until: float = math.inf
@@ -70,32 +93,66 @@ class SequenceClassifier:
         for start in range(0, len(passages), max(step, 1)):
             if is_late(until):
                 break
-            texts = [passage_text(passage) for passage in passages[start : start + step]]
-            scores += self._scored(query.text, texts)
+            scores += self._scored(query, passages[start : start + step])
         return np.array(scores, np.float32)
 
-    def _scored(self, query: str, texts: Sequence[str]) -> list[float]:
+    def _scored(self, query: Query, passages: Sequence[Document]) -> list[float]:
+        texts = [passage_text(passage) for passage in passages]
         with self._turn:  # a fast tokenizer's truncation is the object's own
-            windows, owners = pair_windows(
-                self._tokenizer, query, texts, max_tokens=self.max_tokens, name=self.name
+            pairs = pair_windows(
+                self._tokenizer, query.text, texts, max_tokens=self.max_tokens, name=self.name
             )
-        lengths = [len(window["input_ids"]) for window in windows]
+        langs = [passages[n].lang for n in pairs.owners]
+        logits = np.empty(len(langs), np.float32)
+        if self._languages is None:
+            self._read(pairs, list(range(len(langs))), logits, lambda _: {})
+        else:
+            self._read_by_language(self._languages, query.lang, langs, pairs, logits)
+        best = np.full(len(texts), -np.inf, np.float32)
+        np.maximum.at(best, pairs.owners, logits)
+        return [float(score) for score in best]
+
+    def _read_by_language(
+        self,
+        languages: PairLanguages,
+        query_lang: str,
+        langs: Sequence[str],
+        pairs: PairWindows,
+        logits: FloatArray,
+    ) -> None:
+        """Windows whose language masks are the same together; masks are weights, so one turn."""
+
+        def routed(batch: Sequence[int]) -> dict[str, Any]:
+            of_batch = [langs[n] for n in batch]
+            length = max(len(pairs.windows[n]["input_ids"]) for n in batch)
+            return languages.inputs(query_lang, of_batch, start=pairs.start, length=length)
+
+        for group in languages.groups(query_lang, langs):
+            with self._turn, languages.within(query_lang, langs[group[0]]):
+                self._read(pairs, group, logits, routed)
+
+    def _read(
+        self,
+        pairs: PairWindows,
+        chosen: Sequence[int],
+        logits: FloatArray,
+        more: Callable[[Sequence[int]], dict[str, Any]],
+    ) -> None:
+        """Put the logits of the chosen windows into their places. more: inputs of a batch."""
 
         def forward(batch: IntArray) -> FloatArray:
-            inputs = self._tokenizer.pad([windows[n] for n in batch], return_tensors="pt")
+            numbers = [chosen[n] for n in batch]
+            inputs = self._tokenizer.pad([pairs.windows[n] for n in numbers], return_tensors="pt")
             with torch.inference_mode():
-                found = self._model(**inputs.to(self._model.device)).logits
+                found = self._model(**inputs.to(self._model.device), **more(numbers)).logits
             if found.shape != (len(batch), 1):
                 raise RerankError(f"{self.name} gave {tuple(found.shape)} logits for a batch")
             column: FloatArray = found[:, 0].float().cpu().numpy()
             return column
 
-        logits = np.empty(len(windows), np.float32)
+        lengths = [len(pairs.windows[n]["input_ids"]) for n in chosen]
         for batch, found in run_batches(token_batches(lengths, BATCH_TOKENS), forward):
-            logits[batch] = found
-        best = np.full(len(texts), -np.inf, np.float32)
-        np.maximum.at(best, owners, logits)
-        return [float(score) for score in best]
+            logits[[chosen[n] for n in batch]] = found
 
 
 def check_labels(folder: Path) -> None:

@@ -13,6 +13,7 @@ from xret.retriever.models.registry import ENCODERS
 from xret.retriever.models.reranker_registry import RERANKERS
 from xret.retriever.opening.encoder import WORDS_ONLY, load_encoder
 from xret.retriever.rerankers.endpoint import Endpoint
+from xret.retriever.rerankers.pair_routing import PAIR_ROUTINGS
 from xret.retriever.rerankers.reranker import Reranker
 from xret.retriever.rerankers.second_encoder import SecondEncoder
 
@@ -31,12 +32,16 @@ def load_reranker(name: str) -> Reranker:
 
     An encoder scores as `SecondEncoder` does, by the vectors that an index of it would have.
     Addresses: `https://host/rerank#model` of Cohere's and Jina's shape, `tei:https://...` of
-    TEI's, `listwise:` and `heap:https://host/v1/chat/completions#model` of OpenAI's. Nothing is
+    TEI's, `listwise:` and `heap:https://host/v1/chat/completions#model` of OpenAI's. `NAME#qlang`
+    (or dlang, split, none) says through whose language a cross-encoder's pairs go. Nothing is
     downloaded and nobody is asked yet. Raises UnknownModelError for a name that is none,
     ModelError for a folder that cannot rerank, ConfigError for an address that is none.
     """
     if "://" in name:
         return _behind(name)
+    plain, routing = _routed(name)
+    if routing is not None:
+        return _classifier(_folder(plain), name, routing)
     if name == WORDS_ONLY:
         raise ModelError(f"{name} has no vectors to rerank by; use --mode hybrid for words")
     if name in ENCODERS:
@@ -48,14 +53,26 @@ def load_reranker(name: str) -> Reranker:
         kind is None and (folder / "modules.json").is_file()
     )
     if named.endswith(_CLASSIFIER) and not encodes:
-        from xret.retriever.rerankers.classifier import SequenceClassifier
-
-        return SequenceClassifier.load(folder, name=name)
+        return _classifier(folder, name, None)
     if named.endswith(_GENERATES) and not encodes:
         from xret.retriever.rerankers.yes_no import YesNoModel
 
         return YesNoModel.load(folder, name=name)
     return SecondEncoder(load_encoder(str(folder)))
+
+
+def _routed(name: str) -> tuple[str, str | None]:
+    """The name without what stands behind # and says how pairs are routed, and that."""
+    plain, mark, routing = name.rpartition("#")
+    if not mark or routing not in PAIR_ROUTINGS or Path(name).is_dir():
+        return name, None
+    return plain, routing
+
+
+def _classifier(folder: Path, name: str, routing: str | None) -> Reranker:
+    from xret.retriever.rerankers.classifier import SequenceClassifier
+
+    return SequenceClassifier.load(folder, name=name, routing=routing)
 
 
 def _behind(name: str) -> Reranker:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from xret.errors import RerankError
 from xret.types import Document
 
-__all__ = ["BATCH_TOKENS", "MIN_PASSAGE_TOKENS", "pair_windows", "passage_text"]
+__all__ = ["BATCH_TOKENS", "MIN_PASSAGE_TOKENS", "PairWindows", "pair_windows", "passage_text"]
 
 BATCH_TOKENS = 8_192
 """Of a forward pass, padding counted."""
@@ -20,6 +21,16 @@ Window = dict[str, list[int]]
 """A pair's input ids, and whatever else its tokenizer says of them, without padding."""
 
 
+@dataclass(frozen=True, slots=True)
+class PairWindows:
+    """owners: of each window, the number of its passage. start: where in every window the
+    passage's tokens begin, behind the whole question and its marks."""
+
+    windows: list[Window]
+    owners: list[int]
+    start: int
+
+
 def passage_text(passage: Document) -> str:
     """Title and text, a line each."""
     return f"{passage.title}\n{passage.text}" if passage.title else passage.text
@@ -27,8 +38,8 @@ def passage_text(passage: Document) -> str:
 
 def pair_windows(
     tokenizer: Any, query: str, passages: Sequence[str], *, max_tokens: int, name: str
-) -> tuple[list[Window], list[int]]:
-    """Every passage behind the whole question, in as many windows as it needs, and whose each is.
+) -> PairWindows:
+    """Every passage behind the whole question, in as many windows as it needs.
 
     tokenizer: of transformers, a fast one. max_tokens: of a window, special ones included.
     Raises RerankError for a question that leaves a passage fewer than `MIN_PASSAGE_TOKENS`:
@@ -53,4 +64,6 @@ def pair_windows(
     owners = [int(n) for n in encoded.pop("overflow_to_sample_mapping")]
     names = [key for key in encoded if key in tokenizer.model_input_names]
     windows = [{key: list(encoded[key][n]) for key in names} for n in range(len(owners))]
-    return windows, owners
+    sides = encoded.sequence_ids(0)
+    start = sides.index(1) if 1 in sides else len(sides)
+    return PairWindows(windows, owners, start)

@@ -116,7 +116,7 @@ def test_a_ranking_adapter_is_learnt_and_cannot_be_folded(
     xret: Xret, base: Path, tmp_path: Path
 ) -> None:
     done = learn(xret, "ranking", "r.safetensors", "--bottleneck", "5")
-    assert "no search loads ranking adapters yet" in done.stderr
+    assert "xret train rerank" in done.stderr
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("\tvalue\n") and "bottleneck\t5\n" in done.stdout
     RankingAdapter.load(tmp_path / "r.safetensors", base=model_base(base))

@@ -206,3 +206,30 @@ def test_an_index_is_mined_with_its_own_encoder(typed: Typed) -> None:
     words = ("--queries", "data.jsonl", "--index", "index", "--output", "mined.jsonl")
     assert typed("train", "mine", *words, "--model", "bi") == 2
     assert "--model goes with --corpus" in " ".join(typed.err.split())
+
+
+@pytest.mark.usefixtures("work")
+def test_a_reranker_is_trained_and_put_over_an_index(typed: Typed) -> None:
+    learnt = ("--train", "adapter", "--reduction", "4", "--loss", "pairwise", *BASICS)
+    words = ("train", "rerank", "--model", "bi", "--data", "data.jsonl", "more.jsonl")
+    assert typed(*words, "--output", "ranker", *learnt, "--max-tokens", "48") == 0, typed.err
+    assert "--rerank ranker@20" in typed.err
+    assert typed("index", "--corpus", "corpus.jsonl", "--output", "index", "--encoder", "bi") == 0
+    asked = ("search", "index", "river 3", "--lang", "en", "--rerank", "ranker@5", "--json")
+    assert typed(*asked) == 0, typed.err
+    hits = json.loads(typed.out)["hits"]
+    assert "rerank" in hits[0]["stages"]
+    assert typed(*asked, "--pair-routing", "split") == 2
+    assert "no language adapters and no masks" in typed.err
+    assert typed("search", "index", "river", "--pair-routing", "split") == 2
+    assert "name it with --rerank" in typed.err
+
+
+def test_a_reranker_that_cannot_be_trained_is_refused_in_words(work: Path, typed: Typed) -> None:
+    words = ("train", "rerank", "--model", "bi", "--data", "data.jsonl", "--output", "no", *BASICS)
+    assert typed(*words, "--train", "adapter", "--reduction", "5") == 2
+    assert "power of two" in typed.err
+    assert typed(*words, "--loss", "hinge") == 2
+    assert typed(*words, "--pair-routing", "dlang") == 2
+    assert "no language adapters" in typed.err
+    assert not (work / "no").exists()

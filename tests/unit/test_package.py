@@ -45,6 +45,7 @@ FLOORS = (
     "retriever/training/language",
     "retriever/training/recipes",
     "retriever/training/modules",
+    "retriever/training/rerankers",
     "eval",
     "eval/reproduction",
     "eval/report",

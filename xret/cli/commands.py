@@ -32,6 +32,7 @@ from xret.cli import (
     settings,
     train,
     train_encoder,
+    train_rerank,
 )
 from xret.cli import run as run_command
 from xret.cli.variadic import RunsCommand
@@ -108,6 +109,7 @@ train.app.command("contrastive", cls=train_encoder.FilesCommand)(train_encoder.t
 train.app.command("distil", cls=train_encoder.FilesCommand)(train_encoder.train_distil)
 train.app.command("align", cls=train_encoder.FilesCommand)(train_encoder.train_align)
 train.app.command("mine")(train_encoder.mine)
+train.app.command("rerank", cls=train_encoder.FilesCommand)(train_rerank.train_rerank)
 
 
 def answer() -> None:

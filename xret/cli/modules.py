@@ -37,8 +37,8 @@ def learn(
     kind: Annotated[
         Literal["ranking", "mask", "transform"],
         typer.Argument(
-            help="ranking: an adapter behind each layer, which no search loads yet; mask: a few "
-            "weights; transform: of the finished vectors, by language."
+            help="ranking: an adapter behind each layer (for a reranker that searches load: xret "
+            "train rerank); mask: a few weights; transform: of the finished vectors, by language."
         ),
     ],
     model: ModelOption,
@@ -90,10 +90,12 @@ def learn(
 ) -> None:
     """Learn ranking, or a language, as a module of its own; a transform lies beside its model.
 
-    A ranking adapter can be shown, added to and kept: no search loads it until rerankers do.
+    A ranking adapter learnt here can be shown, added to and kept; what --rerank loads is a folder
+    made by: xret train rerank --train adapter
     """
     from xret.errors import ConfigError, MissingLibraryError
     from xret.retriever.models.location import model_location
+    from xret.retriever.training.common.kept_weights import kept_weights
 
     if kind == "transform":
         _learn_transform(
@@ -102,7 +104,7 @@ def learn(
         return
     if output is None:
         raise ConfigError("name the file that the module becomes: --output FILE")
-    kept = _kept(keep)
+    kept = kept_weights(keep)
     try:
         from xret.retriever.training.common.fitting import FitSettings
         from xret.retriever.training.modules.learning import ModuleLearning, learn_module
@@ -125,7 +127,7 @@ def learn(
     show_progress(learn_module(learning, output))
     _show(output, as_json=as_json)
     if kind == "ranking":
-        message(f"{output} is kept for a reranker: no search loads ranking adapters yet")
+        message(f"{output} is a file; a folder for --rerank is made by: xret train rerank")
 
 
 def _learn_transform(
@@ -193,24 +195,6 @@ def apply(
     message(f"it is another model by content; look at it with: xret model check {output}")
 
 
-def _kept(spelling: str) -> int | float:
-    """5% as 0.05, a number as it is. Raises ConfigError."""
-    from xret.errors import ConfigError
-
-    try:
-        if spelling.endswith("%"):
-            share = float(spelling[:-1]) / 100
-            if 0 < share <= 1:
-                return share
-        elif int(spelling) > 0:
-            return int(spelling)
-    except ValueError:
-        pass
-    raise ConfigError(
-        f"--keep {spelling}: a share from above 0% to 100%, such as 5%, or a number of weights"
-    )
-
-
 def _show(file: Path, *, as_json: bool) -> None:
     from xret.retriever.models.module_card import read_card
 
@@ -226,7 +210,7 @@ def _rows(card: ModuleCard) -> list[tuple[str, str]]:
     from xret.retriever.models.module_card import NAMES
 
     sizes = {"mask": "weights changed", "ranking": "bottleneck"}
-    used = {"mask": "by xret module apply", "ranking": "by no search yet: for a reranker"}
+    used = {"mask": "by xret module apply", "ranking": "in a folder of: xret train rerank"}
     rows: list[tuple[str, Any]] = [
         ("kind", NAMES[card.kind]),
         ("used", used[card.kind]),

@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from xret.errors import ConfigError
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 IndexArgument = Annotated[str, typer.Argument(metavar="INDEX", help="Name or folder of an index.")]
 EncoderOption = Annotated[
@@ -20,6 +22,15 @@ RerankOption = Annotated[
         metavar="NAME[@depth]",
         help="Let this reranker put the first documents in order: an encoder or a cross-encoder, "
         "by name or folder; 100 of them, or as many as are named.",
+    ),
+]
+PairRoutingOption = Annotated[
+    Literal["qlang", "dlang", "split", "none"] | None,
+    typer.Option(
+        "--pair-routing",
+        help="A reranker with language adapters or masks: through the question's language, the "
+        "document's, each text through its own, or past them; by default as it was trained.",
+        show_default=False,
     ),
 ]
 CalibrateOption = Annotated[
@@ -41,3 +52,19 @@ PrecisionOption = Annotated[
         show_default=False,
     ),
 ]
+
+
+def routed_reranker(name: str | None, routing: str | None) -> str | None:
+    """`NAME[@depth]` with how its pairs are routed, as a search takes it.
+
+    >>> routed_reranker("folder@20", "qlang")
+    'folder#qlang@20'
+    """
+    if routing is None:
+        return name
+    if name is None:
+        raise ConfigError("--pair-routing says how a reranker reads; name it with --rerank")
+    plain, at, depth = name.rpartition("@")
+    if not at or not depth.isdecimal():
+        return f"{name}#{routing}"
+    return f"{plain}#{routing}@{depth}"

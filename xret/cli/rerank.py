@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from xret.cli.options import AsJson, IndexArgument
+from xret.cli.options import AsJson, IndexArgument, PairRoutingOption, routed_reranker
 from xret.cli.output import message, print_json, print_table, show_progress
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def check_rerank(
         int, typer.Option("-n", "--queries", min=5, max=10_000, help="Of a pair, at most.")
     ] = 200,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of every random draw.")] = 0,
+    pair_routing: PairRoutingOption = None,
     record: Annotated[
         bool, typer.Option("--record/--no-record", help="Switch it off where it does not help.")
     ] = True,
@@ -59,7 +60,7 @@ def check_rerank(
 
     steps = rerank_check_steps(
         index,
-        reranker,
+        routed_reranker(reranker, pair_routing) or reranker,
         corpus=corpus,
         topics=topics,
         qrels=qrels,

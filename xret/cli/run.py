@@ -8,7 +8,13 @@ from typing import Annotated, Literal
 import typer
 
 from xret.cli.languages import OldQueryLangs, spelt_langs
-from xret.cli.options import AsJson, CalibrateOption, RerankOption
+from xret.cli.options import (
+    AsJson,
+    CalibrateOption,
+    PairRoutingOption,
+    RerankOption,
+    routed_reranker,
+)
 from xret.cli.output import message, print_json, print_table, show_progress
 from xret.types import Mode
 
@@ -48,6 +54,7 @@ def run(
         Mode | None, typer.Option("--mode", help="By vectors, by words or by both.")
     ] = None,
     rerank: RerankOption = None,
+    pair_routing: PairRoutingOption = None,
     calibrate: CalibrateOption = None,
     tag: Annotated[
         str | None, typer.Option("--tag", help="Name of the run, its last column.")
@@ -73,7 +80,7 @@ def run(
         index=index,
         encoder=encoder,
         mode=mode,
-        rerank=rerank,
+        rerank=routed_reranker(rerank, pair_routing),
         calibrate=calibrate,
         tag=tag,
         metadata=metadata,

@@ -8,7 +8,15 @@ import typer
 
 from xret.cli.hits import print_answer
 from xret.cli.languages import OldQueryLang, question_lang
-from xret.cli.options import AsJson, CalibrateOption, IndexArgument, LangPolicyOption, RerankOption
+from xret.cli.options import (
+    AsJson,
+    CalibrateOption,
+    IndexArgument,
+    LangPolicyOption,
+    PairRoutingOption,
+    RerankOption,
+    routed_reranker,
+)
 from xret.cli.output import print_json
 from xret.types import Mode
 
@@ -45,6 +53,7 @@ def search(
         typer.Option("--encoder", help="Where the index's own encoder lies now: name or folder."),
     ] = None,
     rerank: RerankOption = None,
+    pair_routing: PairRoutingOption = None,
     deadline_ms: Annotated[
         float | None,
         typer.Option("--deadline-ms", help="When the reranker stops reading, since the start."),
@@ -81,7 +90,7 @@ def search(
                 mode=mode,
                 params=SearchParams(exact=exact),
                 identify=False,
-                rerank=rerank,
+                rerank=routed_reranker(rerank, pair_routing),
                 deadline_ms=deadline_ms,
                 explain=explain,
                 calibrate=calibrate,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from xret.cli.options import RerankOption
+from xret.cli.options import PairRoutingOption, RerankOption, routed_reranker
 from xret.cli.output import message
 
 __all__ = ["serve"]
@@ -22,6 +22,7 @@ def serve(
         int, typer.Option("--port", min=0, max=65535, help="Port; 0 picks one.")
     ] = 8080,
     rerank: RerankOption = None,
+    pair_routing: PairRoutingOption = None,
     deadline_ms: Annotated[
         float | None,
         typer.Option("--deadline-ms", help="When the reranker stops reading; requests may say."),
@@ -31,7 +32,7 @@ def serve(
     from xret.server.serve import serve as run
     from xret.server.settings import ServerSettings
 
-    settings = ServerSettings(rerank=rerank)
+    settings = ServerSettings(rerank=routed_reranker(rerank, pair_routing))
     if deadline_ms is not None:
         settings = dataclasses.replace(settings, deadline_ms=deadline_ms)
     run(indexes, host=host, port=port, announce=message, settings=settings)

@@ -8,7 +8,7 @@ and after each of its steps (weight decay moves weights without a gradient) they
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -29,23 +29,33 @@ Train = Callable[[nn.Module, str], Iterator[Progress]]
 
 
 def learn_sparse_mask(
-    model: nn.Module, train: Train, *, keep: int | float, card: ModuleCard, l1: float = 0.0
+    model: nn.Module,
+    train: Train,
+    *,
+    keep: int | float,
+    card: ModuleCard,
+    l1: float = 0.0,
+    whole: Collection[str] = (),
 ) -> Generator[Progress, None, SparseMask]:
     """The mask that training gives, over the weights that require a gradient.
 
     keep: how many weights the mask changes; a float is their share, at most 1. l1: strength
-    of an L1 penalty on the distance from the start (per backward pass), 0 for none. The model
-    ends as it began, whatever happens.
+    of an L1 penalty on the distance from the start (per backward pass), 0 for none. whole:
+    names of tensors that learn in full beside them, as a head that was drawn at random must.
+    The model ends as it began, whatever happens.
     Raises TrainingError where nothing moved, or a weight became no number.
     """
     weights = {name: p for name, p in named_weights(model).items() if p.requires_grad}
-    n_kept = _n_kept(keep, sum(p.numel() for p in weights.values()))
+    n_kept = _n_kept(keep, sum(p.numel() for name, p in weights.items() if name not in whole))
     before = {name: p.detach().clone() for name, p in weights.items()}
     mode = model.training
     try:
         with _drawn_back(weights, before, l1):
             yield from train(model, "all weights")
-        chosen = _moved_most(weights, before, n_kept)
+        choice = {name: weight for name, weight in weights.items() if name not in whole}
+        chosen = _moved_most(choice, before, n_kept)
+        for name in whole:
+            chosen[name] = torch.arange(weights[name].numel())
         _rewind(weights, before)
         with _alone(weights, before, chosen), _drawn_back(weights, before, l1):
             yield from train(model, "the mask")

@@ -7,15 +7,15 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 import filelock
 
 from xret.errors import TrainingError
 from xret.retriever.models.published import publish
 from xret.retriever.training.common.checkpoint import WorkFolder
-from xret.retriever.training.recipes.student import Student
 
-__all__ = ["STEPS", "is_finished", "open_work", "publish_model"]
+__all__ = ["STEPS", "Saved", "is_finished", "open_work", "publish_model"]
 
 STEPS = "steps"
 """Of the work, the trainer's folder: its checkpoints."""
@@ -77,7 +77,13 @@ def is_finished(output: Path, run: str) -> bool:
     return marker.is_file() and marker.read_text(encoding="utf-8") == run
 
 
-def publish_model(student: Student, output: Path, work: WorkFolder, *, card: str, run: str) -> None:
+class Saved(Protocol):
+    """A model that writes its own files."""
+
+    def save(self, folder: Path) -> None: ...
+
+
+def publish_model(student: Saved, output: Path, work: WorkFolder, *, card: str, run: str) -> None:
     """Write the model and its card aside, durably, then put it in place; the work goes.
 
     Raises TrainingError where the disk refuses; what is trained is kept, and running again

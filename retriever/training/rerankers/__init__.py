@@ -1,0 +1,1 @@
+"""Cross-encoders trained to rank: whole, by a ranking adapter, or by a sparse mask."""

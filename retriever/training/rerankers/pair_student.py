@@ -1,0 +1,209 @@
+"""The cross-encoder that learns: made of an encoder's folder, its pairs tokenised and routed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from xret.errors import ConfigError, ModelError
+from xret.retriever.languages.router import LanguageRouter
+from xret.retriever.models.layout import check_loadable, read_json
+from xret.retriever.models.quiet import quiet_libraries
+from xret.retriever.models.tokenizer_file import check_tokenizer
+from xret.retriever.modules.named_weights import head_names, named_weights
+from xret.retriever.rerankers.pair_routing import PairRouting, routed_tokens
+from xret.retriever.training.modules.base import freeze_languages
+from xret.retriever.training.recipes.drawing import Drawn
+from xret.retriever.xmod.pair_model import (
+    leave_out_adapters,
+    prepare_xmod_pairs,
+    xmod_pair_model,
+)
+
+__all__ = ["PairStudent"]
+
+_TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "sentencepiece.bpe.model",
+)
+_XMOD = "xmod"
+
+
+class PairStudent:
+    """A `...ForSequenceClassification` of one label in training.
+
+    router: by which a language finds its X-MOD adapter, None for other models.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        model: Any,
+        tokenizer: Any,
+        *,
+        routing: PairRouting | None,
+        max_tokens: int,
+    ) -> None:
+        self.folder = folder
+        self.model = model
+        self.routing = routing
+        self.router: LanguageRouter | None = None
+        self._tokenizer = tokenizer
+        self._max_tokens = max_tokens
+        self._put_back: Callable[[], None] | None = None
+        if model.config.model_type == _XMOD:
+            self.router = LanguageRouter(prepare_xmod_pairs(model).adapters)
+            if routing == "none":
+                self._put_back = leave_out_adapters(model)
+
+    @classmethod
+    def load(
+        cls, folder: Path, *, routing: PairRouting | None, max_tokens: int, seed: int
+    ) -> PairStudent:
+        """Make a cross-encoder of the encoder in a folder, with a head drawn from the seed; one
+        that is a cross-encoder already keeps its own.
+
+        routing: of an X-MOD model, split where None; other models take none. Embeddings and
+        language adapters of X-MOD are frozen. Raises ModelError for a folder that holds no
+        encoder, ConfigError for a routing of a model without language adapters.
+        """
+        check_loadable(folder)
+        kind = read_json(folder / "config.json").get("model_type")
+        if not isinstance(kind, str):
+            raise ModelError(
+                f"{folder} holds no transformer: its config.json names no model_type; start from "
+                "an encoder such as multilingual-e5-small, mBERT or X-MOD"
+            )
+        if kind != _XMOD and routing is not None:
+            raise ConfigError(
+                f"--pair-routing {routing}: {folder.name} ({kind}) has no language adapters to "
+                "route a pair through"
+            )
+        tokenizer = _tokenizer(folder)
+        with quiet_libraries():
+            model = _pair_model(folder, kind, seed)
+        known = tokenizer.get_vocab()
+        check_tokenizer(folder, max(known.values()), model.get_input_embeddings().num_embeddings)
+        student = cls(
+            folder,
+            model.float(),
+            tokenizer,
+            routing=(routing or "split") if kind == _XMOD else None,
+            max_tokens=max_tokens,
+        )
+        student._freeze()
+        return student
+
+    @property
+    def n_trainable(self) -> int:
+        """How many numbers may learn."""
+        return sum(p.numel() for p in self.model.parameters() if p.requires_grad)
+
+    @property
+    def head(self) -> dict[str, nn.Parameter]:
+        """Weights beside the transformer, by name."""
+        weights = named_weights(self.model)
+        return {name: weights[name] for name in head_names(self.model)}
+
+    def scores(self, drawn: Sequence[Drawn]) -> Tensor:
+        """(b, m) logits of b questions and the m passages of each, the answer first."""
+        inputs = self._inputs(drawn)
+        logits: Tensor = self.model(**inputs).logits
+        return logits.float().view(len(drawn), -1)
+
+    def save(self, folder: Path) -> None:
+        """Write the model as transformers does, in float32, with its tokenizer's own files."""
+        if self._put_back is not None:
+            self._put_back()
+        with quiet_libraries():
+            self.model.save_pretrained(folder)
+        for name in _TOKENIZER_FILES:
+            if (self.folder / name).is_file():
+                shutil.copyfile(self.folder / name, folder / name)
+
+    def _inputs(self, drawn: Sequence[Drawn]) -> Mapping[str, Any]:
+        pairs = [(one.query, text) for one in drawn for text in (one.positive, *one.negatives)]
+        encoded = self._tokenizer(
+            [query.text for query, _ in pairs],
+            [text.text for _, text in pairs],
+            truncation="longest_first",
+            max_length=self._max_tokens,
+            padding=True,
+            return_tensors="pt",
+        )
+        device = self.model.device
+        inputs: dict[str, Any] = {name: ids.to(device) for name, ids in encoded.items()}
+        if self.router is None or self.routing is None:
+            return inputs
+        length, rows = inputs["input_ids"].shape[1], []
+        for number, (query, text) in enumerate(pairs):
+            sides = encoded.sequence_ids(number)
+            start = sides.index(1) if 1 in sides else length
+            numbers = [self._adapter(one.lang) for one in (query, text)]
+            rows.append(
+                routed_tokens(
+                    self.routing,
+                    query=numbers[0],
+                    document=numbers[1],
+                    start=start,
+                    length=length,
+                )
+            )
+        inputs["lang_ids"] = torch.tensor(rows)
+        return inputs
+
+    def _adapter(self, lang: str) -> int:
+        assert self.router is not None  # noqa: S101
+        return self.router.adapters.index(self.router.route(lang).adapter)
+
+    def _freeze(self) -> None:
+        self.model.requires_grad_(True)
+        freeze_languages(self.model)
+        for parameter in self.head.values():
+            parameter.requires_grad_(True)
+
+
+def _pair_model(folder: Path, kind: str, seed: int) -> Any:
+    architectures = read_json(folder / "config.json").get("architectures") or [""]
+    classifies = str(architectures[0]).endswith("ForSequenceClassification")
+    if kind == _XMOD and not classifies:
+        return xmod_pair_model(folder, seed=seed)
+    torch.manual_seed(seed)  # a head may be drawn
+    labels: dict[str, Any] = {} if classifies else {"num_labels": 1}
+    try:
+        model: Any = AutoModelForSequenceClassification.from_pretrained(
+            str(folder),
+            local_files_only=True,
+            use_safetensors=True,
+            dtype=torch.float32,
+            **labels,
+        )
+    except Exception as error:  # the libraries raise whatever the files make them trip over
+        raise ModelError(f"{folder} cannot become a cross-encoder: {error}") from error
+    if model.config.num_labels != 1:
+        raise ModelError(
+            f"{folder} sorts into {model.config.num_labels} labels; a reranker has one score a pair"
+        )
+    return model.train(False)
+
+
+def _tokenizer(folder: Path) -> Any:
+    try:
+        tokenizer: Any = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+    except Exception as error:  # the libraries raise whatever the files make them trip over
+        raise ModelError(f"the tokenizer in {folder} cannot be read: {error}") from error
+    if not tokenizer.is_fast:
+        raise ModelError(f"{folder} has no tokenizer.json, by which pairs are cut")
+    return tokenizer
