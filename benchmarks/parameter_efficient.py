@@ -14,7 +14,7 @@ sentences, between two others; xret-modular scores the first, for all (translate
 the evaluation sets is kept out.
 
 measure: Belebele, questions in one language to the passages in another; the first documents of an
-index by xret-static in a new order. No setting was chosen on it.
+index by --first in a new order. No setting was chosen on it.
 """
 
 from __future__ import annotations
@@ -66,7 +66,22 @@ TRAINED: dict[str, dict[str, Any]] = {
     "mask": {"part": "mask", "keep": "5%", "rate": 1e-4},
     "ra2": {"part": "adapter", "reduction": 2, "rate": 1e-3},
 }
-SYSTEMS = (FIRST, "full", "ra2", "ra16", "ra16#qlang", "ra16#dlang", "ra16#none", "mask")
+SYSTEMS = (
+    FIRST,
+    "full",
+    "ra2",
+    "ra16",
+    "ra16#qlang",
+    "ra16#dlang",
+    "ra16#none",
+    "mask",
+    "mask-languages#qlang",
+    "mask-languages#dlang",
+    "mask-languages",
+)
+"""`mask-languages` is a copy of `mask` with the masks of languages in its folder `masks`
+(`xret module learn mask --model MODEL --text FILE --lang LANG`)."""
+
 PAIRS = (("eng_Latn", "deu_Latn"), ("eng_Latn", "swh_Latn"), ("deu_Latn", "zho_Hans"))
 
 
@@ -91,6 +106,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--questions", type=int, default=40, help="of each pair")
     parser.add_argument("--depth", type=int, default=8)
+    parser.add_argument("--first", default="xret-static", help="encoder of the first stage")
     parser.add_argument("--system", action="append", help="of those below `output`; repeatable")
     arguments = parser.parse_args()
     if arguments.what == "rows":
@@ -101,7 +117,7 @@ def main() -> None:
         for system in arguments.system or SYSTEMS:
             measure(system, arguments.data / "eval", arguments.output, arguments)
     else:
-        print_table(arguments.output)
+        print_table(arguments.output / "measured" / arguments.first)
 
 
 def train(model: str, output: Path, steps: int) -> None:
@@ -125,19 +141,19 @@ def train(model: str, output: Path, steps: int) -> None:
 
 
 def measure(system: str, data: Path, output: Path, arguments: argparse.Namespace) -> None:
-    """Write the reciprocal rank of each question, pair by pair, to `output/measured/`."""
+    """Write the reciprocal rank of each question, pair by pair, to `output/measured/FIRST/`."""
     found: dict[str, list[float]] = {}
     reranker = None if system == FIRST else f"{output / system}@{arguments.depth}"
     spent = time.process_time()
     for asked, told in PAIRS:
         queries, passages, relevant = read_pair(data, asked, told)
         queries = queries[:: len(queries) // arguments.questions][: arguments.questions]
-        with tempfile.TemporaryDirectory() as folder:
-            index = Path(folder) / "index"
-            for _ in IndexBuild(passages, index, load_encoder("xret-static")).run():
+        with tempfile.TemporaryDirectory() as place:
+            index = Path(place) / "index"
+            for _ in IndexBuild(passages, index, load_encoder(arguments.first)).run():
                 pass
             with (
-                Searcher.open(index, encoder="xret-static") as searcher,
+                Searcher.open(index, encoder=arguments.first) as searcher,
                 torch.autocast("cpu", torch.bfloat16, enabled=multiplies_bf16()),
             ):
                 rankings = searcher.rank(queries, arguments.depth, rerank=reranker)
@@ -145,8 +161,9 @@ def measure(system: str, data: Path, output: Path, arguments: argparse.Namespace
             next((1 / r for r, hit in enumerate(hits, 1) if hit.doc_id in relevant[q.query_id]), 0)
             for q, hits in zip(queries, rankings, strict=True)
         ]
-    (output / "measured").mkdir(exist_ok=True)
-    path = output / "measured" / f"{system}.json"
+    folder = output / "measured" / arguments.first
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{system}.json"
     path.write_text(json.dumps({"cpu_s": time.process_time() - spent, "pairs": found}))
     means = {pair: round(100 * float(np.mean(values)), 1) for pair, values in found.items()}
     print(f"{system}: {means}, {time.process_time() - spent:.0f} s of CPU time", flush=True)
@@ -172,13 +189,13 @@ def read_pair(
     return queries, passages, relevant
 
 
-def print_table(output: Path) -> None:
+def print_table(folder: Path) -> None:
     """MRR of the depth that was put in order, and the difference from the first stage with its
     95 % interval over the same questions."""
     measured = {
         system: json.loads(path.read_text())["pairs"]
         for system in SYSTEMS
-        if (path := output / "measured" / f"{system}.json").is_file()
+        if (path := folder / f"{system}.json").is_file()
     }
     pairs = list(measured[FIRST])
     print(f"| | {' | '.join(pairs)} | mean |\n|---|{'--:|' * (len(pairs) + 1)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from typing import Literal
 
 from xret.errors import RunError
 from xret.eval.measures import measure_facts
+from xret.eval.reproduction.requirements import missing_words
 from xret.eval.reproduction.table import Published, PublishedTable, SystemRow
 from xret.retriever.corpora.registry import CORPORA, find_collection
 from xret.retriever.models.registry import ENCODERS
@@ -69,10 +71,12 @@ def commands_of(row: SystemRow, folder: Path) -> tuple[Command, ...]:
         for word in (flag, value)
     ]
     measures = [word for each in row.published for word in ("--measure", each.measure)]
+    rerank = ["--rerank", row.rerank.format(folder=folder)] if row.rerank else []
     return (
         *_pulls(row, chosen),
+        *(tuple(shlex.split(each.format(folder=folder))) for each in row.before),
         ("xret", "index", "--corpus", row.indexed, "--output", index, "--encoder", row.encoder),
-        ("xret", "eval", row.corpus, *chosen, "--index", index, *measures, "--json"),
+        ("xret", "eval", row.corpus, *chosen, "--index", index, *rerank, *measures, "--json"),
     )
 
 
@@ -89,8 +93,12 @@ def reproduce_row(
     shell: runs one command and captures its stdout; the real command line by default.
     """
     commands = commands_of(row, folder)
+    if missing := missing_words(row.needs):
+        return RowResult(row.name, commands, _unmeasured(row, table), missing)
     output = ""
     for command in commands:
+        if _is_kept(command):
+            continue
         on_command(command)
         done = (shell or run_command)(command)
         if done.returncode == 130:
@@ -114,7 +122,15 @@ def run_command(command: Command) -> subprocess.CompletedProcess[str]:
     )
 
 
+def _is_kept(command: Command) -> bool:
+    """Whether a module was learnt for an earlier row; what else is made tells that itself."""
+    return command[:3] == ("xret", "module", "learn") and Path(command[-1]).is_file()
+
+
 def _pulls(row: SystemRow, chosen: Sequence[str]) -> list[Command]:
+    """What is fetched; of a row that needs what nobody can fetch, nothing."""
+    if row.needs:
+        return []
     pulls: list[Command] = []
     named = row.corpus in CORPORA
     shipped = named and find_collection(row.corpus).folder is not None
@@ -130,21 +146,26 @@ def _pulls(row: SystemRow, chosen: Sequence[str]) -> list[Command]:
 def _failed(
     row: SystemRow, table: PublishedTable, commands: tuple[Command, ...], failed: Command
 ) -> RowResult:
-    numbers = tuple(
-        Measured(p.measure, p.value, None, table.tolerance, "failed", p.place, p.url)
-        for p in row.published
-    )
     said = f"{' '.join(failed)} failed (its message is above)"
     fetched = [" ".join(command) for command in commands if command[2] == "pull"]
     if fetched:
         said += f"; with a network, fetch what this row needs by: {'; '.join(fetched)}"
-    return RowResult(row.name, commands, numbers, said)
+    return RowResult(row.name, commands, _unmeasured(row, table), said)
+
+
+def _unmeasured(row: SystemRow, table: PublishedTable) -> tuple[Measured, ...]:
+    return tuple(
+        Measured(p.measure, p.value, None, table.tolerance, "failed", p.place, p.url)
+        for p in row.published
+    )
 
 
 def _means(output: str) -> dict[str, float]:
-    """The measures of all queries over all documents, out of `xret eval --json`."""
+    """The measures of all queries over all documents, out of `xret eval --json`; of several
+    systems those of the last, which is the one with a reranker."""
     try:
-        results = json.loads(output)["results"]
+        report = json.loads(output)
+        results = (report["systems"][-1] if "systems" in report else report)["results"]
         whole = next(r for r in results if r["query_lang"] is None and r["doc_lang"] is None)
         return {name: float(value) for name, value in whole["measures"].items()}
     except (ValueError, KeyError, TypeError, StopIteration) as error:

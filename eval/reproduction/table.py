@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from xret.errors import ConfigError, UnknownCorpusError
+from xret.eval.reproduction.requirements import Requirement
 
 __all__ = ["TABLES", "Published", "PublishedTable", "SystemRow", "find_table", "read_table"]
 
-TABLES = ("colbert-xm", "clirudit", "hc4", "miracl")
+TABLES = ("colbert-xm", "clirudit", "hc4", "miracl", "parameter-efficient-reranking")
 SUFFIX = ".toml"
 
 
@@ -40,7 +41,9 @@ class SystemRow:
     """One system on one collection.
 
     corpus, lang, query_lang, split: what `xret eval` is asked for; index_corpus: what
-    `xret index` is, where it must be spelt otherwise.
+    `xret index` is, where it must be spelt otherwise. rerank: a reranker over the first
+    documents, which is then what is measured. before: commands that make what the row measures;
+    in them `{folder}` is where its indices go. needs: what must be there.
     """
 
     name: str
@@ -52,6 +55,9 @@ class SystemRow:
     split: str = ""
     index_corpus: str = ""
     note: str = ""
+    rerank: str = ""
+    before: tuple[str, ...] = ()
+    needs: tuple[Requirement, ...] = ()
 
     @property
     def indexed(self) -> str:
@@ -122,7 +128,12 @@ def read_table(path: Path) -> PublishedTable:
 
 def _table(name: str, fields: Mapping[str, Any]) -> PublishedTable:
     sources = fields.get("sources", {})
-    rows = tuple(_row(row, sources) for row in fields["rows"])
+    needs = {
+        str(key): Requirement(str(one["path"]), str(one["how"]))
+        for key, one in fields.get("needs", {}).items()
+    }
+    steps = {str(key): str(command) for key, command in fields.get("steps", {}).items()}
+    rows = tuple(_row(row, sources, needs, steps) for row in fields["rows"])
     names = [row.name for row in rows]
     if not rows or len(set(names)) < len(names):
         raise ValueError("rows need names, each its own")
@@ -140,12 +151,23 @@ def _table(name: str, fields: Mapping[str, Any]) -> PublishedTable:
     )
 
 
-def _row(fields: Mapping[str, Any], sources: Mapping[str, Mapping[str, str]]) -> SystemRow:
+def _row(
+    fields: Mapping[str, Any],
+    sources: Mapping[str, Mapping[str, str]],
+    needs: Mapping[str, Requirement],
+    steps: Mapping[str, str],
+) -> SystemRow:
     published = tuple(_published(each, sources) for each in fields["published"])
     if not published:
         raise ValueError(f"row {fields['name']} has no measure")
-    plain = {key: str(value) for key, value in fields.items() if key != "published"}
-    return SystemRow(published=published, **plain)
+    lists = ("published", "before", "needs")
+    plain = {key: str(value) for key, value in fields.items() if key not in lists}
+    return SystemRow(
+        published=published,
+        before=tuple(steps[key] for key in fields.get("before", ())),
+        needs=tuple(needs[key] for key in fields.get("needs", ())),
+        **plain,
+    )
 
 
 def _published(fields: Mapping[str, Any], sources: Mapping[str, Mapping[str, str]]) -> Published:

@@ -25,7 +25,9 @@ def reproduce(
     table: Annotated[
         str,
         typer.Argument(
-            metavar="TABLE", help="colbert-xm, clirudit, hc4, miracl, or a TOML file of rows."
+            metavar="TABLE",
+            help="colbert-xm, clirudit, hc4, miracl, parameter-efficient-reranking, or a TOML file "
+            "of rows.",
         ),
     ],
     only: Annotated[

@@ -20,7 +20,7 @@ from transformers import (
     TrainingArguments,
 )
 
-from xret.errors import ModelError, TrainingError
+from xret.errors import LanguageError, ModelError, TrainingError
 from xret.retriever.corpora.lines import read_lines
 from xret.retriever.models.layout import check_loadable, read_json
 from xret.retriever.models.module_card import ModuleCard
@@ -29,7 +29,7 @@ from xret.retriever.modules.named_weights import named_weights, transformer_of
 from xret.retriever.modules.sparse import SparseMask
 from xret.retriever.training.common.fitting import FitSettings, fit, training_arguments
 from xret.retriever.training.common.thread import SoundLosses
-from xret.retriever.training.modules.base import open_base
+from xret.retriever.training.modules.base import freeze_languages, open_base
 from xret.retriever.training.modules.rows import LEAST_ROWS
 from xret.retriever.training.modules.sparse import learn_sparse_mask
 from xret.types import Progress
@@ -95,14 +95,17 @@ def learn_language_mask(
 ) -> Generator[Progress, None, SparseMask]:
     """The mask of a language from its texts; weights of the transformer only.
 
-    The card gets the loss of masked words in lines held out, before and after.
-    Raises ModelError for a model with language adapters of its own, and TrainingError.
+    In X-MOD texts go through the adapter of the language that the card names, and neither
+    embeddings nor adapters learn. The card gets the loss of masked words in lines held out,
+    before and after. Raises ModelError for an X-MOD model without that language, and
+    TrainingError.
     """
-    model = _masked_words(folder)
+    model = _masked_words(folder, card.lang)
     tokenizer = _tokenizer(folder)
     inside = {id(parameter) for parameter in transformer_of(model).parameters()}
     for parameter in named_weights(model).values():
         parameter.requires_grad_(id(parameter) in inside)
+    freeze_languages(model)
     rows = _tokenised(tokenizer, lines)
     held_out = rows[HELD_OUT_EVERY - 1 :: HELD_OUT_EVERY][:MOST_HELD_OUT]
     kept_out = {id(row) for row in held_out}
@@ -147,13 +150,16 @@ def masked_word_loss(
     return sum(losses) / len(losses)
 
 
-def _masked_words(folder: Path) -> Any:
+def _masked_words(folder: Path, lang: str | None) -> Any:
     """The base with its own head for masked words, else with its embeddings as one."""
     check_loadable(folder)
     if read_json(folder / "config.json").get("model_type") == "xmod":
-        raise ModelError(
-            f"{folder} has language adapters inside: a language is added to it by: xret lang add"
-        )
+        try:
+            return TiedMaskedWords(transformer_of(open_base(folder, lang=lang)))
+        except LanguageError as error:
+            raise ModelError(
+                f"{error}; a language is added to a model with language adapters by: xret lang add"
+            ) from error
     named = {name for path in folder.glob("*.safetensors") for name in _names(path)}
     if not any(name.startswith(_HEADS) for name in named):
         return TiedMaskedWords(transformer_of(open_base(folder)))

@@ -3,6 +3,7 @@
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,6 +49,8 @@ def test_what_is_indexed_is_the_documents_that_are_evaluated(
     monkeypatch.setenv("IR_DATASETS_HOME", str(tmp_path))
     monkeypatch.setenv("XRET_OFFLINE", "1")
     for row in find_table(name).rows:
+        if row.needs:  # of a folder of the reader's own
+            continue
         indexed = open_corpus(row.indexed)
         evaluated = open_corpus(
             row.corpus, doc_langs=[row.lang] if row.lang else [], split=row.split or None
@@ -74,7 +77,7 @@ def test_numbers_of_the_published_tables_are_those_that_were_read() -> None:
 
 
 def test_a_number_that_nobody_read_is_not_stated() -> None:
-    for name in ("clirudit", "hc4"):
+    for name in ("clirudit", "hc4", "parameter-efficient-reranking"):
         assert all(p.value is None for row in find_table(name).rows for p in row.published)
 
 
@@ -211,3 +214,59 @@ def test_a_table_of_ones_own_is_read(tmp_path: Path) -> None:
     )
     with pytest.raises(UnknownCorpusError, match="did you mean miracl"):
         find_table("mircl")
+
+
+def test_a_row_says_what_it_needs_before_it_runs_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    table = find_table("parameter-efficient-reranking")
+    run: list[tuple[str, ...]] = []
+
+    def shell(command: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+        run.append(command)
+        systems = [_system(0.1), _system(0.2)]
+        return subprocess.CompletedProcess(command, 0, json.dumps({"systems": systems}))
+
+    (row,) = table.chosen(["en-fi-masks-split"])
+    result = reproduce_row(row, table, tmp_path / "kept", shell=shell)
+    assert not run
+    assert "clef/en-fi is not there" in result.failure
+    assert "licensed by ELDA" in result.failure
+    for one in row.needs:
+        (tmp_path / one.path).mkdir(parents=True)
+    learnt = tmp_path / "kept" / "mask" / "masks" / "en.safetensors"
+    learnt.parent.mkdir(parents=True)
+    learnt.touch()
+    result = reproduce_row(row, table, tmp_path / "kept", shell=shell)
+    assert [command[1:3] for command in run] == [
+        ("train", "rerank"),
+        ("module", "learn"),
+        ("index", "--corpus"),
+        ("eval", "clef/en-fi"),
+    ]
+    assert f"{tmp_path}/kept/mask#split@100" in run[-1]
+    assert [number.measured for number in result.numbers] == [0.2]
+
+
+def _system(value: float) -> dict[str, object]:
+    whole = {"query_lang": None, "doc_lang": None, "measures": {"AP": value}}
+    return {"results": [whole]}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_options_of_a_rows_commands_exist(name: str) -> None:
+    """What a table asks to be typed is known to the command line."""
+    import typer
+
+    from xret.cli.commands import app
+
+    root = typer.main.get_command(app)
+    for row in find_table(name).rows:
+        for command in commands_of(row, Path("kept")):
+            found: Any = root
+            for word in command[1:]:
+                if word in getattr(found, "commands", {}):
+                    found = found.commands[word]
+            known = {spelling for option in found.params for spelling in option.opts}
+            assert {word for word in command if word.startswith("--")} <= known, command

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 from tiny_encoders import tiny_bi_encoder, tiny_xlmr
+from tiny_models import tiny_dpr_xm
 from tiny_rankers import drain, marked_rows, write_rows
 from tiny_word_models import tiny_word_model
 
 from xret.errors import ConfigError, ModelError
+from xret.retriever.modules.base import model_base
+from xret.retriever.modules.sparse import SparseMask
 from xret.retriever.training.common.fitting import FitSettings
 from xret.retriever.training.modules.learning import ModuleLearning, learn_module
 
@@ -20,6 +23,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny_bi_encoder(folder / "bi")
     tiny_xlmr(folder / "bare")
     tiny_word_model(folder / "words")
+    tiny_dpr_xm(folder / "xmod")
     return folder
 
 
@@ -47,6 +51,20 @@ def test_a_mask_for_a_language_of_xmod_names_the_command_that_adds_one(
 ) -> None:
     text = tmp_path / "sw.txt"
     text.write_text("".join(f"samaki wana joto {n}\n" for n in range(30)), encoding="utf-8")
-    learning = ModuleLearning("mask", models / "words", text=text, lang="sw")
+    learning = ModuleLearning("mask", models / "words", text=text, lang="hu")
     with pytest.raises(ModelError, match="xret lang add"):
         drain(learn_module(learning, tmp_path / "sw.safetensors"))
+
+
+def test_a_mask_of_a_language_that_xmod_has_leaves_adapters_and_words(
+    models: Path, tmp_path: Path
+) -> None:
+    text = tmp_path / "fr.txt"
+    text.write_text("".join(f"les poissons partent {n}\n" for n in range(30)), encoding="utf-8")
+    settings = FitSettings(steps=2, batch_size=4)
+    learning = ModuleLearning("mask", models / "xmod", text=text, lang="fr", keep=50, fit=settings)
+    drain(learn_module(learning, tmp_path / "fr.safetensors"))
+    mask = SparseMask.load(tmp_path / "fr.safetensors", base=model_base(models / "xmod"))
+    assert len(mask) == 50
+    assert mask.card.lang == "fr"
+    assert not any("adapter" in name or "embeddings" in name for name in mask.changes)
