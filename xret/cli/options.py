@@ -20,8 +20,9 @@ RerankOption = Annotated[
     typer.Option(
         "--rerank",
         metavar="NAME[@depth]",
-        help="Let this reranker put the first documents in order: an encoder or a cross-encoder, "
-        "by name or folder; 100 of them, or as many as are named.",
+        help="Let this reranker put the first documents in order: an encoder (xret-modular@50 over "
+        "an index by xret-static is what we recommend) or a cross-encoder, by name or folder; 100 "
+        "of them, or as many as are named.",
     ),
 ]
 PairRoutingOption = Annotated[
