@@ -11,14 +11,18 @@ from xret.retriever.training.rerankers.settings import RerankTraining
 
 __all__ = ["reranker_card"]
 
+_ROWS = 12
+
 
 def reranker_card(
     training: RerankTraining,
     files: Sequence[ReadFile],
     student: PairStudent,
     notes: Mapping[str, object],
+    *,
+    losses: Mapping[str, Mapping[str, float]],
 ) -> str:
-    """The card as Markdown. notes: of the work folder."""
+    """The card as Markdown. notes: of the work folder. losses: by stage and last step of ten."""
     parts = {
         "full": "all weights that are not frozen",
         "adapter": f"a ranking adapter of reduction {training.reduction}, and the head",
@@ -51,8 +55,19 @@ def reranker_card(
             "|---|--:|--:|---|",
             *rows,
             "",
+            "| stage | step | mean loss of the ten before |",
+            "|---|--:|--:|",
+            *(line for stage, found in losses.items() for line in _loss_rows(stage, found)),
+            "",
         ]
     )
+
+
+def _loss_rows(stage: str, losses: Mapping[str, float]) -> list[str]:
+    """At most a dozen lines, the last among them."""
+    steps = sorted(losses.items(), key=lambda row: int(row[0]))
+    every = max(1, -(-len(steps) // _ROWS))
+    return [f"| {stage} | {step} | {loss:.4f} |" for step, loss in steps[::-1][::every][::-1]]
 
 
 def _shown(place: str) -> str:

@@ -73,7 +73,11 @@ def train_reranker(
         rows = yield from _rows(training, work)
         module = yield from _learn(training, student, rows, work, device)
         trained = TrainedReranker(student, module, model_base(folder))
-        card = reranker_card(training, rows.files, student, work.notes())
+        losses: dict[str, Any] = {
+            place.parent.name: WorkFolder(place.parent).notes().get("losses", {})
+            for place in sorted(work.path.glob("*/notes.json"))
+        }
+        card = reranker_card(training, rows.files, student, work.notes(), losses=losses)
         publish_model(trained, training.output, work, card=card, run=run)
     yield Progress("written", 1, 1, "model")
 

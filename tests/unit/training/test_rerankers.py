@@ -138,6 +138,9 @@ def test_a_mask_changes_as_many_weights_as_were_asked_for(folder: Path, tmp_path
     mask = SparseMask.load(output / "learnt" / "mask.safetensors")
     head = sum(w.numel() for n, w in after.items() if n.startswith("classifier"))
     assert len(mask) == 500 + head
+    card = (output / "README.md").read_text(encoding="utf-8")
+    assert "| all-weights | 4 |" in card
+    assert "| the-mask | 4 |" in card
     load_reranker(str(output))
 
 
