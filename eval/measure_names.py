@@ -41,7 +41,7 @@ OTHERS: dict[str, str] = {
     "r_precision": "Rprec",
     "infap": "infAP",
     "err": "ERR",
-    "rbp": "RBP(rel=1,p=0.9)",
+    "rbp": "RBP(p=0.9)",
     "judged": "Judged",
     "accuracy": "Accuracy",
     "iprec_at_recall": "IPrec",

@@ -13,8 +13,6 @@ from typing import Any
 
 from ir_measures import measures
 
-from xret.errors import RunError
-
 __all__ = [
     "MAX_ERR_GRADE",
     "LitschkoAP",
@@ -54,10 +52,7 @@ class LitschkoAP(measures.Measure):
 
 
 def own_measure(parsed: Any) -> OwnMeasure | None:
-    """The function for a measure of ir_measures; None where another program computes it.
-
-    Raises RunError for parameters that the measure cannot have, or needs.
-    """
+    """The function for a measure of ir_measures; None where another program computes it."""
     name, params = parsed.NAME, parsed.params
     cutoff, rel = params.get("cutoff"), params.get("rel", 1)
     exponential, gains = params.get("dcg") == "exp-log2", params.get("gains")
@@ -68,10 +63,8 @@ def own_measure(parsed: Any) -> OwnMeasure | None:
             cutoff=cutoff,
         )
     if name == "RBP":
-        if "rel" not in params:
-            raise RunError(f"{parsed} needs the lowest grade that is relevant: RBP(rel=1,p=0.8)")
         return lambda ranking, grades: rank_biased_precision(
-            ranking[:cutoff], grades, rel=rel, p=params.get("p", 0.8)
+            ranking[:cutoff], grades, rel=params.get("rel"), p=params.get("p", 0.8)
         )
     if name == "ERR":
         return lambda ranking, grades: expected_reciprocal_rank(ranking, grades, cutoff=cutoff)
@@ -119,14 +112,23 @@ def expected_reciprocal_rank(
     return total
 
 
-def rank_biased_precision(ranking: Sequence[str], grades: Grades, *, rel: int, p: float) -> float:
-    """RBP (Moffat and Zobel 2008) of grades that are relevant from `rel` on, as trec_eval 10.0.
+def rank_biased_precision(
+    ranking: Sequence[str], grades: Grades, *, rel: int | None = None, p: float
+) -> float:
+    """RBP (Moffat and Zobel 2008), as trec_eval 10.0.
+
+    rel: the grade from which a document is relevant; None for gains by grade, in shares of the
+    query's highest where that is above 1.
 
     >>> rank_biased_precision(["a", "x", "b"], {"a": 1, "b": 1}, rel=1, p=0.5)
     0.625
     """
-    shown = (p**place for place, doc in enumerate(ranking) if grades.get(doc, rel - 1) >= rel)
-    return (1 - p) * sum(shown)
+    if rel is None:
+        highest = max(1, *grades.values()) if grades else 1
+        gains = [max(grades.get(doc_id, 0), 0) / highest for doc_id in ranking]
+    else:
+        gains = [float(grades.get(doc_id, rel - 1) >= rel) for doc_id in ranking]
+    return (1 - p) * sum(gain * p**place for place, gain in enumerate(gains))
 
 
 def inferred_average_precision(ranking: Sequence[str], grades: Grades, *, rel: int = 1) -> float:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+import gc
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from xret.errors import RunError
 from xret.eval.metadata import parse_metadata, read_side_file
+from xret.eval.run_lines import RunLines, finite_score, read_run_lines
 from xret.retriever.corpora.lines import read_lines
+from xret.retriever.corpora.scored_pairs import SCORES, ScoredPair, scored_pairs
 from xret.types import Hit, Run
 
 __all__ = [
@@ -24,8 +29,8 @@ __all__ = [
 ]
 
 DECIMALS = 6
-MAX_HEADER_LINES = 10_000
-"""Comment lines of a run that are kept to be read as its metadata."""
+ASCII_SPACE = re.compile(r"[ \t\n\r\x0b\f]")
+"""What separates cells: an id may hold U+00A0 or U+3000."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +78,7 @@ def write_run(path: Path, run: Run, *, header: str = "") -> None:
     """
     for query_id, hits in run.hits.items():
         for name in (query_id, *(hit.doc_id for hit in hits)):
-            if name.split() != [name]:
+            if not name or ASCII_SPACE.search(name):
                 raise RunError(
                     f"the id {name!r} cannot stand in a TREC run, whose columns are separated "
                     "by white space; give it an id without any"
@@ -93,88 +98,81 @@ def read_run(path: Path) -> Run:
 
 
 def read_run_file(path: Path) -> RunFile:
-    """A six-column run, plain or compressed, ordered by score and ties by document id.
+    """A six-column run, plain or compressed, ordered by score and ties by document id; or a
+    table that names its columns, or ranx's JSON.
 
-    The ranks in the file are not trusted, as trec_eval does not: where they say another
-    order, that is a warning with the number of queries. Lines that begin with `#` are its
-    metadata. Raises RunError with the line that does not fit: another number of columns, a
-    score that is not a finite number, a document twice for one query, no line at all.
+    Cells are separated by ASCII white space, or by tabs, and then ids may hold spaces. The ranks
+    in the file are not trusted, as trec_eval does not: where they say another order, that is a
+    warning with the number of queries. Lines that begin with `#` are its metadata. Raises
+    RunError with the line that does not fit: another number of columns, a score that is not a
+    finite number, a document twice for one query, no line at all.
     """
-    hits: dict[str, dict[str, float]] = {}
-    order = _RankOrder()
-    tags: dict[str, None] = {}
-    comments: list[str] = []
-    for number, line in read_lines(path):
-        cells = line.split()
-        if not cells or _is_comment(cells):
-            comments += [line.strip()] * (bool(cells) and len(comments) < MAX_HEADER_LINES)
-            continue
-        if len(cells) != 6:
-            raise RunError(
-                f"{path}:{number}: {len(cells)} cells where 6 are expected: "
-                "query Q0 document rank score tag"
-            )
-        query_id, _, doc_id, rank, score, tag = cells
-        value = _finite(score, f"{path}:{number}")
-        found = hits.setdefault(query_id, {})
-        if doc_id in found:
-            raise RunError(f"{path}:{number}: {doc_id!r} appears twice for query {query_id!r}")
-        found[doc_id] = value
-        order.see(query_id, rank, value)
-        tags[tag] = None
-    if not hits:
+    pairs = scored_pairs(path, SCORES)
+    read = read_run_lines(path) if pairs is None else _of_pairs(pairs, path)
+    if not read.documents:
         raise RunError(f"{path} holds no line of a run")
-    # Not `ranked`: another program's scores may differ only behind the sixth decimal.
-    sorted_hits = {
-        q: sorted((Hit(*hit) for hit in found.items()), key=lambda hit: (-hit.score, hit.doc_id))
-        for q, found in hits.items()
-    }
-    metadata = parse_metadata("\n".join(comments)) or read_side_file(path)
-    warnings = (*order.warnings(len(hits)), *_tag_warnings(tags))
-    return RunFile(Run(next(reversed(tags)), sorted_hits), warnings, metadata)
+    for query_id, documents in read.documents.items():
+        if len(set(documents)) != len(documents):
+            _refuse_repeated(path, query_id, documents)
+    with _uncollected():
+        hits = {
+            query_id: _best_first(documents, read.scores[query_id])
+            for query_id, documents in read.documents.items()
+        }
+    metadata = parse_metadata("\n".join(read.comments)) or read_side_file(path)
+    return RunFile(Run(next(reversed(read.tags)), hits), _warnings(read), metadata)
 
 
-def _is_comment(cells: list[str]) -> bool:
-    """A query id may begin with `#` too; its line has six cells and no space behind the sign."""
-    return cells[0] == "#" or (cells[0].startswith("#") and len(cells) != 6)
-
-
-class _RankOrder:
-    """Watches, line by line, whether ranks and scores of a query say the same order."""
-
-    def __init__(self) -> None:
-        self._last: dict[str, tuple[int, float]] = {}
-        self._contradicted: set[str] = set()
-
-    def see(self, query_id: str, rank: str, score: float) -> None:
-        if not rank.isdecimal():
-            return
-        place = int(rank)
-        before = self._last.get(query_id, (place, score))
-        if (place - before[0]) * (score - before[1]) > 0:
-            self._contradicted.add(query_id)
-        self._last[query_id] = place, score
-
-    def warnings(self, queries: int) -> tuple[str, ...]:
-        if not self._contradicted:
-            return ()
-        return (
-            f"in {len(self._contradicted):,} of {queries:,} queries the ranks contradict the "
-            "scores; the scores were taken, as trec_eval takes them",
-        )
-
-
-def _tag_warnings(tags: Mapping[str, None]) -> tuple[str, ...]:
-    return (f"{len(tags):,} different tags stand in one run",) if len(tags) > 1 else ()
-
-
-def _finite(score: str, place: str) -> float:
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Millions of hits make no circle, and the garbage collector would go through them again
+    and again while they are made."""
+    was_on = gc.isenabled()
+    gc.disable()
     try:
-        value = float(score)
-    except ValueError:
-        raise RunError(f"{place}: the score {score!r} is no number") from None
-    if math.isnan(value):
-        raise RunError(f"{place}: the score is NaN; a run must say an order")
-    if math.isinf(value):
-        raise RunError(f"{place}: the score {score!r} is not finite; leave such documents out")
-    return value
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _best_first(documents: Sequence[str], scores: Sequence[float]) -> list[Hit]:
+    """Not `ranked`: another program's scores may differ only behind the sixth decimal."""
+    hits = list(map(Hit, documents, scores))
+    if len(set(scores)) == len(scores) and list(scores) == sorted(scores, reverse=True):
+        return hits
+    return sorted(hits, key=lambda hit: (-hit.score, hit.doc_id))
+
+
+def _of_pairs(pairs: Iterable[ScoredPair], path: Path) -> RunLines:
+    read = RunLines(tags={path.stem: None})
+    for query_id, doc_id, number, place in pairs:
+        read.add(query_id, [doc_id], [finite_score(number, place)])
+    return read
+
+
+def _refuse_repeated(path: Path, query_id: str, documents: Sequence[str]) -> NoReturn:
+    """Say where a document stands the second time, if the file has a line for each."""
+    counted = Counter(documents)
+    twice = next(doc_id for doc_id, count in counted.items() if count > 1)
+    place = str(path)
+    seen = 0
+    for number, line in read_lines(path):
+        cells = line.split("\t") if "\t" in line else line.split()
+        seen += query_id in cells and twice in cells
+        if seen == 2:
+            place = f"{path}:{number}"
+            break
+    raise RunError(f"{place}: {twice!r} appears twice for query {query_id!r}")
+
+
+def _warnings(read: RunLines) -> tuple[str, ...]:
+    warnings = []
+    if read.contradicted:
+        warnings.append(
+            f"in {len(read.contradicted):,} of {len(read.documents):,} queries the ranks "
+            "contradict the scores; the scores were taken, as trec_eval takes them"
+        )
+    if len(read.tags) > 1:
+        warnings.append(f"{len(read.tags):,} different tags stand in one run")
+    return tuple(warnings)

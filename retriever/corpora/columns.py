@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from xret.errors import CorpusError
-from xret.retriever.corpora.qrels import Qrels
+from xret.retriever.corpora.qrels import Qrels, grade_of
 from xret.retriever.corpora.records import BadRecord, Record
 
 __all__ = ["good_fields", "qrels_of"]
@@ -21,7 +21,8 @@ def qrels_of(records: Iterable[Record | BadRecord], columns: tuple[str, str, str
     qrels: Qrels = {}
     for place, fields in good_fields(records):
         try:
-            qrels.setdefault(str(fields[query]), {})[str(fields[document])] = int(fields[grade])
+            grades = qrels.setdefault(str(fields[query]), {})
+            grades[str(fields[document])] = grade_of(fields[grade])
         except (KeyError, TypeError, ValueError):
             found = ", ".join(list(map(str, fields))[:8])
             raise CorpusError(

@@ -12,7 +12,7 @@ from xret.retriever.corpora.catalogue import ir_datasets_home, ir_datasets_libra
 from xret.retriever.corpora.collection import FetchedFile
 from xret.retriever.corpora.download import UrlFile, is_offline, refuse_offline
 from xret.retriever.corpora.parts import judged_queries
-from xret.retriever.corpora.qrels import Qrels
+from xret.retriever.corpora.qrels import Qrels, grade_of
 from xret.retriever.corpora.records import BadRecord, Record
 from xret.retriever.corpora.shapes import document_of, query_of
 from xret.types import Document, Progress, Query
@@ -92,7 +92,9 @@ class IrDatasetsCorpus:
         self._need("qrels")
         found: Qrels = {}
         for judgement in self._reading(self._dataset.qrels_iter):
-            found.setdefault(judgement.query_id, {})[judgement.doc_id] = int(judgement.relevance)
+            found.setdefault(judgement.query_id, {})[judgement.doc_id] = grade_of(
+                judgement.relevance
+            )
         return found
 
     def topics(self) -> list[Query]:

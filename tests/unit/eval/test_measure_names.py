@@ -32,7 +32,7 @@ from xret.eval.measure_names import measure_names, parsed_measure
         ("bpref", "Bpref"),
         ("iprec_at_recall_0.10", "IPrec@0.1"),
         ("num_rel_ret", "NumRet(rel=1)"),
-        ("rbp", "RBP(rel=1,p=0.9)"),
+        ("rbp", "RBP(p=0.9)"),
         ("nDCG(dcg='exp-log2')@10", "nDCG(dcg='exp-log2')@10"),
         ("LitschkoAP@100", "LitschkoAP@100"),
         ("LitschkoAP(rel=2)", "LitschkoAP(rel=2)"),

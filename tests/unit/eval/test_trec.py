@@ -32,6 +32,16 @@ LINE = "q1 Q0 a 1 2.0 t\n"
         "1\t0\ta\t2\n1 Q0\tb 0\n\n2 0  a\t1\n",
         "query-id\tcorpus-id\tscore\n1\ta\t2\n1\tb\t0\n2\ta\t1\n",
         "1 0\ta\t2\n1 0\tb\t0\n2 0\ta\t1\n",
+        "# a comment\n1 0 a 2\n# and 4 cells x\n#another one\n1 0 b 0\n2 0 a 1\n",
+        "1 0 a 2.0\n1 0 b 0.0\n2 0 a 1.0\n",
+        "qid docno label\n1 a 2\n1 b 0\n2 a 1\n",
+        "qid,iteration,docno,label\n1,0,a,2\n1,0,b,0\n2,0,a,1\n",
+        "label,docid,docno,qid\n2,7,a,1\n0,8,b,1\n1,7,a,2\n",
+        "topic\titer\tdocument\trel\n1\t0\ta\t2\n1\t0\tb\t0\n2\t0\ta\t1\n",
+        "q_id,doc_id,score\n1,a,2\n1,b,0\n2,a,1\n",
+        '{"1": {"a": 2, "b": 0}, "2": {"a": 1}}',
+        '{\n "1": {"a": 2.0, "b": 0},\n "2": {"a": 1}}\n',
+        "1 0 a 2\r\n1 0 b 0\r\n2 0 a 1",
     ],
 )
 def test_judgements_of_every_layout_read_alike(content: str, tmp_path: Path) -> None:
@@ -43,6 +53,12 @@ def test_judgements_of_every_layout_read_alike(content: str, tmp_path: Path) -> 
     ("content", "words"),
     [
         ("1 0 a\tx\n", "no integer"),
+        ("1 0 a 0.5\n", "grade '0.5' is no integer; write grades as whole numbers"),
+        ("1 0 a nan\n", "no integer"),
+        ("query,doc_id,label\n1,a,1,2\n", r"qrels.tsv:2: 4 cells where the first line names 3"),
+        ('{"1": ["a"]}', "a JSON object of the documents of 1 was expected, as ranx writes it"),
+        ('{"1": {"a": "1"}}', "'a' of query '1' has no number"),
+        ('{"1": {', "begins like JSON and is none"),
         ("1 2\n", "2 cells"),
         ("", "no judgement"),
         ("1 0 a b c\n", "5 cells"),
@@ -62,7 +78,7 @@ def test_ids_may_hold_spaces_where_tabs_separate(tmp_path: Path) -> None:
         assert read_qrels(tmp_path / f"{name}.tsv") == {"q 1": {"my notes.txt": 1}}
 
 
-@pytest.mark.parametrize("name", ["a b", "a\tb", "a\nb", "", " a", "a\u2003b"])
+@pytest.mark.parametrize("name", ["a b", "a\tb", "a\nb", "", " a", "a\x0bb"])
 def test_an_id_that_a_run_cannot_hold_is_refused_before_a_line_is_written(
     name: str, tmp_path: Path
 ) -> None:
@@ -108,7 +124,9 @@ def test_a_bad_run_is_refused(content: str, words: str, tmp_path: Path) -> None:
     [
         ("q Q0 a 1 inf t\n", "not finite"),
         ("q Q0 a 1 -1e999 t\n", "not finite"),
-        ("q Q0 a 1 1.0 t extra\n", "7 cells where 6 are expected: query Q0 document rank"),
+        ("q Q0 my a 1 1.0 t\n", "7 cells where 6 are expected: query Q0 document rank"),
+        ("q Q0 a 1 1 1.0 t\n", "7 cells where 6 are expected"),
+        ("q Q0 a 1 1_0 t\n", "no number"),
         ("", "holds no line of a run"),
         ("# only a comment\n", "holds no line of a run"),
     ],
@@ -119,6 +137,85 @@ def test_a_run_that_says_no_order_is_refused(content: str, words: str, tmp_path:
         (tmp_path / "run.txt").write_text(content, encoding="utf-8")
     with pytest.raises(RunError, match=words):
         read_run_file(tmp_path / "run.txt")
+
+
+RUN = Run("t", {"q1": [Hit("a", 2.0), Hit("b", -1.5)], "q2": [Hit("a", 0.25)]})
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "q1 Q0 a 1 2.0 t\nq1 Q0 b 2 -1.5 t\nq2 Q0 a 1 .25 t\n",
+        "q1 Q0  a 1 2.0 t\n\n  q1 Q0 b 2 -15e-1 t\r\nq2 Q0 a 1 +0.25 t",
+        "q1\tQ0\ta\t1\t2.0\tt\nq1\tQ0\tb\t2\t-1.5\tt\nq2\tQ0\ta\t1\t.25\tt\n",
+        "q1 Q0\ta 1\t2.0 t\nq1 Q0 b 2 -1.5 t\nq2 Q0\ta 1 .25 t\n",
+        "q2 Q0 a 1 .25 t\nq1 Q0 b 2 -1.5 t\nq1 Q0 a 1 2.0 t\n",
+        "\ufeff# of whom\n#and when\nq1 Q0 a 1 2.0 t\n# x\nq1 Q0 b 2 -1.5 t\nq2 Q0 a 1 .25 t\n",
+        "qid,docid,docno,rank,score,query\n"
+        'q1,7,a,0,2.0,"who, me?"\nq1,8,b,1,-1.5,x\nq2,7,a,0,.25,y\n',
+        "q_id,doc_id,score\nq1,a,2.0\nq1,b,-1.5\nq2,a,0.25\n",
+        "score\tdocno\tqid\n-1.5\tb\tq1\n2.0\ta\tq1\n0.25\ta\tq2\n",
+        '{"q1": {"b": -1.5, "a": 2}, "q2": {"a": 0.25}}',
+    ],
+)
+def test_runs_of_every_layout_read_alike(content: str, tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_bytes(content.encode())
+    read = read_run_file(tmp_path / "t.txt")
+    assert read.run == RUN
+    assert not read.warnings
+
+
+def test_a_tag_may_have_spaces(tmp_path: Path) -> None:
+    lines = "q1 Q0 a 1 2.0 my best run\nq1 Q0 b 2 1.0 my best run\n"
+    (tmp_path / "run.txt").write_text(lines, encoding="utf-8")
+    assert read_run(tmp_path / "run.txt").tag == "my best run"
+
+
+@pytest.mark.parametrize("space", ["\u00a0", "\u3000", "\u2003", "\u0085", "\x1c"])
+def test_cells_are_split_at_ascii_white_space(space: str, tmp_path: Path) -> None:
+    """As trec_eval splits them: what is white space to Python only is part of an id."""
+    name = f"a{space}b"
+    write_run(tmp_path / "run.txt", Run("t", {name: [Hit(name, 1.0)]}))
+    assert read_run(tmp_path / "run.txt").hits == {name: [Hit(name, 1.0)]}
+    (tmp_path / "qrels.txt").write_text(f"{name} 0 {name} 1\n", encoding="utf-8")
+    assert read_qrels(tmp_path / "qrels.txt") == {name: {name: 1}}
+
+
+def test_ids_of_a_run_may_hold_spaces_where_tabs_separate(tmp_path: Path) -> None:
+    lines = "q 1\tQ0\tmy a.txt\t1\t2.0\tt\nq 1\tQ0\tb\t2\t1.0\tt\n"
+    (tmp_path / "run.txt").write_text(lines, encoding="utf-8")
+    assert read_run(tmp_path / "run.txt").hits == {"q 1": [Hit("my a.txt", 2.0), Hit("b", 1.0)]}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_a_run_in_utf_16_is_told_how_to_become_utf_8(encoding: str, tmp_path: Path) -> None:
+    (tmp_path / "run.txt").write_bytes((LINE * 9).encode(encoding))
+    with pytest.raises(CorpusError, match=r"UTF-16; convert it: iconv -f utf-16 -t utf-8"):
+        read_run_file(tmp_path / "run.txt")
+
+
+def test_a_line_that_is_no_utf_8_is_told(tmp_path: Path) -> None:
+    (tmp_path / "run.txt").write_bytes(LINE.encode() + "q1 Q0 é 2 1.0 t\n".encode("latin-1"))
+    with pytest.raises(RunError, match=r"run\.txt:2: not UTF-8 at byte 6; .* iconv -f latin1"):
+        read_run_file(tmp_path / "run.txt")
+
+
+@pytest.mark.parametrize("block", [16, 40, 10_000])
+def test_blocks_of_any_size_read_alike(
+    block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ranks that contradict scores are met across the border of two blocks too."""
+    monkeypatch.setattr("xret.retriever.corpora.lines.BLOCK_BYTES", block)
+    lines = [f"q{n // 4} Q0 d{n} {n % 4 + 1} {9 - n % 4}.5 t\n" for n in range(40)]
+    lines[22] = "q5 Q0 d22 3 9.9 u\n"
+    (tmp_path / "run.txt").write_text("".join(lines), encoding="utf-8")
+    read = read_run_file(tmp_path / "run.txt")
+    assert len(read.run.hits) == 10
+    assert [hit.doc_id for hit in read.run.hits["q5"]] == ["d22", "d20", "d21", "d23"]
+    assert [warning[:20] for warning in read.warnings] == [
+        "in 1 of 10 queries t",
+        "2 different tags sta",
+    ]
 
 
 def test_the_line_of_a_mistake_is_named(tmp_path: Path) -> None:
