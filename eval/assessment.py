@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 from xret.errors import ConfigError
@@ -29,6 +30,15 @@ from xret.types import Progress, Query, Work, finished
 __all__ = ["evaluate", "evaluation_steps"]
 
 
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """What of each ranking is measured and kept."""
+
+    depth: int | None
+    exclude_self: bool
+    keep_run: bool
+
+
 def evaluation_steps(
     corpus: str | Path | None = None,
     *,
@@ -42,6 +52,8 @@ def evaluation_steps(
     runs: Sequence[str | Path] = (),
     doc_langs: str | Path | None = None,
     measures: Sequence[str] = (),
+    depth: int | None = None,
+    exclude_self: bool = False,
     mode: Sequence[str] = (),
     rerank: Sequence[str] = (),
     calibrate: Sequence[str] = (),
@@ -58,11 +70,15 @@ def evaluation_steps(
     corpus's queries and documents. index, encoder, runs, mode, calibrate: the systems; a corpus
     has its own index, and several ways to calibrate are compared by measures of fairness too.
     rerank: rerankers over each index, measured beside it. doc_langs: a file with the languages
-    of the documents that runs name. baseline: compare with this system only, not each with each.
-    output: where the mixed run of the one system is written; report: the folder of a report.
+    of the documents that runs name. depth: documents of a ranking that are measured, None for
+    all (trec_eval's -M). exclude_self: not the document with the query's id (BEIR). baseline:
+    compare with this system only, not each with each. output: where the mixed run of the one
+    system is written; report: the folder of a report.
     Raises ConfigError, CorpusError and RunError for what cannot be meant or measured, and what
     building and opening an index raise.
     """
+    if depth is not None and depth < 1:
+        raise ConfigError(f"--depth {depth}: name how many documents are measured, from 1")
     began = time.perf_counter()
     topics, qrels, output, report = map(_path, (topics, qrels, output, report))
     corpus = None if corpus is None else str(corpus)
@@ -90,7 +106,7 @@ def evaluation_steps(
             queries,
             judgements,
             measures=measure_names(_listed(measures)),
-            keep_run=output is not None,
+            counted=_Counted(depth, exclude_self, keep_run=output is not None),
             report=report is not None,
             closing=closing,
         )
@@ -179,7 +195,7 @@ def _opened(
     qrels: Qrels,
     *,
     measures: Sequence[str],
-    keep_run: bool,
+    counted: _Counted,
     report: bool,
     closing: ExitStack,
 ) -> Work[list[PairEvaluation]]:
@@ -190,7 +206,15 @@ def _opened(
     fair = mixed and (report or len(names.calibrations) > 1)
     chosen = measures or (REPORT_MEASURES if fair else DEFAULT_MEASURES)
     return [
-        PairEvaluation(system, queries, qrels, measures=chosen, keep_run=keep_run)
+        PairEvaluation(
+            system,
+            queries,
+            qrels,
+            measures=chosen,
+            keep_run=counted.keep_run,
+            depth=counted.depth,
+            exclude_self=counted.exclude_self,
+        )
         for system in systems
     ]
 

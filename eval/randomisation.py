@@ -32,7 +32,7 @@ ENOUGH = 20
 MAX_EXACT = 16
 """Differences other than 0 up to which all 2 ** n sign assignments are tried."""
 
-MAX_SIGNS = 1 << 28
+MAX_SIGNS = 1 << 26
 """Signs drawn for all assignments of a test; that bounds its time over many queries."""
 
 BLOCK = 1 << 22

@@ -67,8 +67,10 @@ class PairEvaluation:
 
     After `progress` has run to its end: `values` by document language (None: mixed), by
     measure, by query id; `traces` by query id; `answered` the queries that the system was
-    asked. keep_run: hold the mixed rankings for `run`. Raises RunError for measures that
-    cannot be computed, and where no query is judged or nothing is judged relevant.
+    asked. keep_run: hold the mixed rankings for `run`. depth: how many documents of a ranking
+    are measured, as trec_eval's -M; None for all. exclude_self: not the document with the
+    query's own id, as BEIR for questions that are documents themselves. Raises RunError for
+    measures that cannot be computed, and where no query is judged or nothing is judged relevant.
     """
 
     def __init__(
@@ -79,6 +81,8 @@ class PairEvaluation:
         *,
         measures: Sequence[str] = DEFAULT_MEASURES,
         keep_run: bool = False,
+        depth: int | None = None,
+        exclude_self: bool = False,
     ) -> None:
         self.rankings = rankings
         self.qrels = qrels
@@ -105,6 +109,7 @@ class PairEvaluation:
         self.judged_langs = rankings.languages_of(
             {doc_id for query in self.queries for doc_id in qrels[query.query_id]}
         )
+        self._depth, self._exclude_self = depth, exclude_self
         self._kept: dict[str, Sequence[Hit]] | None = {} if keep_run else None
         self.values: dict[str | None, dict[str, QueryValues]] = {}
         self.traces: dict[str, QueryTrace] = {}
@@ -159,7 +164,7 @@ class PairEvaluation:
     ) -> dict[str, QueryValues]:
         found = self.rankings.rank(batch, doc_lang=doc_lang)
         judged = {query.query_id: qrels[query.query_id] for query in batch}
-        ordered = {query_id: trec_eval_order(hits) for query_id, hits in found.items()}
+        ordered = {query_id: self._counted(query_id, hits) for query_id, hits in found.items()}
         values = measure_queries(judged, ordered, self._measures) if self._measures else {}
         if doc_lang is None:
             self.answered.update(found)
@@ -168,6 +173,12 @@ class PairEvaluation:
             self.traces.update(_trace(judged, ordered))
             values.update(self._fair_values(batch, judged, ordered))
         return values
+
+    def _counted(self, query_id: str, hits: Sequence[Hit]) -> Sequence[Hit]:
+        """What of a ranking is measured, in the order in which it is."""
+        if self._exclude_self:
+            hits = [hit for hit in hits if hit.doc_id != query_id]
+        return trec_eval_order(hits)[: self._depth]
 
     def _fair_values(
         self, batch: Sequence[Query], judged: Qrels, ordered: Mapping[str, Sequence[Hit]]

@@ -21,7 +21,7 @@ class SystemReport:
 
     described: index and encoder, or the run file and how many queries it answers.
     queries_without_lang: those whose language was identified. worst_pair: of two languages, by
-    the first measure.
+    the first measure. zero_pairs: how many pairs of two languages have 0 by it, of how many.
     """
 
     system: str
@@ -32,6 +32,7 @@ class SystemReport:
     mean_same_language: Mapping[str, float]
     worst_pair: PairResult | None
     results: Sequence[PairResult]
+    zero_pairs: tuple[int, int] = (0, 0)
 
     @classmethod
     def of(cls, evaluation: PairEvaluation) -> SystemReport:
@@ -54,6 +55,7 @@ class SystemReport:
             _mean(same),
             min(cross, key=lambda r: r.measures[first], default=None),
             results,
+            (sum(r.measures[first] == 0 for r in cross), len(cross)),
         )
 
     def as_json(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from xret.config import find_index, index_folder
 from xret.errors import ConfigError, CorpusError, RunError
 from xret.eval.lucene_rankings import LuceneRankings
 from xret.eval.rankings import IndexRankings, Rankings, RunRankings, read_document_langs
+from xret.eval.run_ids import with_ids_of
 from xret.eval.trec import read_run_file
 from xret.index.search.reader import IndexReader
 from xret.retriever.corpora.collection import Corpus
@@ -227,7 +228,7 @@ def _open_runs(
 ) -> list[RunRankings]:
     if not names.runs:
         return []
-    files = [read_run_file(path) for path in names.runs]
+    files = [with_ids_of(read_run_file(path), qrels) for path in names.runs]
     needed = {doc_id for grades in qrels.values() for doc_id in grades}
     for file in files:
         needed.update(hit.doc_id for hits in file.run.hits.values() for hit in hits)

@@ -30,10 +30,16 @@ def findings(evaluation: Evaluation) -> list[str]:
         )
         if kept is not None:
             sentence += f", {kept:.0%} of its {decimal(same)} within one language"
-        sentences.append(
-            f"{sentence}; its weakest pair is {language_label(worst.query_lang)} queries over "
-            f"{language_label(worst.doc_lang)} documents, {decimal(worst.values[measure].mean)}."
+        pair = (
+            f"{language_label(worst.query_lang)} queries over {language_label(worst.doc_lang)} "
+            "documents"
         )
+        pairs = [cell.values[measure].mean for cell in crossing_pairs(system, measure)]
+        if pairs.count(0) > 1:
+            weakest = f"{pairs.count(0):,} of its {len(pairs):,} pairs are 0, such as {pair}"
+        else:
+            weakest = f"its weakest pair is {pair}, {decimal(worst.values[measure].mean)}"
+        sentences.append(f"{sentence}; {weakest}.")
     return sentences
 
 

@@ -297,3 +297,13 @@ def test_half_an_index_is_never_evaluated(xret: Xret, corpus: Path, home: Path) 
     part.write_text("\n".join(lines[:9]) + "\n", encoding="utf-8")
     xret("index", "--corpus", str(part), "--output", f"{index}.part")
     assert json.loads(xret("eval", "c", "--json").stdout) == whole
+
+
+@pytest.mark.usefixtures("files")
+def test_measures_of_other_programs_depth_and_own_documents(xret: Xret) -> None:
+    words = ["eval", "--runs", "bad.trec", "--qrels", "qrels", "--measure", "mrr@10,map"]
+    head, values = xret(*words).stdout.splitlines()[0], xret(*words, "--depth", "1").stdout
+    assert head.split("\t")[-2:] == ["RR@10", "AP"]
+    assert values.splitlines()[-1].split("\t")[-2:] == ["0.0000", "0.0000"]
+    assert xret(*words, "--exclude-self").returncode == 0
+    assert "did you mean RR" in xret(*words[:-1], "recip_rnk").stderr

@@ -58,11 +58,22 @@ def evaluate(
         list[str] | None,
         typer.Option(
             "--measure",
-            help="A measure of ir_measures, or PEER@k, AWRF@k, LPR@k, OwnShare@k, "
-            "alpha_nDCG_lang@k; "
-            "repeatable.",
+            help="A measure of ir_measures (or as trec_eval, BEIR and ranx spell it), PEER@k, "
+            "AWRF@k, LPR@k, OwnShare@k, alpha_nDCG_lang@k, LitschkoAP; several by commas.",
         ),
     ] = None,
+    depth: Annotated[
+        int | None,
+        typer.Option(
+            "--depth", min=1, help="Measure so many documents of each ranking (trec_eval's -M)."
+        ),
+    ] = None,
+    exclude_self: Annotated[
+        bool,
+        typer.Option(
+            "--exclude-self", help="Leave out the document with the query's own id, as BEIR does."
+        ),
+    ] = False,
     mode: Annotated[
         list[str] | None,
         typer.Option(
@@ -119,6 +130,8 @@ def evaluate(
         runs=runs or (),
         doc_langs=doc_langs,
         measures=measures or (),
+        depth=depth,
+        exclude_self=exclude_self,
         mode=mode or (),
         rerank=rerank or (),
         calibrate=calibrate or (),

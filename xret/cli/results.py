@@ -60,9 +60,11 @@ def _print_means(report: SystemReport, before: str) -> None:
     worst = report.worst_pair
     if worst is not None:
         measure, value = next(iter(worst.measures.items()))
-        message(
-            f"{before}weakest pair: {worst.query_lang} to {worst.doc_lang}, {measure} {value:.4f}"
-        )
+        pair, (zeros, pairs) = f"{worst.query_lang} to {worst.doc_lang}", report.zero_pairs
+        if zeros > 1:
+            message(f"{before}{measure} is 0 for {zeros:,} of {pairs:,} pairs, such as {pair}")
+        else:
+            message(f"{before}weakest pair: {pair}, {measure} {value:.4f}")
 
 
 def _in_words(one: Comparison) -> str:

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import orjson
@@ -15,7 +16,7 @@ from xret.errors import CorpusError, RunError
 from xret.eval.comparison import compare_systems, finished_evaluation, floor_warnings
 from xret.eval.coverage import coverage_warnings
 from xret.eval.environment import corpus_facts
-from xret.eval.evaluation import Evaluation, MeasureFacts, SystemResult
+from xret.eval.evaluation import CorpusFacts, Evaluation, MeasureFacts, SystemResult
 from xret.eval.measures import measure
 from xret.eval.rankings import (
     IndexRankings,
@@ -26,7 +27,7 @@ from xret.eval.rankings import (
 from xret.eval.runner import BATCH, PairEvaluation
 from xret.eval.significance import holm
 from xret.eval.system_report import SystemReport
-from xret.eval.trec import RunFile, trec_eval_order
+from xret.eval.trec import RunFile, read_run_file, trec_eval_order, write_run
 from xret.index.search.reader import IndexReader
 from xret.retriever.corpora.qrels import Qrels
 from xret.retriever.rerankers.stage import RerankStage
@@ -327,6 +328,55 @@ def test_a_query_that_a_run_lacks_is_zero_in_the_test_as_in_the_mean() -> None:
     assert compared.difference.mean == half.mean - good.mean
     assert any("counts as 0 for it in tests as in means" in text for text in one.warnings)
     assert any("half answers 1 of 2 judged queries" in text for text in one.warnings)
+
+
+def test_the_same_rankings_through_index_and_run_file_have_one_table_and_one_p(
+    tmp_path: Path, encoder: HashingEncoder
+) -> None:
+    """With a query that finds nothing, and so has no line in the file."""
+    documents = [
+        Document("1.en", "gold", "en"),
+        Document("2.en", "tide", "en"),
+        Document("1.fr", "tide", "fr"),
+        Document("2.fr", "gold", "fr"),
+    ]
+    build(documents, tmp_path / "i", encoder)
+    searcher = Searcher("i", IndexReader.open(tmp_path / "i"), encoder)
+    queries = [*QUERIES[:2], Query("q4", "xyzzy", "en")]
+    qrels: Qrels = {**QRELS, "q4": {"1.en": 1}}
+    index = IndexRankings(searcher, name="one", mode="lexical")
+    evaluation = PairEvaluation(index, queries, qrels, keep_run=True)
+    list(evaluation.results())
+    write_run(tmp_path / "one.trec", evaluation.run())
+    file = read_run_file(tmp_path / "one.trec")
+    assert sorted(file.run.hits) == ["q1", "q2"]
+    names = ["nDCG@10", "RR@10", "AWRF@2"]
+    compared = []
+    for system in (index, RunRankings("one", file, LANGS)):
+        evaluations = [PairEvaluation(one, queries, qrels, measures=names) for one in (BAD, system)]
+        for each in evaluations:
+            list(each.progress())
+        done = finished_evaluation("t", evaluations, corpus=CorpusFacts("t"))
+        compared.append((done.comparisons, done.systems[1].pairs, done.systems[1].per_query))
+    searcher.close()
+    assert compared[0] == compared[1]
+    assert {c.measure: c.difference.queries for c in compared[0][0]} == dict(
+        zip(names, (3, 3, 2), strict=True)
+    )
+
+
+def test_depth_and_the_own_document_are_left_out_of_what_is_measured() -> None:
+    run = run_rankings({"q1": ["q1", "1.en", "1.fr"]})
+    qrels: Qrels = {"q1": {"1.en": 1, "1.fr": 1}}
+
+    def measured(**how: Any) -> dict[str, float]:
+        evaluation = PairEvaluation(run, QUERIES[:1], qrels, measures=["RR", "AP", "NumRet"], **how)
+        return next(iter(evaluation.results())).measures
+
+    assert measured() == {"RR": 0.5, "AP": pytest.approx((1 / 2 + 2 / 3) / 2), "NumRet": 3}
+    assert measured(depth=2) == {"RR": 0.5, "AP": 0.25, "NumRet": 2}
+    assert measured(exclude_self=True) == {"RR": 1.0, "AP": 1.0, "NumRet": 2}
+    assert measured(exclude_self=True, depth=1) == {"RR": 1.0, "AP": 0.5, "NumRet": 1}
 
 
 def test_many_systems_can_differ_significantly() -> None:
