@@ -48,7 +48,7 @@ MEASURES = (
 )
 """What ir_measures can compute without another program; ERR it cannot, and it is added to ours."""
 
-FAIRNESS = ("PEER@20", "AWRF@20", "LPR@10", "alpha_nDCG_lang@20")
+FAIRNESS = ("PEER@20", "AWRF@20", "OwnFirst@10", "alpha_nDCG_lang@20")
 LANGUAGES = ("ar", "de", "en", "fr", "hi", "sw", "zh")
 
 

@@ -7,21 +7,22 @@ A document whose language is not known takes a rank and counts for no language.
 
 from __future__ import annotations
 
+import ast
 import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from xret.errors import RunError
+from xret.eval.equal_rank import equal_rank, probability_of_equal_expected_rank
 from xret.types import UNDETERMINED
 
 __all__ = [
     "FAIRNESS_MEASURES",
     "alpha_ndcg_lang",
     "attention_fairness",
-    "equal_expected_rank",
     "fairness_measure",
-    "kruskal_wallis",
-    "language_preference",
+    "own_language_first",
     "own_language_share",
 ]
 
@@ -32,41 +33,10 @@ FairnessMeasure = Callable[[Sequence[str], Grades, Languages, str], float | None
 ALPHA = 0.5
 """Of alpha-nDCG: how much less a further relevant document of one language is worth."""
 
-NAME = re.compile(r"(?P<name>PEER|AWRF|LPR|alpha_nDCG_lang|OwnShare)@(?P<cutoff>[1-9]\d{0,4})")
-
-
-def equal_expected_rank(
-    ranking: Sequence[str], grades: Grades, langs: Languages, *, cutoff: int
-) -> float | None:
-    """PEER@k, the Probability of Equal Expected Rank (Yang et al., SIGIR 2024, 2405.00978).
-
-    For each grade above 0 that the query has, the p-value of a Kruskal-Wallis test that
-    documents of that grade stand equally high whatever their language; their mean, each grade
-    with the same weight. Judged documents below the cutoff or not in the list are tied behind
-    it. A grade with documents in fewer than two languages is fair, and counts as 1; so does
-    one of which none was ranked. None for a query without a relevant document.
-
-    The ranks are those among the documents of the grade, as in the test itself. (The authors'
-    package puts list positions in their place, and missing documents at a mean position that
-    need not be behind the others.)
-
-    >>> langs = {"a": "en", "b": "en", "c": "fr", "d": "fr"}
-    >>> equal = equal_expected_rank(["a", "c", "d", "b"], dict.fromkeys(langs, 1), langs, cutoff=4)
-    >>> round(equal, 4)  # the mean rank is 2.5 in both languages
-    1.0
-    >>> uneven = equal_expected_rank(["a", "b", "c"], dict.fromkeys(langs, 1), langs, cutoff=3)
-    >>> round(uneven, 4)  # ranks 1, 2 and 3, 4: H = 12 / (4 * 5) * (9 / 2 + 49 / 2) - 15 = 2.4
-    0.1213
-    """
-    position = {doc_id: rank for rank, doc_id in enumerate(ranking[:cutoff], start=1)}
-    levels: dict[int, dict[str, list[int]]] = {}
-    for doc_id, grade in grades.items():
-        if grade > 0 and langs.get(doc_id):
-            ranks = levels.setdefault(grade, {}).setdefault(langs[doc_id], [])
-            ranks.append(position.get(doc_id, cutoff + 1))
-    if not levels:
-        return None
-    return sum(kruskal_wallis(list(by_lang.values())) for by_lang in levels.values()) / len(levels)
+NAME = re.compile(
+    r"(?P<name>PEER|EqualRank|AWRF|OwnFirst|alpha_nDCG_lang|OwnShare)"
+    r"(?:\(weights=(?P<weights>\{[^()]*\})\))?@(?P<cutoff>[1-9]\d{0,4})"
+)
 
 
 def attention_fairness(
@@ -96,20 +66,20 @@ def attention_fairness(
     return 1.0 - _jensen_shannon(attention, target)
 
 
-def language_preference(
+def own_language_first(
     ranking: Sequence[str], grades: Grades, langs: Languages, *, cutoff: int, query_lang: str
 ) -> float | None:
-    """LPR@k, the language preference rate, after Jang et al. 2026 (MLAIRE, 2605.07249).
+    """OwnFirst@k: whether the first relevant document is in the query's language.
 
-    Whether the first relevant document is in the query's language: its mean over queries is
-    the rate at which a system prefers that language where the same is to be had in others.
-    Theirs is over pools of translations; here any relevant documents stand for them.
+    Its mean over queries is how often a system prefers that language where others have
+    something relevant too. (The language preference rate of MLAIRE, 2605.07249, is another
+    number: over pools of translations of one passage.)
 
     None where that cannot be told: no relevant document in the query's language or none in
     another, or none of them within the cutoff. Neither end is better as such.
 
     >>> langs = {"a": "en", "b": "fr"}
-    >>> language_preference(["b", "a"], {"a": 1, "b": 1}, langs, cutoff=10, query_lang="en")
+    >>> own_language_first(["b", "a"], {"a": 1, "b": 1}, langs, cutoff=10, query_lang="en")
     0.0
     """
     relevant = {langs[d] for d, grade in grades.items() if grade > 0 and langs.get(d)}
@@ -171,40 +141,22 @@ def alpha_ndcg_lang(
     return _discounted(found) / ideal
 
 
-def kruskal_wallis(groups: Sequence[Sequence[float]]) -> float:
-    """The p-value of a Kruskal-Wallis test, corrected for ties; 1 where nothing can differ.
-
-    >>> round(kruskal_wallis([[1, 3, 5, 7, 9], [2, 4, 6, 8, 10]]), 4)
-    0.6015
-    """
-    filled = [group for group in groups if group]
-    values = sorted(value for group in filled for value in group)
-    if len(filled) < 2 or values[0] == values[-1]:
-        return 1.0
-    tied = Counter(values)
-    ranks: dict[float, float] = {}
-    before = 0
-    for value, count in sorted(tied.items()):
-        ranks[value] = before + (count + 1) / 2
-        before += count
-    total = len(values)
-    mean = (total + 1) / 2
-    between = sum(len(g) * (sum(ranks[v] for v in g) / len(g) - mean) ** 2 for g in filled)
-    within = sum(count * (ranks[value] - mean) ** 2 for value, count in tied.items())
-    return _chi_squared_tail((total - 1) * between / within, len(filled) - 1)
-
-
 def fairness_measure(name: str) -> FairnessMeasure | None:
     """The measure of that name and cutoff, like `PEER@20`; None for any other name.
 
     What it takes: a ranking, grades, languages by document and the query's language.
     """
     found = NAME.fullmatch(name)
-    if found is None:
+    if found is None or (found["weights"] and found["name"] != "PEER"):
         return None
     cutoff = int(found["cutoff"])
-    if found["name"] == "LPR":
-        return lambda ranking, grades, langs, query_lang: language_preference(
+    if found["name"] == "PEER":
+        weights = None if found["weights"] is None else _weights(found["weights"])
+        return lambda ranking, grades, langs, _query_lang: probability_of_equal_expected_rank(
+            ranking, grades, langs, cutoff=cutoff, weights=weights
+        )
+    if found["name"] == "OwnFirst":
+        return lambda ranking, grades, langs, query_lang: own_language_first(
             ranking, grades, langs, cutoff=cutoff, query_lang=query_lang
         )
     if found["name"] == "OwnShare":
@@ -212,7 +164,7 @@ def fairness_measure(name: str) -> FairnessMeasure | None:
             ranking, langs, cutoff=cutoff, query_lang=query_lang
         )
     chosen = {
-        "PEER": equal_expected_rank,
+        "EqualRank": equal_rank,
         "AWRF": attention_fairness,
         "alpha_nDCG_lang": alpha_ndcg_lang,
     }[found["name"]]
@@ -220,13 +172,27 @@ def fairness_measure(name: str) -> FairnessMeasure | None:
 
 
 FAIRNESS_MEASURES: Mapping[str, str] = {
-    "PEER": "probability of equal expected rank, Kruskal-Wallis per grade (Yang et al. 2024)",
+    "PEER": "probability of equal expected rank, the authors' number (Yang et al. 2024)",
+    "EqualRank": "PEER by the Kruskal-Wallis test of ranks, what was not retrieved last",
     "AWRF": "attention-weighted rank fairness, 1 - Jensen-Shannon (Sapiezynski et al. 2019)",
-    "LPR": "share of queries whose first relevant document is in their language (Jang et al. 2026)",
+    "OwnFirst": "share of queries whose first relevant document is in their language",
     "OwnShare": "share of the list that is in the query's language",
     "alpha_nDCG_lang": "alpha-nDCG, alpha 0.5, the language as nugget (Clarke et al. 2008)",
 }
 """What each says, by the name that stands before the cutoff."""
+
+
+def _weights(written: str) -> dict[int, float]:
+    """Weights of grades as they are written, `{1:0.5,3:0.5}`. Raises RunError for others."""
+    try:
+        weights = {int(grade): float(w) for grade, w in ast.literal_eval(written).items()}
+    except (ValueError, SyntaxError, TypeError, AttributeError) as error:
+        raise RunError(
+            f"the weights {written} are no grades with numbers: {{1:0.5,3:0.5}}"
+        ) from error
+    if abs(sum(weights.values()) - 1) > 1e-6:
+        raise RunError(f"the weights {written} are {sum(weights.values()):g} together, not 1")
+    return weights
 
 
 def _discounted(gains: Iterable[float]) -> float:
@@ -243,16 +209,3 @@ def _jensen_shannon(one: Mapping[str, float], other: Mapping[str, float]) -> flo
             if share > 0:
                 divergence += share * math.log(2 * share / (p + q)) / 2
     return max(divergence, 0.0)
-
-
-def _chi_squared_tail(value: float, freedom: int) -> float:
-    """P(X >= value) of a chi-squared variable; a finite sum, as the freedom is an integer."""
-    if value <= 0:
-        return 1.0
-    half = value / 2
-    odd = freedom % 2
-    total = math.erfc(math.sqrt(half)) if odd else 0.0
-    for step in range(freedom // 2):
-        power = step + odd / 2
-        total += math.exp(power * math.log(half) - half - math.lgamma(power + 1))
-    return min(total, 1.0)

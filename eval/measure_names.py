@@ -87,9 +87,14 @@ def parsed_measure(name: str) -> Any:
     Understood are ir_measures' own names and those of `OTHERS` with `@k`, `_k` or `.k` behind.
     Raises RunError for a name that nobody has, with the nearest one.
     """
-    if name.partition("@")[0] in FAIRNESS_MEASURES:
+    if name.partition("@")[0] == "LPR":
         raise RunError(
-            f"{name!r} has no cutoff that is a number from 1; write {name.partition('@')[0]}@20"
+            f"{name!r} was not the rate of its paper, which is over pools of translations, and is "
+            f"withdrawn; what it was is {name.replace('LPR', 'OwnFirst', 1)}"
+        )
+    if re.split("[(@]", name)[0] in FAIRNESS_MEASURES:
+        raise RunError(
+            f"{name!r} has no cutoff that is a number from 1; write {re.split('[(@]', name)[0]}@20"
         )
     try:
         parsed = _parsed(name)
@@ -132,9 +137,9 @@ def _translated(name: str) -> str | None:
 
 def _fairness_name(name: str) -> str | None:
     """A measure between languages however its letters are written."""
-    stem, at, cutoff = name.partition("@")
+    stem = re.split("[(@]", name)[0]
     same = (known for known in FAIRNESS_MEASURES if known.lower() == stem.lower())
-    return next((f"{known}{at}{cutoff}" for known in same), None)
+    return next((f"{known}{name[len(stem) :]}" for known in same), None)
 
 
 def _nearest(name: str) -> Iterator[str]:

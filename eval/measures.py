@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 DEFAULT_MEASURES = ("nDCG@10", "R@100", "RR@10")
-REPORT_MEASURES = (*DEFAULT_MEASURES, "PEER@20", "AWRF@20", "LPR@10", "OwnShare@10")
+REPORT_MEASURES = (*DEFAULT_MEASURES, "PEER@20", "AWRF@20", "OwnFirst@10", "OwnShare@10")
 """Those of a report over documents in several languages."""
 
 UNRANKED = " "
@@ -145,8 +145,8 @@ def aggregate(name: str, values: Sequence[float]) -> float:
 def measure_facts(name: str) -> MeasureFacts:
     """What a reader of a report must know of a measure. Raises RunError for an unknown one."""
     if is_fairness(name):
-        stem = name.partition("@")[0]
-        better = None if stem in ("LPR", "OwnShare") else True
+        stem = re.split("[(@]", name)[0]
+        better = None if stem in ("OwnFirst", "OwnShare") else True
         return MeasureFacts(name, "fairness", better, FAIRNESS_MEASURES[stem], "xret")
     parsed = parsed_measure(name)
     better = None if parsed.NAME in ("Judged", "NumRet", "NumRel", "NumQ") else True

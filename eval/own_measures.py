@@ -160,17 +160,19 @@ def inferred_average_precision(ranking: Sequence[str], grades: Grades, *, rel: i
     return total / relevant if relevant else 0.0
 
 
-def accuracy(ranking: Sequence[str], grades: Grades, *, rel: int = 1) -> float:
+def accuracy(ranking: Sequence[str], grades: Grades, *, rel: int = 1) -> float | None:
     """The probability that a relevant document retrieved stands above one that is not, as
-    ir_measures; 1 where only relevant ones were retrieved (it divides by 0), 0 where none was.
+    ir_measures; None where none was retrieved, 1 where nothing else was (it divides by 0).
 
     >>> accuracy(["x", "a", "y"], {"a": 1})
     0.5
     """
     relevant = [grades.get(doc_id, rel - 1) >= rel for doc_id in ranking]
+    if not any(relevant):
+        return None
     pairs = sum(relevant) * (len(relevant) - sum(relevant))
     if not pairs:
-        return float(any(relevant))
+        return 1.0
     right, below = 0, len(relevant) - sum(relevant)
     for is_relevant in relevant:
         right += below * is_relevant

@@ -66,7 +66,7 @@ def test_ways_to_calibrate_are_compared_by_fairness_too(xret: Xret) -> None:
     done = xret("eval", "demo", "--calibrate", "off", "--calibrate", "z")
     assert done.returncode == 0, done.stderr
     heading, *lines = [line.split("\t") for line in done.stdout.splitlines()]
-    assert {"nDCG@10", "PEER@20", "LPR@10", "OwnShare@10"} <= {*heading}
+    assert {"nDCG@10", "PEER@20", "OwnFirst@10", "OwnShare@10"} <= {*heading}
     mixed = {
         line[0]: dict(zip(heading, line, strict=True))
         for line in lines

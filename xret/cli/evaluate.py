@@ -59,7 +59,8 @@ def evaluate(
         typer.Option(
             "--measure",
             help="A measure of ir_measures (or as trec_eval, BEIR and ranx spell it), PEER@k, "
-            "AWRF@k, LPR@k, OwnShare@k, alpha_nDCG_lang@k, LitschkoAP; several by commas.",
+            "EqualRank@k, AWRF@k, OwnFirst@k, OwnShare@k, alpha_nDCG_lang@k, LitschkoAP; several "
+            "by commas.",
         ),
     ] = None,
     depth: Annotated[

@@ -196,12 +196,12 @@ def test_a_measure_between_languages_needs_to_know_them() -> None:
 
 def test_measures_between_languages_stand_in_the_mixed_rows_only() -> None:
     rankings = run_rankings({"q1": ["1.en", "1.fr"]}, LANGS)
-    evaluation = PairEvaluation(rankings, QUERIES, QRELS, measures=["nDCG@10", "LPR@10"])
+    evaluation = PairEvaluation(rankings, QUERIES, QRELS, measures=["nDCG@10", "OwnFirst@10"])
     for result in evaluation.results():
-        assert ("LPR@10" in result.measures) == (
+        assert ("OwnFirst@10" in result.measures) == (
             result.doc_lang is None and result.query_lang != "fr"
         )  # French queries have no relevant document in a second language
-    assert list(evaluation.results())[-1].measures["LPR@10"] == 1.0
+    assert list(evaluation.results())[-1].measures["OwnFirst@10"] == 1.0
 
 
 def test_documents_judged_as_not_relevant_make_no_pair() -> None:
@@ -238,7 +238,7 @@ def test_batches_change_nothing() -> None:
 
 def finished(*systems: RunRankings, baseline: str | None = None) -> Evaluation:
     evaluations = [
-        PairEvaluation(one, QUERIES[:2], QRELS, measures=["nDCG@10", "RR@10", "LPR@10"])
+        PairEvaluation(one, QUERIES[:2], QRELS, measures=["nDCG@10", "RR@10", "OwnFirst@10"])
         for one in systems
     ]
     for one in evaluations:
@@ -304,7 +304,7 @@ def test_p_values_are_adjusted_over_the_comparisons_by_a_measure() -> None:
         values = {f"q{n}": (n % 7) / 10 + shift * (n % 3) for n in range(20)}
         return SystemResult(name, "run", {"AP": values, "RR": values}, ())
 
-    facts = [MeasureFacts("AP"), MeasureFacts("RR"), MeasureFacts("LPR@10", "fairness", None)]
+    facts = [MeasureFacts("AP"), MeasureFacts("RR"), MeasureFacts("OwnFirst@10", "fairness", None)]
     systems = [system("a", 0.0), system("b", 0.01), system("c", -0.02)]
     made = compare_systems(systems, facts, baseline=None, seed=0)
     assert [c.measure for c in made] == ["AP"] * 3 + ["RR"] * 3

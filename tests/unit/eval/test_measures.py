@@ -18,14 +18,18 @@ from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
 from xret.errors import RunError
+from xret.eval.equal_rank import (
+    equal_rank,
+    kruskal_wallis,
+    probability_of_equal_expected_rank,
+)
 from xret.eval.fairness import (
     alpha_ndcg_lang,
     attention_fairness,
-    equal_expected_rank,
     fairness_measure,
-    kruskal_wallis,
-    language_preference,
+    own_language_first,
 )
+from xret.eval.measure_names import measure_names
 from xret.eval.measures import (
     aggregate,
     check_measures,
@@ -321,7 +325,9 @@ def test_expected_reciprocal_rank_refuses_grades_that_it_has_no_gain_for() -> No
         check_measures(["ERR@20"], {"q": {"a": 9}})
 
 
-@pytest.mark.parametrize("name", ["PEER", "AWRF@", "LPR@0", "PEER@x", "alpha_nDCG_lang"])
+@pytest.mark.parametrize(
+    "name", ["PEER", "AWRF@", "OwnFirst@0", "EqualRank", "PEER@x", "alpha_nDCG_lang"]
+)
 def test_a_measure_between_languages_needs_a_cutoff(name: str) -> None:
     stem = name.partition("@")[0]
     with pytest.raises(RunError, match=f"write {stem}@20"):
@@ -340,22 +346,77 @@ def test_kruskal_wallis_is_that_of_scipy(groups: list[list[int]]) -> None:
         assert kruskal_wallis(groups) == pytest.approx(stats.kruskal(*groups).pvalue, abs=1e-12)
 
 
-def test_equal_expected_rank_is_the_test_of_each_grade() -> None:
+def test_equal_rank_is_the_test_of_each_grade() -> None:
     """Grade 1: en at 1, fr at 2 and behind; grade 3: one language, and so 1."""
     grades = {"a": 1, "b": 1, "d": 1, "c": 3, "e": 0}
     ranking = ["a", "x", "b", "c", "e"]
     expected = (stats.kruskal([1], [3, 99]).pvalue + 1.0) / 2
-    found = equal_expected_rank(ranking, grades, LANGS, cutoff=5)
+    found = equal_rank(ranking, grades, LANGS, cutoff=5)
     assert found == pytest.approx(expected)
     # a cutoff puts what lies below it behind, tied with what was not found
     tied = (stats.kruskal([1], [99, 99]).pvalue + 1.0) / 2
-    assert equal_expected_rank(ranking, grades, LANGS, cutoff=2) == pytest.approx(tied)
+    assert equal_rank(ranking, grades, LANGS, cutoff=2) == pytest.approx(tied)
 
 
-def test_equal_expected_rank_says_nothing_without_a_relevant_document() -> None:
-    assert equal_expected_rank(["a"], {"a": 0}, LANGS, cutoff=5) is None
-    assert equal_expected_rank(["a"], {"z": 1}, LANGS, cutoff=5) is None
-    assert equal_expected_rank([], {"a": 1, "b": 1}, LANGS, cutoff=5) == 1.0
+@pytest.mark.parametrize(
+    ("ranking", "grades", "cutoff", "weights", "value"),
+    [
+        (
+            ["a", "x", "b", "c", "d"],
+            {"a": 1, "b": 1, "c": 1, "d": 1},
+            5,
+            {1: 1.0},
+            0.37977547484094887,
+        ),
+        (["a", "c"], {"a": 1, "b": 1, "c": 1, "d": 1}, 5, {1: 1.0}, 0.08808151166219025),
+        (
+            ["b", "a", "e"],
+            {"a": 1, "b": 1, "c": 3, "d": 3},
+            2,
+            {1: 0.5, 3: 0.5},
+            0.6586552539314556,
+        ),
+        (["b", "a"], {"a": 1, "b": 1}, 2, {1: 0.5, 3: 0.5}, 0.15865525393145558),
+        (["x", "a", "b"], {"a": 0, "b": 0, "c": 1}, 9, {0: 1.0}, 0.22067136191984324),
+    ],
+)
+def test_peer_is_the_number_of_its_authors(
+    ranking: list[str], grades: Qrels, cutoff: int, weights: dict[int, float], value: float
+) -> None:
+    """Values of the package peer_measure 0.0.1."""
+    found = probability_of_equal_expected_rank(
+        ranking,
+        grades,
+        {**LANGS, "x": "en"},
+        cutoff=cutoff,
+        weights=weights,  # type: ignore[arg-type]
+    )
+    assert found == pytest.approx(value, abs=1e-12)
+
+
+def test_weights_of_peer_are_part_of_its_name() -> None:
+    name = "PEER(weights={1:0.5,3:0.5})@20"
+    assert measure_names([f"{name},peer@20"]) == [name, "PEER@20"]
+    qrels = {"q": {"a": 1, "b": 1}}
+    hits = {"q": [Hit("a", 2.0), Hit("b", 1.0)]}
+    halves = measure_fairness(qrels, hits, name, doc_langs=LANGS, query_langs={})
+    whole = measure_fairness(qrels, hits, "PEER@20", doc_langs=LANGS, query_langs={})
+    assert halves["q"] == pytest.approx(whole["q"] / 2)
+    assert measure_facts(name).name == name
+    for wrong, words in {"{1:0.5}": "are 0.5 together", "{1:x}": "no grades with numbers"}.items():
+        with pytest.raises(RunError, match=words):
+            check_measures([f"PEER(weights={wrong})@20"], qrels)
+
+
+def test_a_rate_that_was_not_its_papers_is_withdrawn() -> None:
+    with pytest.raises(RunError, match="withdrawn; what it was is OwnFirst@10"):
+        check_measures(["LPR@10"], {"q": {"a": 1}})
+
+
+def test_equal_rank_says_nothing_without_a_relevant_document() -> None:
+    assert equal_rank(["a"], {"a": 0}, LANGS, cutoff=5) is None
+    assert equal_rank(["a"], {"z": 1}, LANGS, cutoff=5) is None
+    assert equal_rank([], {"a": 1, "b": 1}, LANGS, cutoff=5) == 1.0
 
 
 def test_attention_fairness_is_one_less_the_divergence() -> None:
@@ -390,14 +451,14 @@ def test_attention_fairness_passes_over_unknown_languages_but_not_their_ranks() 
         (["x", "x", "x", "a"], "en", None),
     ],
 )
-def test_language_preference_is_that_of_the_first_relevant_document(
+def test_own_language_first_is_that_of_the_first_relevant_document(
     ranking: list[str], query_lang: str, value: float | None
 ) -> None:
     grades = {"a": 1, "b": 2, "e": 0}
-    found = language_preference(ranking, grades, LANGS, cutoff=3, query_lang=query_lang)
+    found = own_language_first(ranking, grades, LANGS, cutoff=3, query_lang=query_lang)
     assert found == value
     only_english = {"a": 1, "c": 1}
-    assert language_preference(["a"], only_english, LANGS, cutoff=3, query_lang="en") is None
+    assert own_language_first(["a"], only_english, LANGS, cutoff=3, query_lang="en") is None
 
 
 def test_alpha_ndcg_rewards_another_language() -> None:
@@ -414,7 +475,7 @@ def test_alpha_ndcg_rewards_another_language() -> None:
 @settings(deadline=None)
 def test_measures_between_languages_stay_in_their_range(order: list[str], cutoff: int) -> None:
     grades = dict.fromkeys(LANGS, 1)
-    for name in ("PEER", "AWRF", "alpha_nDCG_lang", "LPR"):
+    for name in ("PEER", "EqualRank", "AWRF", "alpha_nDCG_lang", "OwnFirst"):
         chosen = fairness_measure(f"{name}@{cutoff}")
         assert chosen is not None
         value = chosen(order, grades, LANGS, "en")
@@ -425,7 +486,7 @@ def test_measures_between_languages_stay_in_their_range(order: list[str], cutoff
 def test_renaming_the_languages_changes_no_fairness() -> None:
     renamed = {doc: {"en": "yo", "fr": "ha", "sw": "zu"}[lang] for doc, lang in LANGS.items()}
     order, grades = ["b", "a", "e", "d", "c"], {"a": 1, "b": 2, "c": 2, "d": 1, "e": 1}
-    for name in ("PEER@3", "AWRF@3", "alpha_nDCG_lang@3"):
+    for name in ("PEER@3", "EqualRank@3", "AWRF@3", "alpha_nDCG_lang@3"):
         chosen = fairness_measure(name)
         assert chosen is not None
         same = chosen(order, grades, renamed, "")
@@ -433,7 +494,8 @@ def test_renaming_the_languages_changes_no_fairness() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["fairness", "measure_names", "metadata", "own_measures", "significance", "trec"]
+    "module",
+    ["equal_rank", "fairness", "measure_names", "metadata", "own_measures", "significance", "trec"],
 )
 def test_the_examples_in_the_docstrings_are_true(module: str) -> None:
     found = doctest.testmod(importlib.import_module(f"xret.eval.{module}"))
@@ -444,10 +506,10 @@ def test_queries_that_a_fairness_measure_says_nothing_of_do_not_count() -> None:
     qrels = {"q1": {"a": 1, "b": 1}, "q2": {"a": 0}}
     hits = {"q1": [Hit("b", 1.0)], "q2": [Hit("a", 1.0)]}
     values = measure_fairness(
-        qrels, hits, "LPR@10", doc_langs=LANGS, query_langs={"q1": "fr", "q2": "en"}
+        qrels, hits, "OwnFirst@10", doc_langs=LANGS, query_langs={"q1": "fr", "q2": "en"}
     )
     assert values == {"q1": 1.0}
-    assert aggregate("LPR@10", list(values.values())) == 1.0
+    assert aggregate("OwnFirst@10", list(values.values())) == 1.0
 
 
 @pytest.mark.parametrize("name", ["nDCG@0", "P@0", "RR@0", "nDCG(cutoff=0)@0", "ERR@-1"])
