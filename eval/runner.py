@@ -109,7 +109,7 @@ class PairEvaluation:
         self.judged_langs = rankings.languages_of(
             {doc_id for query in self.queries for doc_id in qrels[query.query_id]}
         )
-        self._depth, self._exclude_self = depth, exclude_self
+        self._shown, self._exclude_self = depth, exclude_self
         self._kept: dict[str, Sequence[Hit]] | None = {} if keep_run else None
         self.values: dict[str | None, dict[str, QueryValues]] = {}
         self.traces: dict[str, QueryTrace] = {}
@@ -178,7 +178,7 @@ class PairEvaluation:
         """What of a ranking is measured, in the order in which it is."""
         if self._exclude_self:
             hits = [hit for hit in hits if hit.doc_id != query_id]
-        return trec_eval_order(hits)[: self._depth]
+        return trec_eval_order(hits)[: self._shown]
 
     def _fair_values(
         self, batch: Sequence[Query], judged: Qrels, ordered: Mapping[str, Sequence[Hit]]
