@@ -155,7 +155,7 @@ class Collection:
             raise CorpusError(
                 f"{self.name} has documents in {len(self.doc_langs)} languages; choose with "
                 f"{'--doc-lang' if self.query_langs else '--lang'}: "
-                f"{' '.join(self.doc_langs)} (or {ALL})"
+                f"{_listed(self.doc_langs)} (or {ALL})"
             )
         if split is not None and split not in self.splits:
             raise CorpusError(
@@ -170,7 +170,7 @@ class Collection:
             chosen_langs(asked, (*self.query_langs, *self.doc_langs), of=self.name)
             raise CorpusError(
                 f"{self.name} has documents in {', '.join(asked)} and no queries; its queries are "
-                f"in: {' '.join(self.query_langs)}. Choose documents with --doc-lang"
+                f"in: {_listed(self.query_langs)}. Choose documents with --doc-lang"
             ) from None
 
 
@@ -192,9 +192,14 @@ def chosen_langs(given: Sequence[str], known: Sequence[str], *, of: str) -> tupl
         if not same:
             close = difflib.get_close_matches(spelling, known, n=3, cutoff=0.5)
             nearest = f" Did you mean {', '.join(close)}?" if close else ""
-            raise CorpusError(f"{of} has no {spelling!r}. It has: {' '.join(known)}.{nearest}")
+            raise CorpusError(f"{of} has no {spelling!r}. It has: {_listed(known)}.{nearest}")
         wanted |= same
     return tuple(code for code in known if code in wanted)
+
+
+def _listed(codes: Sequence[str]) -> str:
+    """Languages as `xret corpus list` names them; the collection's own codes are taken too."""
+    return " ".join(dict.fromkeys(map(language_code, codes)))
 
 
 def _same_language(spelling: str, known: Sequence[str]) -> set[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from xret.errors import CorpusError
 from xret.retriever.corpora.collection import Collection, FetchedFile
 from xret.retriever.corpora.irds import IrDatasetsCorpus
 from xret.retriever.corpora.parts import CollectionCorpus
@@ -54,12 +53,13 @@ def pull_steps(
 ) -> Work[list[FetchedFile]]:
     """Fetch a corpus into the cache, checked; run it again to go on after a break.
 
-    lang, doc_lang: of its queries and its documents. Raises CorpusError for one that lies on
-    this machine already, and as `open_corpus` does.
+    lang, doc_lang: of its queries and its documents. Nothing is fetched of one that lies on this
+    machine already. Raises what `open_corpus` raises.
     """
     source = open_corpus(name, doc_langs=doc_lang, query_langs=lang, split=split)
     if not isinstance(source, CollectionCorpus | IrDatasetsCorpus):
-        raise CorpusError(f"{name} is here already; there is nothing to pull")
+        yield Progress("fetching", 0, 0, "files", note=f"{name} is here already")
+        return []
     if isinstance(source, CollectionCorpus):
         for said in ("licence", "source"):
             note = f"{said}: {getattr(source.collection, said)}"
