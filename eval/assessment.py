@@ -18,7 +18,7 @@ from xret.eval.measures import DEFAULT_MEASURES, REPORT_MEASURES, check_measures
 from xret.eval.rankings import IndexRankings, RunRankings, measure_latency
 from xret.eval.report import write_report
 from xret.eval.runner import PairEvaluation
-from xret.eval.system_names import LUCENE, check_system_names, named_calibrations, named_modes
+from xret.eval.system_names import BESIDE, check_system_names, named_calibrations, named_modes
 from xret.eval.system_report import Assessment, SystemReport
 from xret.eval.systems import SystemNames, chosen_topics, open_systems
 from xret.eval.trec import write_run
@@ -57,6 +57,8 @@ def evaluation_steps(
     mode: Sequence[str] = (),
     rerank: Sequence[str] = (),
     calibrate: Sequence[str] = (),
+    psq: str | None = None,
+    translator: str | None = None,
     baseline: str | None = None,
     seed: int = 0,
     output: str | Path | None = None,
@@ -70,10 +72,12 @@ def evaluation_steps(
     corpus's queries and documents. index, encoder, runs, mode, calibrate: the systems; a corpus
     has its own index, and several ways to calibrate are compared by measures of fairness too.
     rerank: rerankers over each index, measured beside it. doc_langs: a file with the languages
-    of the documents that runs name. depth: documents of a ranking that are measured, None for
-    all (trec_eval's -M). exclude_self: not the document with the query's id (BEIR). baseline:
-    compare with this system only, not each with each. output: where the mixed run of the one
-    system is written; report: the folder of a report.
+    of the documents that runs name. psq: the table of the mode psq, the shipped one where it is
+    None; translator: that of the modes query-translation and document-translation. depth:
+    documents of a ranking that are measured, None for all (trec_eval's -M). exclude_self: not
+    the document with the query's id (BEIR). baseline: compare with this system only, not each
+    with each. output: where the mixed run of the one system is written; report: the folder of a
+    report.
     Raises ConfigError, CorpusError and RunError for what cannot be meant or measured, and what
     building and opening an index raise.
     """
@@ -91,7 +95,9 @@ def evaluation_steps(
         doc_langs=_path(doc_langs),
         modes=named_modes(_listed(mode)),
         rerankers=list(dict.fromkeys(_listed(rerank))),
-        lucene=LUCENE in _listed(mode),
+        beside=[one for one in dict.fromkeys(_listed(mode)) if one in BESIDE],
+        psq=psq,
+        translator=translator,
         calibrations=named_calibrations(_listed(calibrate)),
     )
     check_system_names(names, topics, qrels, output, report)

@@ -21,6 +21,7 @@ from xret.eval.metadata import describe_retrieval
 from xret.eval.rankings import DEPTH, IndexRankings, RunRankings
 from xret.eval.runner import PairEvaluation
 from xret.eval.significance import BOOTSTRAP_SAMPLES, bootstrap_intervals
+from xret.eval.translated_rankings import TranslatedRankings
 
 __all__ = ["INTERVAL", "system_result"]
 
@@ -85,6 +86,12 @@ def system_result(
                     ]
                 }
             },
+        )
+    if isinstance(rankings, TranslatedRankings):
+        encoder = f"bm25, translated by {rankings.translator.name}"
+        metadata = {"method": {"retrieval": [{"name": rankings.name, **rankings.described()}]}}
+        return replace(
+            result, encoder=encoder, documents=len(rankings.doc_langs), metadata=metadata
         )
     if isinstance(rankings, RunRankings):
         return replace(result, run_file=rankings.name, metadata=rankings.file.metadata)

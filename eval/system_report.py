@@ -10,6 +10,7 @@ from typing import Any
 from xret.eval.evaluation import Evaluation
 from xret.eval.rankings import IndexRankings
 from xret.eval.runner import PairEvaluation, PairResult
+from xret.eval.translated_rankings import TranslatedRankings
 from xret.types import UNDETERMINED
 
 __all__ = ["Assessment", "SystemReport"]
@@ -42,6 +43,8 @@ class SystemReport:
         if isinstance(rankings, IndexRankings):
             searcher = rankings.searcher
             described = {"index": searcher.name, "encoder": searcher.encoder.spec.name}
+        if isinstance(rankings, TranslatedRankings):
+            described |= rankings.described()
         first = evaluation.measures[0]
         pairs = [r for r in results if r.doc_lang is not None and r.query_lang != UNDETERMINED]
         cross = [r for r in pairs if r.query_lang != r.doc_lang and first in r.measures]

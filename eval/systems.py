@@ -13,6 +13,7 @@ from xret.errors import ConfigError, CorpusError, RunError
 from xret.eval.lucene_rankings import LuceneRankings
 from xret.eval.rankings import IndexRankings, Rankings, RunRankings, read_document_langs
 from xret.eval.run_ids import with_ids_of
+from xret.eval.translated_rankings import translated_documents, translated_queries
 from xret.eval.trec import read_run_file
 from xret.index.search.reader import IndexReader
 from xret.retriever.corpora.collection import Corpus
@@ -23,6 +24,8 @@ from xret.retriever.languages.codes import language_code
 from xret.retriever.models import registry
 from xret.retriever.models.location import encoder_name
 from xret.retriever.searcher import Searcher
+from xret.retriever.translation.named import SHIPPED_TABLE, open_table
+from xret.retriever.translation.opened import open_translator
 from xret.types import UNDETERMINED, Calibrate, Mode, Progress, Query, Work
 
 __all__ = ["SystemNames", "check_output", "chosen_topics", "open_index", "open_systems"]
@@ -32,8 +35,9 @@ __all__ = ["SystemNames", "check_output", "chosen_topics", "open_index", "open_s
 class SystemNames:
     """What was asked for. target: the corpus, or with topics of its own the index. langs: those
     of a corpus's documents that were chosen, and so those of the index that is built of it.
-    rerankers: `NAME[@depth]`, each over every index, which is a system without them too. lucene:
-    as a system of its own; without modes the corpus's own index is none then.
+    rerankers: `NAME[@depth]`, each over every index, which is a system without them too. beside:
+    modes that are systems of their own; without other modes, and without encoders or indices, the
+    corpus's own index is none then. psq, translator: the table and the translator of those modes.
     calibrations: with several, an index is as many systems."""
 
     target: str | None
@@ -44,7 +48,9 @@ class SystemNames:
     doc_langs: Path | None = None
     modes: Sequence[Mode] = ()
     rerankers: Sequence[str] = ()
-    lucene: bool = False
+    beside: Sequence[str] = ()
+    psq: str | None = None
+    translator: str | None = None
     calibrations: Sequence[Calibrate] = ()
 
 
@@ -98,10 +104,7 @@ def open_systems(
     ]
     runs = _open_runs(names, indexed, source, qrels)
     systems: list[Rankings] = [*indexed]
-    if names.lucene and source is not None:
-        note = "indexing the documents with Lucene"
-        yield Progress("lucene", 0, None, "documents", note=note)
-        systems.append(LuceneRankings.build(source, closing))
+    systems += yield from _beside(names, source, closing)
     systems += runs
     seen: dict[str, int] = {}
     for system in systems:
@@ -109,6 +112,39 @@ def open_systems(
         if seen[system.name] > 1:
             system.name = f"{system.name} ({seen[system.name]})"
     return systems
+
+
+def _beside(names: SystemNames, source: Corpus | None, closing: ExitStack) -> Work[list[Rankings]]:
+    """The systems that are no way to ask the indices named, in the order of their names."""
+    systems: list[Rankings] = []
+    if source is None or not names.beside:
+        return systems
+    if "psq" in names.beside:
+        searcher = yield from _psq_index(names, source)
+        closing.callback(searcher.close)
+        systems.append(IndexRankings(searcher, name="psq", mode="lexical"))
+    if names.translator is not None:
+        translator = open_translator(names.translator)
+        if "query-translation" in names.beside:
+            systems.append((yield from translated_queries(source, translator)))
+        if "document-translation" in names.beside:
+            systems.append((yield from translated_documents(source, translator)))
+    if "lucene" in names.beside:
+        note = "indexing the documents with Lucene"
+        yield Progress("lucene", 0, None, "documents", note=note)
+        systems.append(LuceneRankings.build(source, closing))
+    return systems
+
+
+def _psq_index(names: SystemNames, source: Corpus) -> Work[Searcher]:
+    """The corpus's index of translated words, built where there is none by that table."""
+    table = names.psq or SHIPPED_TABLE
+    fingerprint = open_table(table).fingerprint[:8]
+    own = index_folder(_own_name(names, source))
+    folder = own.with_name(f"{own.name}--psq-{fingerprint}")
+    if not folder.is_dir():
+        yield from _build(names, source, folder, "bm25", psq=table)
+    return Searcher.open(folder)
 
 
 def open_index(names: SystemNames, *, source: Corpus | None) -> Work[Searcher]:
@@ -128,7 +164,7 @@ def open_index(names: SystemNames, *, source: Corpus | None) -> Work[Searcher]:
 
 def _label(label: str, mode: Mode | None, how: Calibrate | None, names: SystemNames) -> str:
     """An index's name, with what tells it from itself asked in another way."""
-    if len(names.modes) + names.lucene > 1:
+    if len(names.modes) + len(names.beside) > 1:
         label = f"{label} {mode}"
     if len(names.calibrations) > 1:
         label = f"{label} {'not calibrated' if how == 'off' else f'calibrated by {how}'}"
@@ -152,7 +188,7 @@ def _searchers(
         opened = []
         for one in names.encoders:
             opened.append((yield from _open_with(names, source, one)))
-    elif (names.runs and not encoder) or (names.lucene and not names.modes):
+    elif (names.runs or (names.beside and not names.modes)) and not encoder:
         opened = []
     elif names.target is None:
         raise ConfigError("name a corpus or an index, or run files with --runs and --qrels")
@@ -185,13 +221,16 @@ def _open_with(names: SystemNames, source: Corpus, encoder: str) -> Work[Searche
     return Searcher.open(folder, encoder=named)
 
 
-def _build(names: SystemNames, source: Corpus, folder: Path, encoder: str) -> Work[None]:
+def _build(
+    names: SystemNames, source: Corpus, folder: Path, encoder: str, *, psq: str | None = None
+) -> Work[None]:
     """Index the corpus beside its place and move it there whole: half an index has no name."""
     target = str(names.target)
-    said = f"{target} is not indexed yet with {encoder}; indexing it"
+    how = encoder if psq is None else f"the words of {psq}"
+    said = f"{target} is not indexed yet with {how}; indexing it"
     yield Progress("index", 0, None, "documents", note=said)
     part = folder.with_name(f"{folder.name}.part")
-    report = yield from build_steps(target, part, encoder=encoder, source=source)
+    report = yield from build_steps(target, part, encoder=encoder, source=source, psq=psq)
     if report.stopped:
         raise KeyboardInterrupt
     part.replace(folder)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from xret.errors import LanguageError, QueryError
+from xret.index.words.expected import analysis_part
 from xret.retriever.encoder import Encoder
 from xret.retriever.encoders.unread_letters import UnreadLetters
 from xret.retriever.languages.codes import language_name
@@ -22,7 +23,7 @@ def mode_by_words(
 
     Raises QueryError where the index, of those settings and that name, has no words.
     """
-    if settings.get(WORDS_SETTING) != analysis_version():
+    if analysis_part(settings.get(WORDS_SETTING, "")) != analysis_version():
         raise QueryError(
             f"{encoder} cannot read the question: its vocabulary does not write "
             f"{unread.described()}, and {index} has no words to search by; use another "

@@ -10,12 +10,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
-from xret.errors import DuplicateIdError
+from xret.errors import ConfigError, DuplicateIdError
 from xret.index.storage.stored import content_hash
 from xret.index.writing.writer import IndexWriter
 from xret.retriever.encoder import Encoder
 from xret.retriever.indexing import DocumentIndexer, check_document
-from xret.retriever.lexical.analysis import analysis_version
+from xret.retriever.translation.indexed import record_table, words_version
 from xret.types import Document, Progress, Work
 
 __all__ = ["BuildSummary", "Duplicates", "IndexBuild"]
@@ -63,7 +63,8 @@ class IndexBuild:
     index as an unbroken run: a batch that the commit cut in two is encoded whole again.
     A second run over the same documents changes nothing. Memory is bounded by one segment.
     `stop` ends a run early after committing what was read. on_truncated: is given each text
-    whose end the encoder left out.
+    whose end the encoder left out. psq: a translation table, by name or path: of a new index,
+    the words are those that the documents' own translate to.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class IndexBuild:
         duplicates: Duplicates = "error",
         preset: str | None = None,
         lexical: bool = True,
+        psq: str | None = None,
         on_truncated: Callable[[Document], None] | None = None,
     ) -> None:
         self.folder = folder
@@ -84,6 +86,9 @@ class IndexBuild:
         self._duplicates = duplicates
         self._preset = preset
         self._lexical = lexical
+        if psq is not None and not lexical:
+            raise ConfigError("--psq makes words to search by; leave --no-lexical out")
+        self._psq = psq
         self._on_truncated = on_truncated
         self._deferred: dict[str, Document] = {}
         self.stopped = False
@@ -102,10 +107,12 @@ class IndexBuild:
         done = 0
         documents = iter(self._documents)
         cut_before = self._encoder.truncated
-        version = analysis_version() if self._lexical else ""
+        version = words_version(self._psq) if self._lexical else ""
         with IndexWriter.open(
             self.folder, self._encoder.spec, preset=self._preset, lexical=version
         ) as writer:
+            if self._psq is not None:
+                record_table(writer.catalog, version, self._psq)
             before = writer.catalog.documents.last()
             self._indexer = DocumentIndexer(writer, self._encoder, on_truncated=self._on_truncated)
             while not self.stopped and (batch := list(islice(documents, BATCH))):

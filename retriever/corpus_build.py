@@ -77,6 +77,7 @@ def build_steps(
     on_error: OnError = "reject",
     preset: str | None = None,
     lexical: bool = True,
+    psq: str | None = None,
     options: EncoderOptions | None = None,
     source: Corpus | None = None,
     **named: Any,
@@ -112,6 +113,7 @@ def build_steps(
         duplicates=duplicates,
         preset=preset,
         lexical=lexical,
+        psq=psq,
         on_truncated=truncated.add,
     )
     total = source.count_records()

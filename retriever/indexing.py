@@ -15,11 +15,14 @@ import numpy.typing as npt
 from xret.errors import CorpusError, UnusableIndexError
 from xret.index.storage.segment import Span
 from xret.index.storage.stored import StoredRoute
+from xret.index.words.expected import analysis_part
+from xret.index.words.lexical import DocumentTerms
 from xret.index.writing.writer import IndexWriter
 from xret.retriever.encoder import Encoder, EncoderOptions, passages_of
 from xret.retriever.languages.identification import identify_language
 from xret.retriever.lexical.analysis import analysis_version
 from xret.retriever.lexical.words import WORDS_SETTING, document_terms
+from xret.retriever.translation.indexed import index_terms
 from xret.types import UNDETERMINED, Document, Embeddings
 
 __all__ = ["OPTIONS_SETTING", "DocumentIndexer", "check_document", "passages", "with_language"]
@@ -32,7 +35,8 @@ class DocumentIndexer:
     """Encodes documents and hands them to a writer, which commits when it is told to.
 
     Documents get terms for lexical search where the index was created with them. Raises
-    UnusableIndexError where another version of the text analysis made those. on_truncated: is
+    UnusableIndexError where another version of the text analysis made those, or the table that
+    translated them is another by now. on_truncated: is
     given each passage, as a document, whose end the encoder left out. unread: by language, how
     many passages are mostly letters that the encoder's vocabulary cannot write.
     """
@@ -47,12 +51,15 @@ class DocumentIndexer:
         self._writer = writer
         self._encoder = encoder
         self._on_truncated = on_truncated
-        self._lexical = writer.catalog.settings().get(WORDS_SETTING, "")
-        if self._lexical not in ("", analysis_version()):
+        settings = writer.catalog.settings()
+        self._lexical = settings.get(WORDS_SETTING, "")
+        if analysis_part(self._lexical) not in ("", analysis_version()):
             raise UnusableIndexError(
-                f"the words of {writer.folder} were made by text analysis {self._lexical}, and "
-                f"this is {analysis_version()}; build a new index"
+                f"the words of {writer.folder} were made by text analysis "
+                f"{analysis_part(self._lexical)}, and this is {analysis_version()}; build a new "
+                "index"
             )
+        self._expected = index_terms(settings, writer.folder)
         self.unread: Counter[str] = Counter()
         self._routed: set[str] = set()
         self._record_encoder()
@@ -80,9 +87,13 @@ class DocumentIndexer:
             counts = [len(of_document) for of_document in spans]
             embeddings = _kept(embeddings, np.repeat(absent, counts))
             labelled, spans = list(compress(labelled, absent)), list(compress(spans, absent))
-        terms = [document_terms(document) for document in labelled] if self._lexical else None
+        terms = [self._terms(document) for document in labelled] if self._lexical else None
         self._writer.add(labelled, embeddings, spans=spans, terms=terms)
         return labelled, embeddings
+
+    def _terms(self, document: Document) -> DocumentTerms:
+        """The document's own, or those that its words translate to."""
+        return document_terms(document) if self._expected is None else self._expected.of(document)
 
     def _count_unread(self, parts: Sequence[Document]) -> None:
         tell = getattr(self._encoder, "unread_documents", None)

@@ -165,7 +165,7 @@ class Searcher:
         query, chosen, unread = self._read(
             request.text, request.lang, request.mode, request.identify or stage is not None
         )
-        words = None if chosen == "dense" else query_words([query], chosen)
+        words = None if chosen == "dense" else query_words([query], chosen, self.reader.settings)
         embeddings = None if chosen == "lexical" else self.encoder.encode_queries([query])
         encoded = time.perf_counter()
         request = dataclasses.replace(request, calibrate=request.calibrate or CALIBRATE)
@@ -242,7 +242,7 @@ class Searcher:
         wanted = wanted_documents(doc_langs, None)
         chosen = self._mode(mode)
         embeddings = None if chosen == "lexical" else self.encoder.encode_queries(queries)
-        words = query_words(queries, chosen)
+        words = query_words(queries, chosen, self.reader.settings)
         stage = rerank if isinstance(rerank, RerankStage) else self._stage(rerank)
         request = SearchRequest(
             "",

@@ -21,6 +21,7 @@ wrong, what was found and what to do; the command line prints it without a trace
     │   └── UnknownDocumentError   an index has no document of that id
     ├── RerankError            a reranker gave nothing to order documents by
     ├── DimensionMismatchError vectors of different dimensions
+    ├── TranslationError       a translator gave nothing, or not what was asked for
     ├── RunError               a run or qrels that cannot be evaluated
     ├── TrainingError          training cannot start or cannot go on
     └── ServerError            the server cannot start
@@ -45,6 +46,7 @@ __all__ = [
     "RunError",
     "ServerError",
     "TrainingError",
+    "TranslationError",
     "UnknownCorpusError",
     "UnknownDocumentError",
     "UnknownModelError",
@@ -161,6 +163,13 @@ class DimensionMismatchError(XretError):
     """Vectors of different dimensions met."""
 
     code = "dimension_mismatch"
+
+
+class TranslationError(XretError):
+    """A translator gave nothing, or not what was asked for; what came before is kept."""
+
+    code = "translation"
+    exit_status = 1
 
 
 class RunError(XretError):

@@ -75,8 +75,9 @@ class Found:
 
 
 def filters(wanted: Filter | None, langs: Sequence[tuple[str, ...]]) -> list[Filter | None]:
-    """That of the documents that may be found, then of those in each query's languages."""
-    own = [Condition("lang", "in", of_query) for of_query in langs]
+    """That of the documents that may be found, then of those in each query's languages, all
+    where it names none."""
+    own = [Condition("lang", "in", of_query) if of_query else None for of_query in langs]
     if wanted is None:
         return [None, *own]
-    return [wanted, *(Logic("AND", (wanted, condition)) for condition in own)]
+    return [wanted, *(Logic("AND", (wanted, one)) if one else wanted for one in own)]

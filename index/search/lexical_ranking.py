@@ -36,7 +36,7 @@ class Words:
 
     join: makes one ranking of a dense one, one by BM25 of the documents in `langs` alone, and
     the ids of those among the dense ones; None: BM25 of all documents, by itself.
-    langs: of each query, the languages that its words are of.
+    langs: of each query, the languages that its words are of; none for any.
     """
 
     terms: Sequence[Sequence[str]]
@@ -44,9 +44,10 @@ class Words:
     langs: Sequence[tuple[str, ...]] = ()
 
 
-def open_bm25(segments: Sequence[Segment], alive: Masks) -> Bm25:
+def open_bm25(segments: Sequence[Segment], alive: Masks, *, parts: int = 1) -> Bm25:
     """BM25 over the lexical arrays that lie beside the vectors.
 
+    parts: into how many a word is divided by their frequencies.
     Raises QueryError where the index was built without them, DamagedIndexError where they
     are not as they were written.
     """
@@ -61,7 +62,7 @@ def open_bm25(segments: Sequence[Segment], alive: Masks) -> Bm25:
         )
         for segment in segments
     ]
-    return Bm25(opened, alive)
+    return Bm25(opened, alive, parts=parts)
 
 
 def rank_words(

@@ -34,6 +34,7 @@ from xret.index.storage.catalog import Catalog
 from xret.index.storage.files import folder_bytes
 from xret.index.storage.stored import IndexInfo, StoredRoute
 from xret.index.words.bm25 import Bm25
+from xret.index.words.expected import counted_parts
 from xret.types import Calibrate, Document, Embeddings, Hit, SearchParams, SearchRequest
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class IndexReader:
         self._masks = FilterMasks(catalog.documents)
         self._calibrator = Calibrator(catalog.documents)
         self._bm25: tuple[int, Bm25] | None = None
+        self._word_parts = counted_parts(catalog.settings().get("lexical", ""))
         self.dim = int(catalog.setting("dim"))
         self._scans = preset_bits(catalog.setting("preset")) == 8
         self._commit = self._files.commit()
@@ -252,7 +254,8 @@ class IndexReader:
         if words is None:
             return [Ranked(one, None) for one in dense]
         if self._bm25 is None or self._bm25[0] != commit.version:
-            self._bm25 = commit.version, open_bm25(commit.segments, commit.alive)
+            bm25 = open_bm25(commit.segments, commit.alive, parts=self._word_parts)
+            self._bm25 = commit.version, bm25
         lexical = rank_words(self._bm25[1], commit.segments, words, masks, depth)
         beside: Sequence[Best | None] = dense or [None] * len(lexical)
         return [Ranked(one, *other) for one, other in zip(beside, lexical, strict=True)]

@@ -34,7 +34,9 @@ _Array = npt.NDArray[Any]
 class Bm25:
     """Scores over the segments of one commit; shared by threads.
 
-    segments: in order. alive: of each, (n,) bool, None where every document lives.
+    segments: in order. alive: of each, (n,) bool, None where every document lives. parts: into how
+    many a word is divided by frequencies that are expectations. A document has such a term as far
+    as it is expected there, and counts so in the term's document frequency.
     """
 
     def __init__(
@@ -44,9 +46,11 @@ class Bm25:
         *,
         k1: float = K1,
         b: float = B,
+        parts: int = 1,
     ) -> None:
         self._segments = tuple(segments)
         self._alive = tuple(alive)
+        self._of_a_word = parts
         masked = [
             segment.lengths if mask is None else segment.lengths[mask]
             for segment, mask in zip(segments, alive, strict=True)
@@ -99,10 +103,12 @@ class Bm25:
     def _weights(self, found: list[list[tuple[int, int]]], times: list[int]) -> list[float]:
         """Of each term, its inverse document frequency times its frequency in the query."""
         n = self.n_documents
-        having = np.zeros(len(times), np.int64)
+        having = np.zeros(len(times), np.int64 if self._of_a_word == 1 else np.float64)
         for segment, mask, places in zip(self._segments, self._alive, found, strict=True):
             for term, (start, end) in enumerate(places):
-                if mask is None:
+                if self._of_a_word > 1:
+                    having[term] += self._expected_documents(segment, mask, start, end)
+                elif mask is None:
                     having[term] += end - start
                 elif start < end:
                     documents = _in_range(segment.documents[start:end], len(mask))
@@ -110,6 +116,15 @@ class Bm25:
         having = np.minimum(having, n)  # only damaged postings have more
         idf = np.log1p((n - having + 0.5) / (having + 0.5))
         return [float(weight) for weight in np.array(times) * idf]
+
+    def _expected_documents(
+        self, segment: LexicalSegment, mask: Mask, start: int, end: int
+    ) -> float:
+        """How many living documents are expected to have the term of postings start:end."""
+        present = np.minimum(segment.counts(start, end) / self._of_a_word, 1.0)
+        if mask is not None and start < end:
+            present *= mask[_in_range(segment.documents[start:end], len(mask))]
+        return float(present.sum())
 
     def _segment_scores(
         self, number: int, places: list[tuple[int, int]], weights: list[float]
@@ -140,6 +155,8 @@ class Bm25:
     def _computed(self, number: int, start: int, end: int) -> npt.NDArray[np.float64]:
         segment = self._segments[number]
         counts = segment.counts(start, end)
+        if self._of_a_word > 1:
+            counts /= self._of_a_word
         documents = _in_range(segment.documents[start:end], segment.n_documents)
         parts: npt.NDArray[np.float64] = counts / (counts + self._norms[number][documents])
         return parts

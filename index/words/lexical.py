@@ -8,10 +8,11 @@ Stored beside the segment's vectors, or without any; `xret.index.words.bm25` sco
     lexical_term_offsets.u32       (m + 1,)  where each term's bytes start
     lexical_posting_offsets.u32    (m + 1,)  where each term's postings start
     lexical_documents.u32          (p,)      documents that have the term, rising
-    lexical_frequencies.u8         (p,)      how often; 255 and more stand in the next two
+    lexical_frequencies.u8         (p,)      how often, or in parts of a word (`xret.index.words.
+                                             expected`); 255 and more stand in the next two
     lexical_large_postings.u32     (l,)      numbers of such postings, rising
     lexical_large_frequencies.u32  (l,)      how often
-    lexical_lengths.u32            (n,)      terms of each document
+    lexical_lengths.u32            (n,)      terms of each document, or parts of them
 
 A segment has less than 2**32 documents, terms, bytes of terms and postings.
 """
@@ -29,7 +30,7 @@ import xxhash
 
 from xret.errors import DamagedIndexError
 
-__all__ = ["LEXICAL_DTYPES", "LexicalSegment", "merged_arrays", "segment_arrays"]
+__all__ = ["LEXICAL_DTYPES", "DocumentTerms", "LexicalSegment", "merged_arrays", "segment_arrays"]
 
 LEXICAL_DTYPES: Mapping[str, str] = {
     "lexical_hashes": "<u4",
@@ -48,10 +49,15 @@ LARGE = 255
 _Array = npt.NDArray[Any]
 
 
-def segment_arrays(terms: Iterable[Sequence[str]]) -> dict[str, _Array]:
+DocumentTerms = Sequence[str] | Mapping[str, int]
+"""Of a document: repeated ones repeated, or each with its frequency, at least 1."""
+
+
+def segment_arrays(terms: Iterable[DocumentTerms]) -> dict[str, _Array]:
     """The arrays of a segment from the terms of each of its documents, in order.
 
-    The same whatever order a document's terms are in. Terms are Unicode without surrogates.
+    The same whatever order a document's terms are in, and whether they are repeated or counted.
+    Terms are Unicode without surrogates.
 
     >>> arrays = segment_arrays([["a", "b", "a"], []])
     >>> arrays["lexical_lengths"].tolist(), arrays["lexical_frequencies"].tolist()
@@ -59,13 +65,21 @@ def segment_arrays(terms: Iterable[Sequence[str]]) -> dict[str, _Array]:
     """
     numbers: dict[str, int] = {}
     lengths, parts = [], [np.empty(0, np.int64)]
+    of_document: list[int] = []
+    times: list[_Array] = []
     for document in terms:
-        lengths.append(len(document))
         found = [numbers.setdefault(term, len(numbers)) for term in document]
         parts.append(np.array(found, dtype=np.int64))
+        of_document.append(len(found))
+        counted = isinstance(document, Mapping)
+        own = list(document.values()) if isinstance(document, Mapping) else ()
+        times.append(np.array(own, np.int64) if counted else np.ones(len(found), np.int64))
+        lengths.append(int(times[-1].sum()))
     names = list(numbers)
-    owners = np.repeat(np.arange(len(lengths), dtype=np.int64), lengths)
-    pairs, counts = np.unique((np.concatenate(parts) << 32) | owners, return_counts=True)
+    owners = np.repeat(np.arange(len(lengths), dtype=np.int64), of_document)
+    pairs, places = np.unique((np.concatenate(parts) << 32) | owners, return_inverse=True)
+    weights = np.concatenate([np.empty(0, np.int64), *times])
+    counts = np.bincount(places, weights, len(pairs)).astype(np.int64)
     return _inverted(
         [name.encode() for name in names], pairs >> 32, pairs & 0xFFFFFFFF, counts, lengths
     )

@@ -14,6 +14,7 @@ from xret.index.coding.recoding import concatenated
 from xret.index.storage.files import StoredFile
 from xret.index.storage.segment import Coded, Span
 from xret.index.storage.stored import SegmentRecord, place_of, with_deleted
+from xret.index.words.lexical import DocumentTerms, segment_arrays
 from xret.types import Document, Embeddings, IntArray
 
 __all__ = ["PendingSegment", "WrittenSegment", "check_embeddings"]
@@ -34,7 +35,7 @@ class PendingSegment:
     spans: list[Sequence[Span]] = field(default_factory=list)
     lengths: list[int] = field(default_factory=list)
     coded: list[Coded] = field(default_factory=list)
-    terms: list[Sequence[str] | None] = field(default_factory=list)
+    terms: list[DocumentTerms | None] = field(default_factory=list)
     rows: int = 0
     removed: set[int] = field(default_factory=set)
     superseded: list[tuple[str, bytes]] = field(default_factory=list)
@@ -70,8 +71,6 @@ class PendingSegment:
         pairs = [s for spans in self.spans for s in (spans if len(spans) > 1 else [(-1, -1)])]
         lexical: Mapping[str, npt.NDArray[Any]] = {}
         if any(terms is not None for terms in self.terms):
-            from xret.index.words.lexical import segment_arrays
-
             lexical = segment_arrays([terms or () for terms in self.terms])
         return {
             "offsets": self.offsets,

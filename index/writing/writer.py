@@ -19,6 +19,7 @@ from xret.index.storage.files import StoredFile, prepare_folder, remove_folder, 
 from xret.index.storage.folder import claim_folder, lock_index, sweep
 from xret.index.storage.segment import Span, quantize, write_segment
 from xret.index.storage.stored import SegmentRecord, content_hash, place
+from xret.index.words.lexical import DocumentTerms
 from xret.index.writing.pending import PendingSegment, WrittenSegment, check_embeddings
 from xret.types import Document, Embeddings, EncoderSpec
 
@@ -199,7 +200,7 @@ class IndexWriter:
         embeddings: Embeddings,
         *,
         spans: Sequence[Sequence[Span]] | None = None,
-        terms: Sequence[Sequence[str]] | None = None,
+        terms: Sequence[DocumentTerms] | None = None,
     ) -> None:
         """Take documents and their vectors, in the same order; full segments go to disk.
 
@@ -302,7 +303,7 @@ class IndexWriter:
         document: Document,
         spans: Sequence[Span],
         lengths: list[int],
-        terms: Sequence[str] | None,
+        terms: DocumentTerms | None,
     ) -> None:
         part, doc_id, content = self._part, document.doc_id, content_hash(document)
         earlier = self._find(doc_id)

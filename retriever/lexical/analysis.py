@@ -43,7 +43,14 @@ from xret.retriever.languages.chinese import TO_SIMPLIFIED
 from xret.retriever.lexical.spellings import CHARACTERS, ENDINGS, TONES, ZWNJ
 from xret.retriever.lexical.stopwords import STOP_WORDS
 
-__all__ = ["FOLDED", "SNOWBALL", "analyse", "analyse_query", "analysis_version"]
+__all__ = [
+    "FOLDED",
+    "SNOWBALL",
+    "analyse",
+    "analyse_query",
+    "analysis_version",
+    "query_stop_terms",
+]
 
 MAX_CHARACTERS = 64
 """Of a term; more is noise, cut off."""
@@ -181,12 +188,13 @@ def analyse_query(text: str, lang: str) -> list[str]:
     ['what', 'is', 'that']
     """
     terms = analyse(text, lang)
-    stop = _stop_terms(lang.partition("-")[0].lower())
+    stop = query_stop_terms(lang.partition("-")[0].lower())
     return [term for term in terms if term not in stop] or terms
 
 
 @lru_cache(maxsize=64)
-def _stop_terms(lang: str) -> frozenset[str]:
+def query_stop_terms(lang: str) -> frozenset[str]:
+    """The terms that queries of a language leave out. lang: without script or region."""
     words = STOP_WORDS.get(lang, "").split()
     return frozenset(term for word in words for term in analyse(word, lang))
 

@@ -27,6 +27,7 @@ _BLOCK = 1 << 16
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """An http or https address. model: the name that is sent with each request, or none.
+    key_variable: the environment's name for the key.
 
     Redirects are not followed, no proxy is used, and no other address is ever asked.
     """
@@ -36,9 +37,10 @@ class Endpoint:
     path: str
     secure: bool
     model: str = ""
+    key_variable: str = KEY_VARIABLE
 
     @classmethod
-    def parse(cls, address: str) -> Endpoint:
+    def parse(cls, address: str, *, key_variable: str = KEY_VARIABLE) -> Endpoint:
         """`https://host/path#model`. Raises ConfigError."""
         try:
             parts = urlsplit(address)
@@ -48,10 +50,11 @@ class Endpoint:
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
             raise ConfigError(
                 f"{address!r} is no address to ask; write https://host/path, and #model after it "
-                f"where one is to be named; a key goes into {KEY_VARIABLE}"
+                f"where one is to be named; a key goes into {key_variable}"
             )
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        return cls(parts.hostname, port, path, parts.scheme == "https", parts.fragment)
+        secure = parts.scheme == "https"
+        return cls(parts.hostname, port, path, secure, parts.fragment, key_variable)
 
     @property
     def shown(self) -> str:
@@ -80,7 +83,7 @@ class Endpoint:
 
     def _post(self, content: bytes, ends: float) -> tuple[int, bytes]:
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        if key := os.environ.get(KEY_VARIABLE):
+        if key := os.environ.get(self.key_variable):
             headers["Authorization"] = f"Bearer {key}"
         connection = self._connection(_left(ends))
         try:

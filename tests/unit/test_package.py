@@ -35,6 +35,7 @@ FLOORS = (
     "retriever/opening",
     "retriever/rerankers",
     "retriever/corpora",
+    "retriever/translation",
     "retriever: installation upkeep rejects indexing writer build corpus_build "
     "index_encoder answer_warnings question explaining searcher",
     "retriever/trim",
@@ -46,6 +47,7 @@ FLOORS = (
     "retriever/training/recipes",
     "retriever/training/modules",
     "retriever/training/rerankers",
+    "retriever/training/translation",
     "eval",
     "eval/reproduction",
     "eval/report",

@@ -11,6 +11,7 @@ from xret.cli.languages import OldQueryLangs, spelt_langs
 from xret.cli.options import AsJson
 from xret.cli.output import show_progress
 from xret.cli.results import print_assessment, print_system
+from xret.retriever.translation.named import SHIPPED_TABLE
 
 __all__ = ["evaluate"]
 
@@ -79,7 +80,9 @@ def evaluate(
         list[str] | None,
         typer.Option(
             "--mode",
-            help="dense (by vectors), lexical (by words), hybrid, or lucene: BM25 by Lucene over "
+            help="dense (by vectors), lexical (by words), hybrid; or a system of its own over the "
+            "corpus: psq (words through a translation table), query-translation, "
+            "document-translation (BM25, by --translator), or lucene: BM25 by Lucene over "
             "the corpus, with its analyzers for ar bn da de en es fi fr hi hu id it ja ko nl no "
             "pt ru te tr zh and xret's for other languages (needs xret[lucene]); repeatable, "
             "to compare.",
@@ -100,6 +103,22 @@ def evaluate(
             "--calibrate",
             help="How scores are made to compare across languages: off, fixed or z (the default); "
             "repeatable, to compare.",
+        ),
+    ] = None,
+    psq: Annotated[
+        str | None,
+        typer.Option(
+            "--psq",
+            metavar="TABLE",
+            help=f"The translation table of --mode psq; {SHIPPED_TABLE} by default.",
+        ),
+    ] = None,
+    translator: Annotated[
+        str | None,
+        typer.Option(
+            "--translator",
+            help="Who translates: a translation table (word by word), a file of translated texts, "
+            "the folder of a Marian, M2M-100 or NLLB model, or a chat model's address.",
         ),
     ] = None,
     baseline: Annotated[
@@ -136,6 +155,8 @@ def evaluate(
         mode=mode or (),
         rerank=rerank or (),
         calibrate=calibrate or (),
+        psq=psq,
+        translator=translator,
         baseline=baseline,
         seed=seed,
         output=output,

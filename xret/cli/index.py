@@ -13,6 +13,7 @@ from xret.cli.languages import documents_lang
 from xret.cli.options import AsJson, LangPolicyOption, PrecisionOption
 from xret.cli.output import message, print_json, print_table, show_progress
 from xret.retriever.models.registry import DEFAULT_ENCODER
+from xret.retriever.translation.named import SHIPPED_TABLE
 
 if TYPE_CHECKING:
     from xret.retriever.corpus_build import BuildReport
@@ -77,6 +78,16 @@ def index(
             "--lexical/--no-lexical", help="Whether a new index can be searched by words too."
         ),
     ] = True,
+    psq: Annotated[
+        str | None,
+        typer.Option(
+            "--psq",
+            metavar="TABLE",
+            help="Words of a new index are what a translation table makes of the documents' own: "
+            f"{SHIPPED_TABLE}, or a folder by xret train translation-table; ask in its language "
+            "with --mode lexical or hybrid.",
+        ),
+    ] = None,
     on_error: Annotated[
         Literal["reject", "stop"],
         typer.Option("--on-error", help="What to do with a record that cannot be read."),
@@ -95,6 +106,7 @@ def index(
         on_error=on_error,
         preset=preset,
         lexical=lexical,
+        psq=psq,
         lang_policy=lang_policy,
         precision=precision,
         single_vector=single_vector,

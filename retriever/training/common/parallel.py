@@ -6,7 +6,7 @@ import re
 import zlib
 from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -90,9 +90,11 @@ class PairReader:
         self._english: dict[str, int] = {}
         self._pairs: set[tuple[int, int]] = set()
 
-    def read(self, folder: Path) -> Iterator[str]:
+    def read(self, folder: Path, *, leave_out: Collection[str] = ()) -> Iterator[str]:
         """Read `train/*.tsv.gz`, then `lexicon/*.tsv.gz`; yields each file's name when done.
 
+        leave_out: sources that are passed over, `name` or of one language `name:lang`; a name is
+        that of the file without suffixes.
         Raises TrainingError when there is no such data, CorpusError (file:line) for a line
         that is not TSV of the expected number of columns.
         """
@@ -100,19 +102,21 @@ class PairReader:
         if not sentences:
             raise TrainingError(f"no parallel text: {folder / 'train'} holds no *.tsv.gz files")
         for path in sentences:
-            self._read_sentences(path)
-            yield path.name
+            if _source_name(path) not in leave_out:
+                self._read_sentences(path, _without(path, self._code, leave_out))
+                yield path.name
         self.text.sentences = len(self.text.others)
         for path in sorted((folder / "lexicon").glob("*.tsv.gz")):
-            self._read_entries(path)
-            yield path.name
+            if _source_name(path) not in leave_out:
+                self._read_entries(path, _without(path, self._code, leave_out))
+                yield path.name
         if not self.text.sentences:
             raise TrainingError(f"{folder / 'train'} has no pair of English with a known language")
 
-    def _read_sentences(self, path: Path) -> None:
+    def _read_sentences(self, path: Path, langs: Set[str]) -> None:
         source = self._source(path)
         for _, (first, lang, english, other) in read_cells(path, *_SENTENCE):
-            if first != "en" or lang not in self._code:
+            if first != "en" or lang not in langs:
                 continue
             english = _plain(english[:_SENTENCE_LIMIT])
             other = _plain(other[:_SENTENCE_LIMIT])
@@ -123,15 +127,15 @@ class PairReader:
             else:
                 self._add(source, lang, english, other)
 
-    def _read_entries(self, path: Path) -> None:
+    def _read_entries(self, path: Path, langs: Set[str]) -> None:
         source = self._source(path)
         for _, (lang, english, other) in read_cells(path, *_ENTRY):
             english, other = english.strip()[:_ENTRY_LIMIT], other.strip()[:_ENTRY_LIMIT]
-            if lang in self._code and english and other:
+            if lang in langs and english and other:
                 self._add(source, lang, english, other)
 
     def _source(self, path: Path) -> int:
-        self.text.sources.append(path.name.removesuffix(".tsv.gz"))
+        self.text.sources.append(_source_name(path))
         return len(self.text.sources) - 1
 
     def _overlaps(self, english: str, other: str, lang: str) -> bool:
@@ -155,6 +159,15 @@ class PairReader:
         text.english_of.append(number)
         text.lang_of.append(code)
         text.source_of.append(source)
+
+
+def _source_name(path: Path) -> str:
+    return path.name.removesuffix(".tsv.gz")
+
+
+def _without(path: Path, langs: Iterable[str], leave_out: Collection[str]) -> Set[str]:
+    """The languages that are read of a file."""
+    return {lang for lang in langs if f"{_source_name(path)}:{lang}" not in leave_out}
 
 
 def _plain(text: str) -> str:

@@ -12,8 +12,8 @@ import sentence_transformers
 import torch
 import transformers
 
+from xret.retriever.training.common.licences import LICENCES
 from xret.retriever.training.modular.settings import ModularTraining
-from xret.retriever.training.static.card import LICENCES
 
 __all__ = ["machine", "modular_card"]
 

@@ -213,3 +213,36 @@ def test_postings_out_of_range_are_told() -> None:
 def test_mask_of_another_length_is_refused() -> None:
     with pytest.raises(ValueError, match="a mask of 1 documents for 2"):
         Bm25([opened([["a"], ["b"]])], [None]).scores(["a"], keep=[np.array([True])])
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(st.dictionaries(st.sampled_from(WORDS), st.integers(1, 600)), min_size=1, max_size=9),
+    st.lists(st.sampled_from(WORDS), min_size=1, max_size=4),
+)
+def test_parts_of_words_score_as_the_expectations_that_they_are(
+    documents: list[dict[str, int]], query: list[str]
+) -> None:
+    n, parts = len(documents), 16
+    mean = sum(sum(one.values()) for one in documents) / n or 1.0
+    expected = np.zeros(n)
+    for term, times in Counter(query).items():
+        having = sum(min(1.0, one.get(term, 0) / parts) for one in documents)
+        idf = math.log1p((n - having + 0.5) / (having + 0.5))
+        for number, one in enumerate(documents):
+            count = one.get(term, 0) / parts
+            norm = 0.9 * (0.6 + 0.4 * sum(one.values()) / mean)
+            expected[number] += times * idf * count / (count + norm)
+    segment = LexicalSegment.from_arrays(segment_arrays(documents), n)
+    for kept in (scoring.KEPT_POSTINGS, 0):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(scoring, "KEPT_POSTINGS", kept)
+            found = Bm25([segment], [None], parts=parts).scores(query)
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_counted_terms_are_stored_like_repeated_ones() -> None:
+    repeated = segment_arrays([["a", "b", "a"], [], ["b"]])
+    counted = segment_arrays([{"b": 1, "a": 2}, {}, {"b": 1}])
+    for name, array in repeated.items():
+        np.testing.assert_array_equal(array, counted[name])

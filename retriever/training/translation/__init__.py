@@ -1,0 +1,1 @@
+"""Translation tables, learnt by word alignment of parallel text."""

@@ -1,0 +1,1 @@
+"""Texts and words into another language: translation tables, PSQ, translators."""

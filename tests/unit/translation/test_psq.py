@@ -1,0 +1,141 @@
+"""Documents indexed as the words that would ask for them."""
+
+import math
+from pathlib import Path
+
+import pytest
+from conftest import build
+from tiny_translation import write_tiny_table
+
+from xret.errors import ConfigError, QueryError, UnusableIndexError
+from xret.index.words.expected import UNIT
+from xret.retriever.encoders.words_only import WordsOnly
+from xret.retriever.searcher import Searcher
+from xret.retriever.translation.psq import ExpectedTerms
+from xret.retriever.upkeep import compact_steps
+from xret.types import Document, finished
+
+DOCUMENTS = [
+    Document("1", "Die Bank am Fluss", "de"),
+    Document("2", "Fluss, Fluss, Fluss", "de"),
+    Document("3", "река", "ru"),
+    Document("4", "The Obama bench 1945", "en"),
+    Document("5", "Obamas Mondlandschaft 1945", "de"),
+]
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    write_tiny_table(tmp_path / "table")
+    return tmp_path / "table"
+
+
+def psq_index(folder: Path, table: Path, documents: list[Document] = DOCUMENTS) -> Searcher:
+    build(documents, folder, WordsOnly(), psq=str(table))
+    return Searcher.open(folder)
+
+
+def test_expected_frequencies_are_sums_of_probabilities(table: Path) -> None:
+    terms = ExpectedTerms(write_tiny_table(table)).of(DOCUMENTS[0])
+    assert terms["river"] == UNIT
+    assert terms["bank"] == round(0.6 * UNIT)
+    assert terms["bench"] == round(0.4 * UNIT)
+    assert "die" not in terms and "am" in terms
+
+
+def test_unknown_words_and_numbers_are_read_as_english(table: Path) -> None:
+    expected = ExpectedTerms(write_tiny_table(table))
+    assert expected.of(DOCUMENTS[4]).keys() == {"obama", "moon", "landscap", "1945"}
+    assert expected.of(DOCUMENTS[3])["bench"] == UNIT
+    assert expected.of(Document("x", "obama fi", "fi")) == {"obama": UNIT, "fi": UNIT}
+
+
+def test_an_english_question_finds_documents_in_other_languages(
+    tmp_path: Path, table: Path
+) -> None:
+    with psq_index(tmp_path / "index", table) as searcher:
+        hits = searcher.search("river", lang="en", k=5)
+    assert [hit.id for hit in hits] == ["2", "3", "1"]
+    with psq_index(tmp_path / "index", table) as searcher:
+        (hit,) = searcher.search("river", lang="en", doc_langs=["ru"])
+        lengths = [3.0, 4.0, 1.0, 4.0, 4.0]  # `die` is nothing; of the others each word is one
+        share = int(0.8 * 255) / 255 * UNIT
+        mean = sum([round(3 * UNIT), 3 * UNIT, UNIT, 4 * UNIT, 4 * UNIT]) / 5
+        count, having = round(share) / UNIT, 2 + round(share) / UNIT
+        idf = math.log1p((5 - having + 0.5) / (having + 0.5))
+        norm = 0.9 * (0.6 + 0.4 * (lengths[2] * UNIT) / mean)
+    assert hit.score == pytest.approx(idf * count / (count + norm), rel=2e-2)
+
+
+def test_documents_added_later_are_translated_by_the_same_table(
+    tmp_path: Path, table: Path
+) -> None:
+    whole = psq_index(tmp_path / "whole", table)
+    parts = psq_index(tmp_path / "parts", table, DOCUMENTS[:2])
+    parts.add(DOCUMENTS[2:])
+    expected = [(hit.id, hit.score) for hit in whole.search("river bench", lang="en")]
+    assert [(hit.id, hit.score) for hit in parts.search("river bench", lang="en")] == expected
+    assert len(expected) == 4
+    whole.close()
+    parts.close()
+
+
+def test_deleted_documents_count_no_more_and_compaction_changes_nothing(
+    tmp_path: Path, table: Path
+) -> None:
+    with psq_index(tmp_path / "few", table, [DOCUMENTS[0], DOCUMENTS[3]]) as few:
+        expected = [(hit.id, hit.score) for hit in few.search("bench bank", lang="en")]
+    with psq_index(tmp_path / "index", table) as searcher:
+        with searcher.writer() as writer:
+            writer.delete(["2", "3", "5"])
+        found = [(hit.id, hit.score) for hit in searcher.search("bench bank", lang="en")]
+        assert found == expected
+    finished(compact_steps)(tmp_path / "index")
+    with Searcher.open(tmp_path / "index") as searcher:
+        found = [(hit.id, hit.score) for hit in searcher.search("bench bank", lang="en")]
+    assert found == expected
+
+
+def test_a_question_in_another_language_is_refused(tmp_path: Path, table: Path) -> None:
+    with (
+        psq_index(tmp_path / "index", table) as searcher,
+        pytest.raises(QueryError, match="translated to English, and the question is in German"),
+    ):
+        searcher.search("Fluss", lang="de")
+
+
+def test_explanations_name_the_words_that_were_asked(tmp_path: Path, table: Path) -> None:
+    with psq_index(tmp_path / "index", table) as searcher:
+        explained = searcher.explain("1", "river", lang="en")
+    (explanation,) = explained.explanations
+    assert explanation.indexed_score and explanation.indexed_score > 0
+
+
+def test_another_table_is_refused_when_documents_are_added(tmp_path: Path, table: Path) -> None:
+    with psq_index(tmp_path / "index", table, DOCUMENTS[:1]) as searcher:
+        assert searcher.search("river", lang="en")
+        content = (table / "table.safetensors").read_bytes()
+        (table / "table.safetensors").write_bytes(content.replace(b"river", b"rival"))
+        with pytest.raises(UnusableIndexError, match="put the former one back"):
+            searcher.add(DOCUMENTS[1:])
+
+
+def test_an_index_with_its_own_words_is_not_translated_later(tmp_path: Path, table: Path) -> None:
+    build(DOCUMENTS[:1], tmp_path / "index", WordsOnly())
+    with pytest.raises(ConfigError, match="leave --psq away"):
+        build(DOCUMENTS, tmp_path / "index", WordsOnly(), psq=str(table))
+    with pytest.raises(ConfigError, match="--no-lexical"):
+        build(DOCUMENTS, tmp_path / "other", WordsOnly(), psq=str(table), lexical=False)
+
+
+def test_hybrid_search_joins_vectors_and_translated_words(tmp_path: Path, table: Path) -> None:
+    from xret.retriever.opening.encoder import load_encoder
+
+    build(DOCUMENTS, tmp_path / "index", load_encoder("xret-static"), psq=str(table))
+    with Searcher.open(tmp_path / "index") as searcher:
+        words = searcher.search("bench", lang="en", mode="lexical")
+        joined = searcher.search("bench", lang="en", mode="hybrid")
+        dense = searcher.search("bench", lang="en", mode="dense")
+    assert {hit.id for hit in words} == {"1", "4"}
+    assert {hit.id for hit in joined} == {hit.id for hit in dense}
+    assert {hit.id for hit in joined[:2]} == {"1", "4"}
