@@ -67,7 +67,11 @@ class LuceneRankings:
         return cls(indices, langs, name="lucene")
 
     def rank(
-        self, queries: Sequence[Query], *, doc_lang: str | None = None
+        self,
+        queries: Sequence[Query],
+        *,
+        doc_lang: str | None = None,
+        depth: int = DEPTH,  # noqa: ARG002 (whatever is needed, the whole list is there)
     ) -> dict[str, Sequence[Hit]]:
         asked = self._indices if doc_lang is None else [doc_lang]
         by_index = [self._indices[lang].rank(queries, DEPTH) for lang in asked]

@@ -33,6 +33,7 @@ __all__ = [
     "measure_facts",
     "measure_fairness",
     "measure_queries",
+    "measured_depth",
 ]
 
 DEFAULT_MEASURES = ("nDCG@10", "R@100", "RR@10")
@@ -130,6 +131,19 @@ def measure_fairness(
         if value is not None:
             values[query_id] = value
     return values
+
+
+def measured_depth(measures: Sequence[str]) -> int | None:
+    """How many hits the measures look at, at most; None where one of them looks at all.
+
+    >>> measured_depth(["nDCG@10", "R@100"]), measured_depth(["nDCG@10", "AP"])
+    (100, None)
+    """
+    parsed = [parsed_measure(name).params for name in measures]
+    # Those of the judged documents alone count their ranks without the others.
+    cutoffs = [None if one.get("judged_only") else one.get("cutoff") for one in parsed]
+    known = [cutoff for cutoff in cutoffs if cutoff is not None]
+    return max(known) if known and len(known) == len(cutoffs) else None
 
 
 def aggregate(name: str, values: Sequence[float]) -> float:

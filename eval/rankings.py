@@ -11,12 +11,14 @@ from typing import Any, Protocol
 from xret.errors import CorpusError, LanguageError
 from xret.eval.evaluation import Latency
 from xret.eval.trec import RunFile, ranked
+from xret.index.search.candidates import default_candidates
 from xret.retriever.corpora.lines import read_lines
 from xret.retriever.corpora.local import LocalCorpus
 from xret.retriever.corpora.records import kind_of
+from xret.retriever.encoded_queries import EncodedQueries
 from xret.retriever.languages.codes import language_code
 from xret.retriever.searcher import Searcher
-from xret.types import UNDETERMINED, Calibrate, Hit, Mode, Query
+from xret.types import UNDETERMINED, Calibrate, Hit, Mode, Query, SearchParams
 
 __all__ = [
     "DEPTH",
@@ -28,6 +30,9 @@ __all__ = [
 ]
 
 DEPTH = 1_000
+TIED = 16
+"""Hits asked for behind those that are needed, to see whether the last of these ties with more."""
+
 LATENCY_QUERIES = 50
 LATENCY_DEPTH = 10
 
@@ -42,12 +47,13 @@ class Rankings(Protocol):
     languages: Mapping[str, int]
 
     def rank(
-        self, queries: Sequence[Query], *, doc_lang: str | None = None
+        self, queries: Sequence[Query], *, doc_lang: str | None = None, depth: int = DEPTH
     ) -> dict[str, Sequence[Hit]]:
         """By query id the hits as a run file says them, at most 1,000, best first.
 
-        doc_lang: only documents in that language. A query that the system was not asked is
-        left out; one that it found nothing for has an empty list.
+        doc_lang: only documents in that language. depth: how many are needed; there may be
+        more, and those that tie with the last of them in a run file are all there. A query that
+        the system was not asked is left out; one that it found nothing for has an empty list.
         """
 
     def languages_of(self, doc_ids: Iterable[str]) -> dict[str, str]:
@@ -81,24 +87,50 @@ class IndexRankings:
             lang: n for lang, n in counted.items() if lang != UNDETERMINED
         }
         self._known: dict[str, str] = {}
+        self._encoded: tuple[dict[str, int], EncodedQueries] | None = None
+        n_documents = sum(counted.values())
+        self._candidates = SearchParams(n_candidates=default_candidates(DEPTH, n_documents))
 
     def rank(
-        self, queries: Sequence[Query], *, doc_lang: str | None = None
+        self, queries: Sequence[Query], *, doc_lang: str | None = None, depth: int = DEPTH
     ) -> dict[str, Sequence[Hit]]:
-        langs = None if doc_lang is None else [doc_lang]
-        found = (
-            self.searcher.rank(
-                queries,
-                DEPTH,
-                doc_langs=langs,
-                mode=self.mode,
-                rerank=self.rerank,
-                calibrate=self.calibrate,
-            )
-            if queries
-            else []
+        if not queries:
+            return {}
+        encoded = self._ready(queries)
+        # Of a hybrid list or a reranked one, what comes first depends on how deep it is.
+        deep = depth + TIED >= DEPTH or encoded.mode == "hybrid" or self.rerank is not None
+        k = DEPTH if deep else depth + TIED
+        found = [ranked(hits) for hits in self._ranked(encoded, k, doc_lang)]
+        if not deep:
+            cut = [at for at, hits in enumerate(found) if _cut_in_a_tie(hits, depth, k)]
+            again = self._ranked(encoded.chosen(cut), DEPTH, doc_lang) if cut else ()
+            for at, hits in zip(cut, again, strict=True):
+                found[at] = ranked(hits)
+        return {query.query_id: hits for query, hits in zip(queries, found, strict=True)}
+
+    def _ranked(self, encoded: EncodedQueries, k: int, doc_lang: str | None) -> list[list[Hit]]:
+        return self.searcher.rank(
+            encoded,
+            k,
+            doc_langs=None if doc_lang is None else [doc_lang],
+            params=None if k == DEPTH else self._candidates,
+            rerank=self.rerank,
+            calibrate=self.calibrate,
         )
-        return {query.query_id: ranked(hits) for query, hits in zip(queries, found, strict=True)}
+
+    def _ready(self, queries: Sequence[Query]) -> EncodedQueries:
+        """The queries encoded; those that are among the last ones were encoded with them."""
+        if self._encoded is not None:
+            places, encoded = self._encoded
+            known = [places.get(query.query_id, -1) for query in queries]
+            if all(
+                at >= 0 and encoded.queries[at] is query
+                for at, query in zip(known, queries, strict=True)
+            ):
+                return encoded.chosen(known)
+        encoded = self.searcher.encoded(queries, mode=self.mode)
+        self._encoded = {query.query_id: at for at, query in enumerate(queries)}, encoded
+        return encoded
 
     def languages_of(self, doc_ids: Iterable[str]) -> dict[str, str]:
         asked = set(doc_ids)
@@ -121,7 +153,11 @@ class RunRankings:
         self.languages: Mapping[str, int] = Counter(doc_langs.values())
 
     def rank(
-        self, queries: Sequence[Query], *, doc_lang: str | None = None
+        self,
+        queries: Sequence[Query],
+        *,
+        doc_lang: str | None = None,
+        depth: int = DEPTH,  # noqa: ARG002 (whatever is needed, the whole list is there)
     ) -> dict[str, Sequence[Hit]]:
         hits = self.file.run.hits
         asked = [query.query_id for query in queries if query.query_id in hits]
@@ -139,6 +175,11 @@ class RunRankings:
         """How many of the run's documents have no known language, and how many there are."""
         documents = {hit.doc_id for hits in self.file.run.hits.values() for hit in hits}
         return sum(doc_id not in self._doc_langs for doc_id in documents), len(documents)
+
+
+def _cut_in_a_tie(hits: Sequence[Hit], depth: int, k: int) -> bool:
+    """Whether more hits than the k may tie with the one at that depth, in a run file."""
+    return len(hits) >= k and hits[-1].score == hits[depth - 1].score
 
 
 def measure_latency(

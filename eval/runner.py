@@ -17,8 +17,9 @@ from xret.eval.measures import (
     measure_facts,
     measure_fairness,
     measure_queries,
+    measured_depth,
 )
-from xret.eval.rankings import Rankings
+from xret.eval.rankings import DEPTH, Rankings
 from xret.eval.trec import trec_eval_order
 from xret.retriever.corpora.qrels import Qrels
 from xret.retriever.languages.identification import identify_language
@@ -101,6 +102,7 @@ class PairEvaluation:
         self.measures = tuple(dict.fromkeys(facts.name for facts in known))
         self._measures = tuple(name for name in measures if not is_fairness(name))
         self._fairness = tuple(name for name in measures if is_fairness(name))
+        self._depth = min(DEPTH, measured_depth(self._measures) or DEPTH)
         if self._fairness and not self.doc_langs:
             raise RunError(
                 f"{self._fairness[0]} needs the languages of the documents; name them with "
@@ -117,17 +119,24 @@ class PairEvaluation:
         self._finished = False
 
     def progress(self) -> Iterator[Progress]:
-        """Rank and measure everything; one Progress a batch, in queries ranked."""
+        """Rank and measure everything; one Progress a batch and language, in queries ranked.
+
+        A batch is put to every language before the next: its queries are encoded once.
+        """
         total, done = sum(len(qrels) for qrels in self._judgements.values()), 0
-        for doc_lang, qrels in self._judgements.items():
-            values: dict[str, QueryValues] = {}
-            asked = iter([query for query in self.queries if query.query_id in qrels])
-            while batch := list(islice(asked, BATCH)):
-                for name, found in self._measure(batch, qrels, doc_lang).items():
-                    values.setdefault(name, {}).update(found)
-                done += len(batch)
+        values: dict[str | None, dict[str, QueryValues]] = {lang: {} for lang in self._judgements}
+        asked = iter(self.queries)
+        while batch := list(islice(asked, BATCH)):
+            # The mixed list first: it is of all the queries, as which they are encoded.
+            for doc_lang, qrels in reversed(self._judgements.items()):
+                judged = [query for query in batch if query.query_id in qrels]
+                if not judged:
+                    continue
+                for name, found in self._measure(judged, qrels, doc_lang).items():
+                    values[doc_lang].setdefault(name, {}).update(found)
+                done += len(judged)
                 yield Progress("evaluate", done, total, "queries")
-            self.values[doc_lang] = values
+        self.values = values
         self._finished = True
 
     def results(self) -> Iterator[PairResult]:
@@ -162,7 +171,8 @@ class PairEvaluation:
     def _measure(
         self, batch: Sequence[Query], qrels: Qrels, doc_lang: str | None
     ) -> dict[str, QueryValues]:
-        found = self.rankings.rank(batch, doc_lang=doc_lang)
+        depth = DEPTH if doc_lang is None else self._depth
+        found = self.rankings.rank(batch, doc_lang=doc_lang, depth=depth)
         judged = {query.query_id: qrels[query.query_id] for query in batch}
         ordered = {query_id: self._counted(query_id, hits) for query_id, hits in found.items()}
         values = measure_queries(judged, ordered, self._measures) if self._measures else {}

@@ -17,6 +17,7 @@ from xret.index.search.reader import IndexReader
 from xret.index.storage.encoder_record import recorded_adapters
 from xret.retriever.answer import QueryInfo, SearchAnswer, SearchHit, Snippet, Timings, search_hits
 from xret.retriever.answer_warnings import changed_routes, mode_by_words
+from xret.retriever.encoded_queries import EncodedQueries
 from xret.retriever.encoder import Encoder, EncoderOptions
 from xret.retriever.encoders.unread_letters import UnreadLetters
 from xret.retriever.explaining import ExplainedDocument, document_explained, hits_explained
@@ -225,9 +226,18 @@ class Searcher:
         explained.warnings.extend(question_warnings(self.encoder, query, unread))
         return explained
 
+    def encoded(self, queries: Sequence[Query], *, mode: Mode | None = None) -> EncodedQueries:
+        """Queries made ready for `rank`, which else makes them so each time that it is asked."""
+        for query in queries:
+            check_text(query.text)
+        chosen = self._mode(mode)
+        embeddings = None if chosen == "lexical" else self.encoder.encode_queries(queries)
+        words = query_words(queries, chosen, self.reader.settings)
+        return EncodedQueries(tuple(queries), chosen, embeddings, words)
+
     def rank(
         self,
-        queries: Sequence[Query],
+        queries: Sequence[Query] | EncodedQueries,
         k: int,
         *,
         doc_langs: Sequence[str] | None = None,
@@ -236,13 +246,14 @@ class Searcher:
         rerank: str | RerankStage | None = None,
         calibrate: Calibrate | None = None,
     ) -> list[list[Hit]]:
-        """Bare rankings of many queries at once, for evaluation; see `SearchRequest`."""
-        for query in queries:
-            check_text(query.text)
+        """Bare rankings of many queries at once, for evaluation; see `SearchRequest`.
+
+        queries: or what `encoded` made of them, whose mode it is then.
+        """
+        asked = queries
+        if not isinstance(asked, EncodedQueries):
+            asked = self.encoded(asked, mode=mode)
         wanted = wanted_documents(doc_langs, None)
-        chosen = self._mode(mode)
-        embeddings = None if chosen == "lexical" else self.encoder.encode_queries(queries)
-        words = query_words(queries, chosen, self.reader.settings)
         stage = rerank if isinstance(rerank, RerankStage) else self._stage(rerank)
         request = SearchRequest(
             "",
@@ -250,13 +261,17 @@ class Searcher:
             params=params or SearchParams(),
             calibrate=calibrate or CALIBRATE,
         )
-        langs = [query.lang for query in queries]
         found = self.reader.answer(
-            request, embeddings, filter=wanted, words=words, fetch=False, query_langs=langs
+            request,
+            asked.embeddings,
+            filter=wanted,
+            words=asked.words,
+            fetch=False,
+            query_langs=[query.lang for query in asked.queries],
         )
         if stage is None:
             return found.rankings
-        return rerank_rankings(found, queries, k, stage, reader=self.reader)
+        return rerank_rankings(found, asked.queries, k, stage, reader=self.reader)
 
     def _stage(self, asked: str | None) -> RerankStage | None:
         return None if asked is None else self.rerankers.stage(asked, self.reader.settings)
