@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from xret.errors import ConfigError
@@ -17,6 +17,7 @@ from xret.eval.measure_names import measure_names
 from xret.eval.measures import DEFAULT_MEASURES, REPORT_MEASURES, check_measures
 from xret.eval.rankings import IndexRankings, RunRankings, measure_latency
 from xret.eval.report import write_report
+from xret.eval.report.paper_files import check_paper_paths, write_paper_table
 from xret.eval.runner import PairEvaluation
 from xret.eval.system_names import BESIDE, check_system_names, named_calibrations, named_modes
 from xret.eval.system_report import Assessment, SystemReport
@@ -63,6 +64,7 @@ def evaluation_steps(
     seed: int = 0,
     output: str | Path | None = None,
     report: str | Path | None = None,
+    table: Sequence[str | Path] = (),
 ) -> Work[Assessment]:
     """Evaluate a corpus (indexed first where it is not yet), an index, or run files.
 
@@ -77,7 +79,7 @@ def evaluation_steps(
     documents of a ranking that are measured, None for all (trec_eval's -M). exclude_self: not
     the document with the query's id (BEIR). baseline: compare with this system only, not each
     with each. output: where the mixed run of the one system is written; report: the folder of a
-    report.
+    report; table: files of the table for a paper, by their ends .md, .tex, .csv or .html.
     Raises ConfigError, CorpusError and RunError for what cannot be meant or measured, and what
     building and opening an index raise.
     """
@@ -85,6 +87,8 @@ def evaluation_steps(
         raise ConfigError(f"--depth {depth}: name how many documents are measured, from 1")
     began = time.perf_counter()
     topics, qrels, output, report = map(_path, (topics, qrels, output, report))
+    tables = [Path(path) for path in ([table] if isinstance(table, str | Path) else table)]
+    check_paper_paths(tables)
     corpus = None if corpus is None else str(corpus)
     names = SystemNames(
         corpus,
@@ -119,14 +123,15 @@ def evaluation_steps(
         _check_baseline(baseline, evaluations)
         systems = []
         for number, evaluation in enumerate(evaluations, 1):
-            yield from evaluation.progress()
+            yield from _named(evaluation, number, len(evaluations))
             system = SystemReport.of(evaluation)
             systems.append(system)
             yield Progress("systems", number, len(evaluations), "systems", part=system)
         if output:
             _write_run(output, evaluations[0])
         finished = None
-        if len(evaluations) > 1 or report is not None:
+        if len(evaluations) > 1 or report is not None or tables:
+            yield Progress("compare", 0, None, "systems")
             files = [path for path in (topics, qrels, *names.runs) if path is not None]
             if source is not None and source.name is None:
                 files += _corpus_files(Path(str(corpus)))
@@ -144,11 +149,19 @@ def evaluation_steps(
         warnings = coverage_warnings(evaluations)
         if finished is not None:
             warnings += floor_warnings(finished.comparisons)
-    written = write_report(finished, report) if report is not None and finished else ()
+    written = write_report(finished, report) if report is not None and finished else []
+    written += [write_paper_table(finished, path) for path in tables if finished is not None]
     return Assessment(tuple(systems), finished, warnings, written)
 
 
 evaluate = finished(evaluation_steps)
+
+
+def _named(evaluation: PairEvaluation, number: int, total: int) -> Iterator[Progress]:
+    """The progress of one of several systems, under its name."""
+    name = f"{evaluation.rankings.name} ({number} of {total})"
+    for step in evaluation.progress():
+        yield step if total == 1 else replace(step, stage=name)
 
 
 def _path(given: str | Path | None) -> Path | None:

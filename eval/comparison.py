@@ -20,6 +20,7 @@ from xret.eval.evaluation import (
     MeasureFacts,
     SystemResult,
 )
+from xret.eval.language_columns import column_tests, language_columns
 from xret.eval.measures import measure_facts
 from xret.eval.randomisation import (
     MAX_SAMPLES,
@@ -96,6 +97,8 @@ def finished_evaluation(
         interval=INTERVAL,
         correction=CORRECTION,
         warnings=(*notes, *coverage_warnings(evaluations), *floor_warnings(comparisons)),
+        columns=tuple(language_columns(evaluations, measures)),
+        column_tests=tuple(column_tests(evaluations, measures, baseline=baseline, seed=seed)),
     )
 
 

@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 __all__ = [
+    "ColumnTest",
     "Comparison",
     "CorpusFacts",
     "Environment",
     "Evaluation",
     "Interval",
+    "LanguageColumn",
     "Latency",
     "MeasureFacts",
     "PairCell",
@@ -127,6 +129,8 @@ class SystemResult:
     the one for all queries. recall: (k, recall at k) of the mixed list, rising.
     language_share: by language the share of each of `share_ranks` (up to and including it).
     unanswered: judged queries that the run does not have. metadata: the run's ir_metadata.
+    document_cpu_s, query_cpu_s: CPU seconds that encoding 1,000 documents, or queries, takes,
+    by a sample. translated_characters: of queries and documents that went through a translator.
     """
 
     name: str
@@ -147,6 +151,9 @@ class SystemResult:
     documents: int | None = None
     latency: Latency | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    document_cpu_s: float | None = None
+    query_cpu_s: float | None = None
+    translated_characters: int | None = None
 
     def cell(self, query_lang: str | None, doc_lang: str | None) -> PairCell | None:
         """The cell of that pair (None: all), None where no query is judged for it."""
@@ -211,6 +218,39 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
+class LanguageColumn:
+    """What a system reaches over the documents of one language: a cell of a paper's table.
+
+    The queries are those in other languages that something is judged relevant for there; where
+    there are none, those in the documents' own. doc_lang: None for the values of all languages
+    together (the micro average).
+    """
+
+    system: str
+    measure: str
+    doc_lang: str | None
+    mean: float
+    queries: int
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnTest:
+    """Two systems over such a column, by a paired randomisation test.
+
+    p_holm: adjusted over the tests of all languages and pairs by the same measure; of all
+    languages together (doc_lang None) over those of all pairs.
+    """
+
+    measure: str
+    doc_lang: str | None
+    baseline: str
+    system: str
+    difference: float
+    p: float
+    p_holm: float
+
+
+@dataclass(frozen=True, slots=True)
 class Environment:
     """Everything that must be said for somebody else to repeat it.
 
@@ -252,6 +292,8 @@ class Evaluation:
     interval: str = ""
     correction: str = ""
     warnings: tuple[str, ...] = ()
+    columns: tuple[LanguageColumn, ...] = ()
+    column_tests: tuple[ColumnTest, ...] = ()
 
     def system(self, name: str) -> SystemResult:
         """The system of that name. Raises KeyError."""

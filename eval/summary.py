@@ -18,7 +18,7 @@ from xret.eval.evaluation import (
 )
 from xret.eval.measures import aggregate
 from xret.eval.metadata import describe_retrieval
-from xret.eval.rankings import DEPTH, IndexRankings, RunRankings
+from xret.eval.rankings import DEPTH, IndexRankings, RunRankings, measure_encoding
 from xret.eval.runner import PairEvaluation
 from xret.eval.significance import BOOTSTRAP_SAMPLES, bootstrap_intervals
 from xret.eval.translated_rankings import TranslatedRankings
@@ -65,10 +65,18 @@ def system_result(
         unanswered=unanswered,
         latency=latency,
     )
+    # What translates queries or documents says how much it did.
+    characters = getattr(rankings, "translated_characters", None)
+    result = replace(result, translated_characters=characters)
     if isinstance(rankings, IndexRankings):
         searcher = rankings.searcher
+        by_words = latency is None or rankings.mode == "lexical"
+        encoding = None if by_words else measure_encoding(searcher, evaluation.queries)
+        documents_cpu_s, queries_cpu_s = encoding or (None, None)
         return replace(
             result,
+            document_cpu_s=documents_cpu_s,
+            query_cpu_s=queries_cpu_s,
             kind="index",
             encoder=searcher.encoder.spec.name,
             index=searcher.name,

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from xret.eval.evaluation import Evaluation
 from xret.eval.report.findings import findings
 from xret.eval.report.heat_map import MAX_NUMBERED
+from xret.eval.report.paper import paper_tables
 from xret.eval.report.provenance import (
     checksum_table,
     collection_table,
@@ -18,6 +19,7 @@ from xret.eval.report.provenance import (
 )
 from xret.eval.report.queries import change_table, recall_table, share_table, worst_table
 from xret.eval.report.results import (
+    PAPER_COLUMNS,
     comparison_table,
     language_table,
     matrix_table,
@@ -31,9 +33,6 @@ from xret.eval.report.text import shown
 __all__ = ["latex_document", "markdown_document"]
 
 WEAKEST = 10
-PAPER_COLUMNS = (0, 1, 2, 3, 4, 6, 8, 9)
-"""Of the comparisons a paper prints the adjusted p-values only."""
-
 _PREAMBLE = r"""
 % Tables of an evaluation by xret. To use one in a paper, copy its table environment;
 % they need \usepackage{booktabs}, \usepackage{graphicx} and \usepackage{amssymb}.
@@ -89,6 +88,7 @@ def _chapters(evaluation: Evaluation) -> Iterator[tuple[str, list[Table]]]:
     crossing = [s for s in systems if any(cell.doc_lang is not None for cell in s.pairs)]
     compared = comparison_table(evaluation)
     yield "", [summary_table(evaluation), *([compared] if compared else [])]
+    yield "By the language of the documents", [*paper_tables(evaluation)]
     matrices = [matrix_table(evaluation, s, measure) for s in crossing] if _fits(evaluation) else []
     weakest = [pair_table(system, measure, most=WEAKEST) for system in crossing]
     yield "Language pairs", [*matrices, *weakest]
@@ -113,6 +113,7 @@ def _chapters(evaluation: Evaluation) -> Iterator[tuple[str, list[Table]]]:
 
 def _paper_tables(evaluation: Evaluation) -> Iterator[Table]:
     measure = evaluation.measures[0].name
+    yield from paper_tables(evaluation)
     yield summary_table(evaluation)
     compared = comparison_table(evaluation)
     if compared is not None:

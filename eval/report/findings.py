@@ -12,10 +12,26 @@ from xret.types import UNDETERMINED
 __all__ = ["findings"]
 
 
+MOST = 3
+"""Comparisons, and systems across languages, that have a sentence; the tables have all."""
+
+
 def findings(evaluation: Evaluation) -> list[str]:
-    """The few sentences to read where there is time for no more."""
+    """The few sentences to read where there is time for no more: at most ten."""
     measure = evaluation.measures[0].name
     sentences = _ranking(evaluation, measure)
+    across = _across(evaluation, measure)
+    sentences += across[:MOST]
+    if len(across) > MOST:
+        sentences.append(
+            f"{len(across) - MOST:,} further systems across languages: see the tables."
+        )
+    return sentences
+
+
+def _across(evaluation: Evaluation, measure: str) -> list[str]:
+    """What each system keeps across languages, and its weakest pair."""
+    sentences = []
     for system in evaluation.systems:
         crossing = mean(c.values[measure].mean for c in crossing_pairs(system, measure))
         values = pair_values(system, measure)
@@ -50,15 +66,20 @@ def _ranking(evaluation: Evaluation, measure: str) -> list[str]:
     if not known:
         return []
     sentences = [_leader(measure, known, "highest" if higher else "lowest")]
-    for c in evaluation.comparisons:
-        if c.measure == measure:
-            certain = "" if c.p_randomisation_holm < SIGNIFICANT else ", not significant"
-            sentences.append(
-                f"{isolated(c.system)} against {isolated(c.baseline)}: "
-                f"{signed(c.difference.mean)} ({decimal(c.difference.low)} to "
-                f"{decimal(c.difference.high)}), adjusted p "
-                f"{_relation(c.p_randomisation_holm)}{certain}."
-            )
+    compared = [c for c in evaluation.comparisons if c.measure == measure]
+    for c in compared[:MOST]:
+        certain = "" if c.p_randomisation_holm < SIGNIFICANT else ", not significant"
+        sentences.append(
+            f"{isolated(c.system)} against {isolated(c.baseline)}: "
+            f"{signed(c.difference.mean)} ({decimal(c.difference.low)} to "
+            f"{decimal(c.difference.high)}), adjusted p "
+            f"{_relation(c.p_randomisation_holm)}{certain}."
+        )
+    if len(compared) > MOST:
+        significant = sum(c.p_randomisation_holm < SIGNIFICANT for c in compared)
+        sentences.append(
+            f"{significant:,} of all {len(compared):,} comparisons by {measure} are significant."
+        )
     return sentences
 
 

@@ -8,6 +8,7 @@ from xret.errors import RunError
 from xret.eval.evaluation import Evaluation
 from xret.eval.report.documents import latex_document, markdown_document
 from xret.eval.report.page import drawing_style, page, standing_alone
+from xret.eval.report.paper_files import PAPER_SUFFIXES, write_paper_table
 from xret.eval.report.records import write_csv
 from xret.eval.report.sections import charts
 from xret.eval.report.stored import write_evaluation
@@ -16,8 +17,9 @@ __all__ = ["write_report"]
 
 
 def write_report(evaluation: Evaluation, folder: Path) -> list[Path]:
-    """Write report.html, .md, .tex and .json, the CSV files and figures/*.svg; files of those
-    names are replaced. Returns their paths, the page first.
+    """Write report.html, .md, .tex and .json, the table of a paper (table.md, .tex and .csv), the
+    CSV files and figures/*.svg; files of those names are replaced. Returns their paths, the page
+    first.
 
     Raises RunError for an evaluation without a system or a measure, and where the folder cannot
     be written.
@@ -57,6 +59,11 @@ def _write(evaluation: Evaluation, folder: Path) -> list[Path]:
         path = folder / name
         path.write_text(content, encoding="utf-8", newline="\n")
         paths.append(path)
+    paths += [
+        write_paper_table(evaluation, folder / f"table{suffix}")
+        for suffix in PAPER_SUFFIXES
+        if suffix != ".html"  # the page has it
+    ]
     stored = folder / "report.json"
     write_evaluation(evaluation, stored)
     return [*paths, stored, *write_csv(evaluation, folder), *(path for path, _ in drawn)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import orjson
 
 from xret.eval.evaluation import Evaluation, SystemResult
+from xret.eval.rankings import COST_SAMPLE
 from xret.eval.report.table import Table, TableRow
 from xret.eval.report.text import MISSING, decimal, language_label, shown, size
 
@@ -43,6 +44,11 @@ def cost_table(evaluation: Evaluation) -> Table:
                 size(system.index_bytes),
                 MISSING if documents is None else f"{documents:,}",
                 size(None if each is None else round(each)),
+                decimal(system.document_cpu_s, 2),
+                decimal(system.query_cpu_s, 2),
+                MISSING
+                if system.translated_characters is None
+                else f"{system.translated_characters:,}",
             )
         )
     return Table(
@@ -57,11 +63,15 @@ def cost_table(evaluation: Evaluation) -> Table:
             "index",
             "documents",
             "per document",
+            "CPU s, 1,000 documents",
+            "CPU s, 1,000 queries",
+            "translated characters",
         ),
-        align="lrrrrrrrr",
+        align="lrrrrrrrrrrr",
         rows=tuple(rows),
         note="Wall-clock time of single queries one after another, encoding and search together. "
-        f"{MISSING}: a run file tells neither.",
+        "CPU s: of all cores together, to encode a thousand, by a sample of at most "
+        f"{COST_SAMPLE}. {MISSING}: a run file tells none of it, or nothing is translated.",
     )
 
 

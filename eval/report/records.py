@@ -8,7 +8,7 @@ from pathlib import Path
 
 from xret.eval.evaluation import Evaluation
 
-__all__ = ["RECORDS", "write_csv"]
+__all__ = ["RECORDS", "harmless", "write_csv"]
 
 Value = str | float | None
 _FORMULA = ("=", "+", "-", "@")
@@ -60,9 +60,23 @@ RECORDS: dict[str, tuple[str, ...]] = {
         "p50_ms",
         "p95_ms",
         "p99_ms",
+        "document_cpu_s",
+        "query_cpu_s",
+        "translated_characters",
+    ),
+    "columns.csv": ("system", "measure", "doc_lang", "mean", "queries"),
+    "column_tests.csv": (
+        "measure",
+        "doc_lang",
+        "baseline",
+        "system",
+        "difference",
+        "p_randomisation",
+        "p_randomisation_holm",
     ),
 }
 """Columns by file name. In pairs.csv an empty language means all of them; in
+columns.csv and column_tests.csv too; in
 language_share.csv the rank `relevant` is the share among the relevant documents."""
 
 
@@ -78,6 +92,8 @@ def write_csv(evaluation: Evaluation, folder: Path) -> list[Path]:
         "recall.csv": _recall,
         "language_share.csv": _language_share,
         "systems.csv": _systems,
+        "columns.csv": _columns,
+        "column_tests.csv": _column_tests,
     }
     paths = []
     for name, columns in RECORDS.items():
@@ -85,12 +101,13 @@ def write_csv(evaluation: Evaluation, folder: Path) -> list[Path]:
         with path.open("w", encoding="utf-8", errors="replace", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(columns)
-            writer.writerows(_harmless(row) for row in rows[name](evaluation))
+            writer.writerows(harmless(row) for row in rows[name](evaluation))
         paths.append(path)
     return paths
 
 
-def _harmless(row: Iterable[Value]) -> list[Value]:
+def harmless(row: Iterable[Value]) -> list[Value]:
+    """A row in which no text is one that a spreadsheet would run as a formula."""
     return [
         f"'{value}" if isinstance(value, str) and value.lstrip().startswith(_FORMULA) else value
         for value in row
@@ -174,4 +191,17 @@ def _systems(evaluation: Evaluation) -> Iterator[tuple[Value, ...]]:
             s.documents,
             s.index_bytes,
             *times,
+            s.document_cpu_s,
+            s.query_cpu_s,
+            s.translated_characters,
         )
+
+
+def _columns(evaluation: Evaluation) -> Iterator[tuple[Value, ...]]:
+    for c in evaluation.columns:
+        yield c.system, c.measure, c.doc_lang, c.mean, c.queries
+
+
+def _column_tests(evaluation: Evaluation) -> Iterator[tuple[Value, ...]]:
+    for t in evaluation.column_tests:
+        yield t.measure, t.doc_lang, t.baseline, t.system, t.difference, t.p, t.p_holm

@@ -18,6 +18,7 @@ from xret.eval.report.text import (
 from xret.types import UNDETERMINED
 
 __all__ = [
+    "PAPER_COLUMNS",
     "SIGNIFICANT",
     "LanguagePair",
     "comparison_table",
@@ -39,6 +40,9 @@ LanguagePair = tuple[str | None, str | None]
 
 SIGNIFICANT = 0.05
 """Adjusted p-values below it are marked."""
+
+PAPER_COLUMNS = (0, 1, 2, 3, 4, 6, 8, 9)
+"""Of the comparisons paper has the adjusted p-values only."""
 
 TALL = 4
 """With more measures than this a summary has a row for each instead of a column."""
@@ -196,23 +200,27 @@ def comparison_table(evaluation: Evaluation) -> Table | None:
 
 def matrix_table(evaluation: Evaluation, system: SystemResult, measure: str) -> Table:
     """Query languages down, document languages across, the mixed list of all at the end."""
-    columns: list[str | None] = [*evaluation.doc_langs, None]
-    found = pair_values(system, measure)
+    found = {pair: interval.mean for pair, interval in pair_values(system, measure).items()}
+    crossing = [(c.query_lang, c.doc_lang) for c in crossing_pairs(system, measure)]
     rows: list[TableRow] = []
     for query_lang in evaluation.query_langs:
-        values = [found.get((query_lang, doc_lang)) for doc_lang in columns]
-        rows.append(
-            (
-                language_label(query_lang),
-                *[MISSING if value is None else decimal(value.mean) for value in values],
-            )
-        )
+        values = [found.get((query_lang, doc_lang)) for doc_lang in evaluation.doc_langs]
+        average = mean(found[pair] for pair in crossing if pair[0] == query_lang)
+        mixed = found.get((query_lang, None))
+        rows.append((language_label(query_lang), *[decimal(v) for v in (*values, average, mixed)]))
+    averages = crossing_means(system, measure)
+    values = [averages.get(doc_lang) for doc_lang in evaluation.doc_langs]
+    overall = mean(found[pair] for pair in crossing)
+    if len(evaluation.query_langs) > 1:
+        ends = (*values, overall, found.get((None, None)))
+        rows.append(("Avg", *[decimal(value) for value in ends]))
     return Table(
         caption=f"{measure} of {shown(system.name, limit=80)}: query language by document language",
-        headings=("queries", *evaluation.doc_langs, "all"),
-        align="l" + "r" * len(columns),
+        headings=("queries", *evaluation.doc_langs, "Avg", "all"),
+        align="l" + "r" * (len(evaluation.doc_langs) + 2),
         rows=tuple(rows),
-        note=f"{MISSING}: no judged query for that pair. all: the mixed list of all documents.",
+        note=f"{MISSING}: no judged query for that pair. Avg: the mean over pairs of two "
+        "languages. all: the mixed list of all documents.",
     )
 
 

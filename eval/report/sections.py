@@ -27,6 +27,7 @@ from xret.eval.report.heat_map import (
     measure_scale,
 )
 from xret.eval.report.markup import Markup, element, join, literal
+from xret.eval.report.paper import paper_tables
 from xret.eval.report.provenance import (
     checksum_table,
     collection_table,
@@ -38,12 +39,14 @@ from xret.eval.report.provenance import (
 )
 from xret.eval.report.queries import change_table, recall_table, share_table, worst_table
 from xret.eval.report.results import (
+    PAPER_COLUMNS,
     comparison_table,
     crossing_pairs,
     language_table,
     pair_table,
 )
 from xret.eval.report.svg import Chart
+from xret.eval.report.table import Table, columns
 from xret.eval.report.text import shown
 
 __all__ = ["charts", "ranked_comparisons", "sections"]
@@ -51,6 +54,10 @@ __all__ = ["charts", "ranked_comparisons", "sections"]
 WEAKEST = 6
 MAX_SYSTEMS = SYSTEM_COLOURS
 """Maps and drawings show that many systems, each by a shape of its own; tables name all."""
+
+MAX_WARNINGS = 12
+MAX_PRINTED = 60
+"""Comparisons that a printed page has."""
 
 MAX_DRAWN = 100
 """A map of more languages on a side than this is a blur; pairs.csv has its numbers."""
@@ -106,19 +113,37 @@ def charts(evaluation: Evaluation) -> Iterator[Chart]:
 
 def _summary(evaluation: Evaluation) -> Iterator[Markup]:
     if evaluation.warnings:
-        warnings = [
-            element("li", literal(shown(warning, limit=1_000))) for warning in evaluation.warnings
-        ]
+        told = [shown(warning, limit=1_000) for warning in evaluation.warnings[:MAX_WARNINGS]]
+        if len(evaluation.warnings) > MAX_WARNINGS:
+            left = len(evaluation.warnings) - MAX_WARNINGS
+            told.append(f"and {left:,} more, which stand in report.json")
+        warnings = [element("li", literal(warning)) for warning in told]
         heading = element("h3", literal("Before you read on"))
         yield element("div", join([heading, element("ul", join(warnings))]), class_="notice")
     found = [element("li", _isolates(sentence)) for sentence in findings(evaluation)]
     if found:
         yield element("ul", join(found), class_="findings")
     yield summary(evaluation)
+    first, *others = paper_tables(evaluation)
+    yield html_table(first, class_="paper")
+    if others:
+        tables = join([html_table(table, class_="paper") for table in others])
+        yield details("The same by other measures", tables)
     compared = comparison_table(evaluation)
     if compared is not None:
         yield details("Every comparison, with its tests", html_table(compared))
+        yield element("div", html_table(_printed(compared)), class_="printed")
     yield details("What the measures are", html_table(measure_table(evaluation)))
+
+
+def _printed(compared: Table) -> Table:
+    """The tests as paper has room for them, where nothing opens at a click."""
+    table = replace(columns(compared, PAPER_COLUMNS), caption="Every comparison, adjusted")
+    left = len(table.rows) - MAX_PRINTED
+    if left <= 0:
+        return table
+    note = f"{left:,} further comparisons stand in comparisons.csv. {table.note}"
+    return replace(table, rows=table.rows[:MAX_PRINTED], note=note)
 
 
 def _pairs(evaluation: Evaluation, depth: int) -> Iterator[Markup]:

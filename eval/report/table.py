@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from xret.eval.report.text import MISSING, isolated, shown
 
 __all__ = [
+    "SUPERSCRIPTS",
     "Cell",
     "Table",
     "TableRow",
@@ -18,6 +19,9 @@ __all__ = [
     "markdown",
     "markdown_text",
 ]
+
+SUPERSCRIPTS = dict(zip("ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐⁿᵒᵖʳˢᵗᵘᵛʷˣʸᶻ", "abcdefghijklmnoprstuvwxyz", strict=True))
+"""Raised letters, which mark systems, and the letters that they are."""
 
 LINE = 88
 """Characters of small print that a line of text takes."""
@@ -152,6 +156,7 @@ _LATEX = {
     "…": r"\ldots{}",
     "▲": r"$^{\blacktriangle}$",
     "▼": r"$^{\blacktriangledown}$",
+    **{sign: f"$^{{{letter}}}$" for sign, letter in SUPERSCRIPTS.items()},
     "−": "$-$",
     "×": r"$\times$",
     "α": r"$\alpha$",

@@ -132,6 +132,15 @@ def evaluate(
     report: Annotated[
         Path | None, typer.Option("--report", help="Write the report into this folder.")
     ] = None,
+    table: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--table",
+            metavar="FILE",
+            help="Write the table of a paper, systems by document languages: .md, .tex, .csv or "
+            ".html; repeatable.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Evaluate a corpus (indexed first where it is not yet), an index, or run files."""
@@ -161,6 +170,7 @@ def evaluate(
         seed=seed,
         output=output,
         report=report,
+        table=table or (),
     )
     on_part = (lambda _: None) if as_json else print_system
     print_assessment(show_progress(steps, stoppable=True, on_part=on_part), as_json=as_json)

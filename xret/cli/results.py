@@ -37,12 +37,14 @@ def print_assessment(assessment: Assessment, *, as_json: bool) -> None:
             message(_in_words(comparison))
     for warning in assessment.warnings:
         message(f"warning: {warning}")
-    pages = [path for path in assessment.written if path.suffix == ".html"]
-    for path in pages:
-        message(f"written: {path}")
-    if pages:
-        others = len(assessment.written) - len(pages)
-        message(f"and {others:,} files of tables, figures and numbers beside it")
+    page = next((path for path in assessment.written if path.name == "report.html"), None)
+    beside = [path for path in assessment.written if page and path.is_relative_to(page.parent)]
+    if page is not None:
+        message(f"written: {page}")
+        message(f"and {len(beside) - 1:,} files of tables, figures and numbers beside it")
+    for path in assessment.written:
+        if path not in beside:
+            message(f"written: {path}")
 
 
 def _print_means(report: SystemReport, before: str) -> None:
