@@ -21,7 +21,7 @@ from xret.retriever.models.registry import ENCODERS
 __all__ = ["Measured", "RowResult", "commands_of", "reproduce_row"]
 
 Command = tuple[str, ...]
-Outcome = Literal["match", "miss", "published value not verified", "failed"]
+Outcome = Literal["match", "miss", "published value not verified", "failed", "not run"]
 Shell = Callable[[Command], subprocess.CompletedProcess[str]]
 
 
@@ -57,8 +57,11 @@ class RowResult:
 def commands_of(row: SystemRow, folder: Path) -> tuple[Command, ...]:
     """What a user would type for a row, in order; indices go into `folder`.
 
-    What is fetched comes first, so that it can be run alone where there is a network.
+    What is fetched comes first, so that it can be run alone where there is a network. None for
+    a system that xret does not have.
     """
+    if not row.encoder:
+        return ()
     index = str(folder / row.name)
     chosen = [
         word
@@ -93,6 +96,8 @@ def reproduce_row(
     shell: runs one command and captures its stdout; the real command line by default.
     """
     commands = commands_of(row, folder)
+    if not row.encoder:
+        return RowResult(row.name, (), _unmeasured(row, table, "not run"))
     if missing := missing_words(row.needs):
         return RowResult(row.name, commands, _unmeasured(row, table), missing)
     output = ""
@@ -153,9 +158,11 @@ def _failed(
     return RowResult(row.name, commands, _unmeasured(row, table), said)
 
 
-def _unmeasured(row: SystemRow, table: PublishedTable) -> tuple[Measured, ...]:
+def _unmeasured(
+    row: SystemRow, table: PublishedTable, outcome: Outcome = "failed"
+) -> tuple[Measured, ...]:
     return tuple(
-        Measured(p.measure, p.value, None, table.tolerance, "failed", p.place, p.url)
+        Measured(p.measure, p.value, None, table.tolerance, outcome, p.place, p.url)
         for p in row.published
     )
 

@@ -40,6 +40,7 @@ class Published:
 class SystemRow:
     """One system on one collection.
 
+    encoder: "" for a system that xret does not have, whose numbers stand beside the others.
     corpus, lang, query_lang, split: what `xret eval` is asked for; index_corpus: what
     `xret index` is, where it must be spelt otherwise. rerank: a reranker over the first
     documents, which is then what is measured. before: commands that make what the row measures;

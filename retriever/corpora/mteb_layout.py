@@ -16,7 +16,7 @@ from xret.retriever.corpora.records import BadRecord
 from xret.retriever.corpora.shapes import query_of
 from xret.types import Query
 
-__all__ = ["mteb_parts"]
+__all__ = ["mteb_part", "mteb_parts"]
 
 
 def mteb_parts(
@@ -25,20 +25,43 @@ def mteb_parts(
     """What opens the languages of such a collection; query_lang: of a document language."""
 
     def part(lang: str, split: str) -> Part:
-        docs, queries, judged = (
-            HubConfig(repo, revision, f"{lang}-{kind}", split, pins)
-            for kind in ("corpus", "queries", "qrels")
-        )
-        return Part(
-            name=lang,
+        asked = query_lang(lang)
+        return mteb_part(
+            repo,
+            revision,
+            pins=pins,
+            config=lang,
+            split=split,
             doc_lang=lang,
-            sources=(docs, queries, judged),
-            documents=docs.records,
-            queries=lambda _: _queries(queries, query_lang(lang)),
-            qrels=lambda: qrels_of(judged.records(), ("query-id", "corpus-id", "score")),
+            query_lang=asked,
         )
 
     return lambda choice: [part(lang, choice.split) for lang in choice.doc_langs]
+
+
+def mteb_part(
+    repo: str,
+    revision: str,
+    *,
+    pins: str,
+    config: str,
+    split: str,
+    doc_lang: str,
+    query_lang: str,
+) -> Part:
+    """The part that the configurations `{config}-corpus`, `-queries` and `-qrels` make."""
+    docs, queries, judged = (
+        HubConfig(repo, revision, f"{config}-{kind}", split, pins)
+        for kind in ("corpus", "queries", "qrels")
+    )
+    return Part(
+        name=config,
+        doc_lang=doc_lang,
+        sources=(docs, queries, judged),
+        documents=docs.records,
+        queries=lambda _: _queries(queries, query_lang),
+        qrels=lambda: qrels_of(judged.records(), ("query-id", "corpus-id", "score")),
+    )
 
 
 def _queries(files: HubConfig, lang: str) -> Iterator[Query]:

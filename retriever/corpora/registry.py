@@ -25,6 +25,8 @@ CORPORA: dict[str, str] = {
     "neuclir-2022-hard": "neuclir:NEUCLIR_2022_HARD",
     "neuclir-2023": "neuclir:NEUCLIR_2023",
     "neuclir-2023-hard": "neuclir:NEUCLIR_2023_HARD",
+    "neuclir-bench": "neuclir_bench:COLLECTION",
+    "clef": "clef:COLLECTION",
     "ciral": "ciral:COLLECTION",
     "mr-tydi": "mrtydi:COLLECTION",
     "mmarco": "mmarco:COLLECTION",
@@ -34,6 +36,7 @@ CORPORA: dict[str, str] = {
     "flores": "parallel:FLORES",
     "tatoeba": "parallel:TATOEBA",
     "mkqa": "mkqa:COLLECTION",
+    "mlqa": "mlqa:COLLECTION",
 }
 """Where each collection is described: a module of this package and a name in it."""
 

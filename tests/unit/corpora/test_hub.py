@@ -390,3 +390,71 @@ def test_hc4_documents_come_from_the_collection_s_copy_where_no_tool_made_them(
     made = tmp_path / "irds/hc4/zho/hc4_docs.jsonl"
     lines(made, {"id": "own", "cc_file": "c", "date": None, "title": "", "text": "y", "url": "u"})
     assert [d.doc_id for d in documents(open_corpus("hc4", doc_langs=["zho"]))] == ["own"]
+
+
+def test_neuclir_bench_has_judgements_of_one_language_and_of_the_three_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = tmp_path / "served/data"
+    lines(served / "news.eng.tsv", "1\tT one", "2\tT two", "3\tnobody judged it")
+    lines(served / "news.zho.tsv", "1\t題")
+    for name, rows in {
+        "zho": ["1 0 z1 3", "1 0 z2 0"],
+        "fas": ["2 0 f1 1"],
+        "rus": ["2 0 r1 1"],
+        "mlir": ["2 0 f1 1", "2 0 r1 1", "2 0 z1 3"],
+    }.items():
+        lines(served / f"qrels.{name}.gains.txt", *rows)
+    for lang in ("zho", "fas", "rus"):
+        row = {"id": f"{lang[0]}1", "cc_file": "c", "time": None, "title": "T", "text": "x"}
+        lines(tmp_path / f"irds/neuclir/1/{lang}/docs.jsonl.gz", {**row, "url": "u"})
+    with hub_of_datasets({"neuclir/bench": tmp_path / "served"}) as (address, _):
+        monkeypatch.setenv("HF_ENDPOINT", address)
+        chinese = open_corpus("neuclir-bench", doc_langs=["zh"])
+        assert [(q.query_id, q.text, q.lang) for q in chinese.queries()] == [("1", "T one", "en")]
+        assert chinese.qrels() == {"1": {"z1": 3, "z2": 0}}
+        assert [(d.doc_id, d.lang) for d in documents(chinese)] == [("z1", "zh")]
+        all_three = open_corpus("neuclir-bench", doc_langs=["all"])
+        assert all_three.qrels() == {"2": {"f1": 1, "r1": 1, "z1": 3}}
+        assert [q.query_id for q in all_three.queries()] == ["2"]
+        within = open_corpus("neuclir-bench", doc_langs=["zh"], query_langs=["zh"])
+        assert [(q.text, q.lang) for q in within.queries()] == [("題", "zh")]
+        assert Pins("neuclir-bench").commit("neuclir/bench") == COMMIT
+
+
+def test_mlqa_has_passages_and_questions_of_every_pair(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = tmp_path / "served"
+    configs = []
+    for pair, word in (("deu-eng", "Fluss"), ("deu-deu", "Berg")):
+        columns: dict[str, dict[str, list[object]]] = {
+            "corpus": {"_id": ["C1", "C2"], "title": ["", ""], "text": [word, f"{word} 2"]},
+            "queries": {"_id": ["Q1"], "text": [f"{word}?"]},
+            "qrels": {"query-id": ["Q1"], "corpus-id": ["C1"], "score": [1]},
+        }
+        for kind, content in columns.items():
+            table(served / f"{pair}-{kind}/test-00000-of-00001.parquet", **content)
+            configs.append(
+                f"- config_name: {pair}-{kind}\n  data_files:\n  - split: test\n"
+                f"    path: {pair}-{kind}/test-*"
+            )
+    lines(served / "README.md", "---\nconfigs:\n" + "\n".join(configs) + "\n---")
+    known = find_collection("mlqa")
+    commits = {"mteb/MLQARetrieval": str(known.revision)}
+    with hub_of_datasets({"mteb/MLQARetrieval": served}, commits=commits) as (address, _):
+        monkeypatch.setenv("HF_ENDPOINT", address)
+        corpus = open_corpus("mlqa", doc_langs=["de"], query_langs=["en", "de"])
+        assert [(d.doc_id, d.text, d.lang) for d in documents(corpus)] == [
+            ("deu-deu/C1", "Berg", "de"),
+            ("deu-deu/C2", "Berg 2", "de"),
+            ("deu-eng/C1", "Fluss", "de"),
+            ("deu-eng/C2", "Fluss 2", "de"),
+        ]
+        assert {(q.query_id, q.lang) for q in corpus.queries()} == {
+            ("deu-eng/Q1", "en"),
+            ("deu-deu/Q1", "de"),
+        }
+        assert corpus.qrels()["deu-eng/Q1"] == {"deu-eng/C1": 1}
+    with pytest.raises(CorpusError, match=r"7 languages; choose with --doc-lang"):
+        open_corpus("mlqa")

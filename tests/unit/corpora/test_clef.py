@@ -1,0 +1,127 @@
+"""CLEF out of the licensed suite's folder, in both layouts that it is unpacked in."""
+
+from pathlib import Path
+
+import pytest
+
+from xret.errors import CorpusError
+from xret.retriever.corpora.registry import open_corpus
+
+LATIMES = """<DOC>
+<DOCNO> LA010194-0001 </DOCNO>
+<DOCID> 000001 </DOCID>
+<HEADLINE><P>RIVERS &amp; ROADS</P></HEADLINE>
+<TEXT><P>A caf\xe9 by the river.</P>
+<P>It rained.</P></TEXT>
+</DOC>
+<DOC><DOCNO>LA010194-0002</DOCNO><TEXT><P>Gold.</P></TEXT></DOC>
+"""
+HERALD = """<DOC><DOCNO>GH950102-000000</DOCNO><DOCID>GH950102-000000</DOCID>
+<HEADLINE>Snow</HEADLINE><TEXT>Snow fell.</TEXT></DOC>"""
+SDA = """<DOC><DOCNO>SDA.940101.0001</DOCNO><KW>Politik</KW><TI>Titel</TI><LD>Anfang</LD>
+<TX>Erster</TX><TX>Zweiter</TX></DOC>"""
+DUTCH = """<DOC><DOCNO>AD19940103-0001</DOCNO><BODY><TI><P>Kop</P></TI><LE><P>Begin</P></LE>
+<TE><P>Tekst</P></TE></BODY></DOC>"""
+TOPICS = """<top>
+<num> C141 </num>
+<EN-title> Letter Bomb </EN-title>
+<EN-desc> Find documents on the explosion
+of a letter bomb. </EN-desc>
+<EN-narr> Not this. </EN-narr>
+</top>
+<top><num> C142 </num><EN-title> Christo </EN-title><EN-desc> Art. </EN-desc></top>
+"""
+
+
+def put(path: Path, text: str, encoding: str = "iso-8859-1") -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text.encode(encoding))
+
+
+@pytest.fixture
+def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    collections = tmp_path / "DocumentData/DataCollections"
+    put(collections / "English_data/LATimes94/la010194", LATIMES)
+    put(collections / "English_data/LATimes94/latimes.dtd", "<!ELEMENT DOC>")
+    put(collections / "English_data/GlasgowHerald95/GH95/950102.sgml", HERALD)
+    put(collections / "German_data/sda_german/sda.940101", SDA)
+    for name in ("der_spiegel", "fr_rundschau", "sda95"):
+        (collections / "German_data" / name).mkdir(parents=True)
+    put(collections / "Dutch_data/algemeen_dagblad/ad940103.sgml", DUTCH)
+    (collections / "Dutch_data/nrc_handelsblad").mkdir()
+    put(tmp_path / "Topics/topics2003/Top-en03.txt", TOPICS)
+    russian = "<top><num>C142</num><RU-title>Христо</RU-title><RU-desc>Искусство</RU-desc></top>"
+    put(tmp_path / "Topics/topics2003/Top-ru03.txt", russian, "utf-8")
+    put(tmp_path / "Topics/topics2000/TOP-E.txt", "<top><num>C001<E-title>Gold\n<E-desc>It.</top>")
+    judged = "141 0 LA010194-0001 1\n141 0 GH950102-000000 0\n142 0 LA010194-0002 1\n"
+    put(tmp_path / "RelAssess/2003rels/qrels_english", judged)
+    put(tmp_path / "RelAssess/2000rels/biling_qrels", "1 0 LA010194-0002 1\n")
+    put(tmp_path / "RelAssess/2003rels/qrels_german", "141 0 SDA.940101.0001 1\n")
+    put(tmp_path / "RelAssess/2003rels/qrels_dutch", "141 0 AD19940103-0001 1\n")
+    monkeypatch.setenv("CLEF_HOME", str(tmp_path))
+    return tmp_path
+
+
+def documents(lang: str, split: str = "2003") -> list[tuple[str, str, str]]:
+    corpus = open_corpus("clef", doc_langs=[lang], split=split)
+    rejected: list[object] = []
+    found = [(d.doc_id, d.title, d.text) for d in corpus.documents(on_reject=rejected.append)]
+    assert not rejected
+    return found
+
+
+@pytest.mark.usefixtures("suite")
+def test_newspapers_of_a_campaign_are_read_in_their_encoding() -> None:
+    latimes = [
+        ("LA010194-0001", "RIVERS & ROADS", "A café by the river. It rained."),
+        ("LA010194-0002", "", "Gold."),
+    ]
+    assert documents("en") == [*latimes, ("GH950102-000000", "Snow", "Snow fell.")]
+    assert documents("en", "2001") == latimes
+    assert documents("de") == [("SDA.940101.0001", "Titel", "Anfang Erster Zweiter Politik")]
+    assert documents("nl") == [("AD19940103-0001", "Kop", "Begin Tekst")]
+
+
+@pytest.mark.usefixtures("suite")
+def test_topics_are_joined_with_judgements_by_their_numbers() -> None:
+    corpus = open_corpus("clef", doc_langs=["en"])
+    assert [(q.query_id, q.text, q.lang) for q in corpus.queries()] == [
+        ("141", "Letter Bomb Find documents on the explosion of a letter bomb.", "en"),
+        ("142", "Christo Art.", "en"),
+    ]
+    assert corpus.qrels()["141"] == {"LA010194-0001": 1, "GH950102-000000": 0}
+    russian = open_corpus("clef", doc_langs=["en"], query_langs=["ru"])
+    assert [(q.query_id, q.text) for q in russian.queries()] == [("142", "Христо Искусство")]
+    early = open_corpus("clef", doc_langs=["en"], split="2000")
+    assert [(q.query_id, q.text) for q in early.queries()] == [("1", "Gold It.")]
+
+
+def test_the_other_layout_is_read_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path / "DocumentData/english/latimes/la", LATIMES)
+    put(tmp_path / "DocumentData/dutch/all/ad", DUTCH)
+    put(tmp_path / "DocumentData/italian/all/wrong", HERALD)
+    put(tmp_path / "Topics/2002/Top-en02.txt", TOPICS)
+    put(tmp_path / "RelAssess/2002/qrels_english", "141 0 LA010194-0001 1\n")
+    monkeypatch.setenv("CLEF_HOME", str(tmp_path))
+    assert [doc_id for doc_id, *_ in documents("en", "2002")] == ["LA010194-0001", "LA010194-0002"]
+    assert [doc_id for doc_id, *_ in documents("nl", "2002")] == ["AD19940103-0001"]
+    corpus = open_corpus("clef", doc_langs=["en"], split="2002")
+    assert [query.query_id for query in corpus.queries()] == ["141"]
+
+
+@pytest.mark.usefixtures("suite")
+def test_what_is_not_there_is_said_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with pytest.raises(CorpusError, match="no folder called la_stampa below italian"):
+        documents("it")
+    with pytest.raises(CorpusError, match="clef 2001 has no documents in fi here"):
+        open_corpus("clef", doc_langs=["fi"], split="2001")
+    with pytest.raises(CorpusError, match=r"Topics has none of topics2001/Top-en01\.txt"):
+        open_corpus("clef", doc_langs=["en"], query_langs=["en"], split="2001").qrels()
+    monkeypatch.setenv("CLEF_HOME", str(tmp_path / "no"))
+    with pytest.raises(CorpusError, match="has no folder DocumentData"):
+        documents("en")
+    monkeypatch.delenv("CLEF_HOME")
+    with pytest.raises(CorpusError, match=r"licensed by ELRA.*set CLEF_HOME"):
+        documents("en")
