@@ -102,7 +102,8 @@ class PairEvaluation:
         self.measures = tuple(dict.fromkeys(facts.name for facts in known))
         self._measures = tuple(name for name in measures if not is_fairness(name))
         self._fairness = tuple(name for name in measures if is_fairness(name))
-        self._depth = min(DEPTH, measured_depth(self._measures) or DEPTH)
+        # A document that is left out makes room for the next.
+        self._depth = min(DEPTH, (measured_depth(self._measures) or DEPTH) + exclude_self)
         if self._fairness and not self.doc_langs:
             raise RunError(
                 f"{self._fairness[0]} needs the languages of the documents; name them with "
