@@ -65,9 +65,8 @@ def system_result(
         unanswered=unanswered,
         latency=latency,
     )
-    # What translates queries or documents says how much it did.
-    characters = getattr(rankings, "translated_characters", None)
-    result = replace(result, translated_characters=characters)
+    if isinstance(rankings, TranslatedRankings):
+        result = replace(result, translated_characters=rankings.characters)
     if isinstance(rankings, IndexRankings):
         searcher = rankings.searcher
         by_words = latency is None or rankings.mode == "lexical"
