@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
-from xret.errors import ModelError, UnknownModelError
+from xret.errors import ConfigError, ModelError, UnknownModelError
 from xret.retriever.models.hub import find_model
 from xret.retriever.models.layout import read_json
 from xret.retriever.models.location import model_location
@@ -41,7 +41,7 @@ def load_reranker(name: str) -> Reranker:
         return _behind(name)
     plain, routing = _routed(name)
     if routing is not None:
-        return _classifier(_folder(plain), name, routing)
+        return _routed_classifier(_folder(plain), name, routing)
     if name == WORDS_ONLY:
         raise ModelError(f"{name} has no vectors to rerank by; use --mode hybrid for words")
     if name in ENCODERS:
@@ -67,6 +67,17 @@ def _routed(name: str) -> tuple[str, str | None]:
     if not mark or routing not in PAIR_ROUTINGS or Path(name).is_dir():
         return name, None
     return plain, routing
+
+
+def _routed_classifier(folder: Path, name: str, routing: str) -> Reranker:
+    named = str((read_json(folder / "config.json").get("architectures") or [""])[0])
+    if not named.endswith(_CLASSIFIER):
+        raise ConfigError(
+            f"{name}: a routing is of a cross-encoder's pairs, and {folder.name} is a "
+            f"{named or 'model of no known class'}; make a cross-encoder of an encoder with: xret "
+            "train rerank"
+        )
+    return _classifier(folder, name, routing)
 
 
 def _classifier(folder: Path, name: str, routing: str | None) -> Reranker:

@@ -129,7 +129,7 @@ def test_a_routing_without_languages_is_refused(tmp_path: Path) -> None:
     plain = tiny_classifier(tmp_path / "plain")
     with pytest.raises(ConfigError, match="no language adapters and no masks"):
         load_reranker(f"{plain}#qlang")
-    with pytest.raises(ModelError, match="ForSequenceClassification"):
+    with pytest.raises(ConfigError, match="encoder is a XmodModel"):
         load_reranker(f"{tiny_xmod(tmp_path / 'encoder')}#split")
 
 
