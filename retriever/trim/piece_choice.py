@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from xret.errors import CorpusError, ModelError
 from xret.retriever.languages.codes import autonym, language_name
@@ -64,17 +65,22 @@ class PieceChoice:
             Document("", text, self.langs[i % len(self.langs)]) for i, text in enumerate(chosen)
         ]
 
-    def by_texts(self, texts: ServedTexts, *, min_count: int) -> Iterator[Progress]:
+    def by_texts(
+        self, texts: ServedTexts, *, min_count: int, pieces: int = 0
+    ) -> Iterator[Progress]:
         """Keep the pieces that occur so often in the texts; then cut every text by them.
 
+        pieces: with how many the vocabulary is filled up, by the likeliest of the others.
         Raises CorpusError where no text keeps its pieces, ModelError where one that should
-        does not.
+        does not, or where a vocabulary to fill does not say how likely its pieces are.
         """
         cuts = WordCuts(self.vocabulary, self.prompts)
         counts, others = yield from self._count(texts, cuts)
-        self.order = self._order(np.flatnonzero(counts >= min_count).tolist())
+        likeliest = _likeliest(self.vocabulary) if pieces else []
+        rare = (min_count - 1) * len(self.prompts)  # each line is counted behind every prompt
+        self.order = self._filled(counts > rare, likeliest, pieces)
         whole = _Smaller(self.vocabulary, self.order, self.prompts)
-        part = self._order(np.flatnonzero(others >= min_count).tolist())
+        part = self._filled(others > rare, likeliest, pieces)
         estimate = _Smaller(self.vocabulary, part, self.prompts)
         whole.check(cuts)
         sample = Sample(SAMPLE)
@@ -104,6 +110,16 @@ class PieceChoice:
     def _order(self, kept: Collection[int]) -> list[int]:
         rows = self.vocabulary.closed({*self.always, *self.fixed, *kept})
         return self.vocabulary.order(rows, fixed=self.fixed)
+
+    def _filled(
+        self, frequent: npt.NDArray[np.bool_], likeliest: Sequence[int], pieces: int
+    ) -> list[int]:
+        """`_order` of the frequent rows and, up to so many in all, the likeliest others."""
+        order = self._order(np.flatnonzero(frequent).tolist())
+        kept = set(order)
+        others = [row for row in likeliest if row not in kept]
+        missing = max(pieces - len(order), 0)
+        return self._order(kept.union(others[:missing])) if missing else order
 
     def _count(
         self, texts: ServedTexts, cuts: WordCuts
@@ -186,6 +202,20 @@ class _Smaller:
                     f"the tokenizer would cut a text otherwise after trimming: "
                     f"{text[:_SHOWN]!r}; this model cannot be trimmed"
                 )
+
+
+def _likeliest(vocabulary: Vocabulary) -> list[int]:
+    """Rows, those first that were the commonest in what the tokenizer learnt from.
+
+    Raises ModelError for a tokenizer whose pieces have no probability.
+    """
+    if vocabulary.kind != "Unigram":
+        raise ModelError(
+            f"the pieces of a {vocabulary.kind} tokenizer have no probability, by which a "
+            "vocabulary could be filled up; leave --pieces out"
+        )
+    scores = np.array([score for _, score in vocabulary.content["model"]["vocab"]])
+    return [int(row) for row in np.argsort(-scores, kind="stable")]
 
 
 def _first_held_out(before: int) -> int:

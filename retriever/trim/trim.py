@@ -61,6 +61,7 @@ def trim_steps(
     langs: Sequence[str],
     texts: Sequence[str] = (),
     min_count: int = 1,
+    pieces: int = 0,
 ) -> Work[TrimReport]:
     """Copy a model with only the vocabulary and the adapters of the languages served.
 
@@ -69,10 +70,12 @@ def trim_steps(
     """
     if min_count > 1 and not texts:
         raise ConfigError("--min-count counts the pieces of texts; give --text as well")
+    if pieces and not texts:
+        raise ConfigError("--pieces adds to the pieces of texts; give --text as well")
     codes = [language_code(spelling) for spelling in langs]
     unread: set[str] = set()
     read = (lambda: read_trim_texts(texts, codes, unread)) if texts else None
-    trim = ModelTrim(model, output, langs=codes, texts=read, min_count=min_count)
+    trim = ModelTrim(model, output, langs=codes, texts=read, min_count=min_count, pieces=pieces)
     report = yield from trim.run()
     return replace(report, unread=tuple(sorted(unread)))
 
@@ -87,7 +90,9 @@ class ModelTrim:
     model: a name or a folder, as `load_encoder` takes it. output: a folder that does not exist
     or is empty. langs: those served. texts: called for each reading of the texts whose pieces
     are kept; None keeps every piece of the languages' scripts. min_count: how often a piece
-    must occur; above 1 texts with rarer pieces have other vectors, and are counted.
+    must occur; above 1 texts with rarer pieces have other vectors, and are counted. pieces:
+    with how many the vocabulary is filled up by the likeliest others, 0 for none: what is read
+    then is more than the texts, a language of little text above all.
 
     Raises ConfigError for an output that is taken, LanguageError for a language that the model
     does not have, ModelError for a model that cannot be trimmed.
@@ -101,6 +106,7 @@ class ModelTrim:
         langs: Sequence[str],
         texts: Callable[[], Iterable[Document]] | None = None,
         min_count: int = 1,
+        pieces: int = 0,
     ) -> None:
         if min_count < 1:
             raise ConfigError(f"min_count is {min_count}; a piece is kept from 1 occurrence on")
@@ -116,7 +122,7 @@ class ModelTrim:
         self.installed.check(self.langs)
         self.scripts = written_scripts(self.langs)
         self.texts = None if texts is None else ServedTexts(texts, self.langs)
-        self.min_count = min_count
+        self.min_count, self.pieces = min_count, pieces
         self.report: TrimReport | None = None
 
     def run(self) -> Work[TrimReport]:
@@ -132,7 +138,7 @@ class ModelTrim:
         if self.texts is None:
             choice.by_scripts()
         else:
-            yield from choice.by_texts(self.texts, min_count=self.min_count)
+            yield from choice.by_texts(self.texts, min_count=self.min_count, pieces=self.pieces)
         change = Change(
             choice.order,
             table_rows(self.folder),

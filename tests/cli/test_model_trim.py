@@ -129,6 +129,7 @@ def test_the_table_says_what_was_saved_and_how_far_it_goes(
         (("model", "--lang", "qqzzxx", "--output", "o"), "is no language code"),
         (("model", "--lang", "sw", "--output", "model"), "not empty"),
         (("model", "--lang", "sw", "--output", "o", "--min-count", "2"), "give --text"),
+        (("model", "--lang", "sw", "--output", "o", "--pieces", "99"), "give --text"),
         (("model", "--lang", "sw", "--output", "o", "--text", "gone.txt"), "no such file"),
         (("model", "--lang", "sw", "--output", "o", "--text", "empty.txt"), "the texts are empty"),
         (("model", "--lang", "sw", "--output", "o", "--text", "zh.txt"), "none of sw"),

@@ -38,13 +38,22 @@ def trim_model(
     min_count: Annotated[
         int, typer.Option("--min-count", min=1, help="Keep pieces that occur so often.")
     ] = 1,
+    pieces: Annotated[
+        int,
+        typer.Option(
+            "--pieces",
+            min=0,
+            help="Fill the vocabulary up to so many, by the likeliest of the other pieces: for "
+            "languages of which there is little text.",
+        ),
+    ] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Copy a model with only the vocabulary and the adapters of the languages served."""
     from xret.retriever.trim.trim import trim_steps
 
     report = show_progress(
-        trim_steps(model, output, langs=lang, texts=text or (), min_count=min_count)
+        trim_steps(model, output, langs=lang, texts=text or (), min_count=min_count, pieces=pieces)
     )
     if report.unread:
         message(

@@ -50,9 +50,9 @@ def modular_card(
         " the same pass. Made by `xret train modular`.",
         "",
         f"- Languages: {', '.join(languages)}",
-        f"- Start: {base.name}, its vocabulary cut to pieces that occur {settings.min_count} times"
-        f" in a sample of the training text; adapters of 1/{settings.reduction} of the width that"
-        " add nothing until `xret lang add` has taught them",
+        f"- Start: {base.name}, its vocabulary cut to the pieces of which a sample of the training"
+        f" text has {settings.min_count} or more; adapters of 1/{settings.reduction} of the width"
+        " that add nothing until `xret lang add` has taught them",
         f"- Vectors: last states, marks and prompts left out, minus the mean of"
         f" {settings.mean_texts:,} general texts; a document's joined to one in"
         f" {settings.pool_factor:g}, in indices of the preset {settings.preset}",

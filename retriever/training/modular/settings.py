@@ -67,7 +67,7 @@ class ModularTraining:
     layers: Annotated[int, Described("How many learn, from the top.", at_least=1)] = 4
     reduction: int = 8
     trim_texts: int = 20_000
-    min_count: int = 2
+    min_count: int = 1
     mean_texts: int = 1_000
     steps: Annotated[int, Described("Batches of 48 pairs.", at_least=1)] = 300
     batch_size: int = 48

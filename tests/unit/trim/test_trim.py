@@ -389,6 +389,44 @@ def test_unigram_keeps_the_score_by_which_unknown_characters_are_scored() -> Non
     )
 
 
+def test_a_vocabulary_is_filled_up_by_the_likeliest_pieces() -> None:
+    pieces = [("<unk>", 0.0), ("▁", -1.0), *((f"{a}{b}", -9.0) for a in "cd" for b in "xyz")]
+    pieces += [("ab", -3.0), ("қала", -5.0), ("тау", -6.0), ("a", -8.0), ("zzz", -40.0)]
+    whole = Vocabulary(Tokenizer(models.Unigram(pieces, unk_id=0, byte_fallback=False)))
+
+    def kept(n: int) -> list[str]:
+        choice = PieceChoice(whole, ["en"], {"Latn"}, whole.needed({"Latn"}))
+        texts = ServedTexts(lines(["ab"]), ["en"])
+        for _ in choice.by_texts(texts, min_count=1, pieces=n):
+            pass
+        return [whole.pieces[row] for row in choice.order]
+
+    plain = kept(0)
+    assert kept(len(plain)) == kept(1) == plain and "қала" not in plain
+    assert set(kept(len(plain) + 1)) == {*plain, "қала"}
+    assert set(kept(len(plain) + 2)) == {*plain, "қала", "тау"}
+    assert len(kept(100)) == len(pieces)  # there are no more
+
+
+def test_a_line_behind_several_prompts_counts_once() -> None:
+    pieces = [("<unk>", 0.0), ("▁", -1.0), ("ab", -3.0), ("cd", -3.0), ("▁query", -4.0)]
+    pieces += [("▁passage", -4.0), ("zzz", -40.0)]
+    whole = Vocabulary(Tokenizer(models.Unigram(pieces, unk_id=0, byte_fallback=False)))
+    prompts = ("", "▁query", "▁passage")
+    choice = PieceChoice(whole, ["en"], {"Latn"}, whole.needed({"Latn"}, said=prompts), (), prompts)
+    for _ in choice.by_texts(ServedTexts(lines(["ab", "cd", "cd"]), ["en"]), min_count=2):
+        pass
+    kept = {whole.pieces[row] for row in choice.order}
+    assert "cd" in kept and "ab" not in kept
+
+
+def test_only_pieces_with_a_probability_fill_a_vocabulary_up() -> None:
+    whole = Vocabulary(byte_level_bpe(["abab"]))
+    choice = PieceChoice(whole, ["en"], {"Latn"}, whole.needed({"Latn"}))
+    with pytest.raises(ModelError, match="leave --pieces out"):
+        list(choice.by_texts(ServedTexts(lines(["ab"]), ["en"]), min_count=1, pieces=9))
+
+
 def byte_level_bpe(texts: Sequence[str]) -> Tokenizer:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)

@@ -184,7 +184,7 @@ def slow_choice(
     others = counts - np.array(slow_counts(vocabulary, held)) if held else counts
 
     def kept(numbers: np.ndarray) -> list[int]:
-        rows = set(np.flatnonzero(numbers >= min_count).tolist())
+        rows = set(np.flatnonzero(numbers > (min_count - 1) * len(PROMPTS)).tolist())
         return vocabulary.order(vocabulary.closed(always | rows))
 
     order = kept(counts)
