@@ -15,9 +15,11 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
@@ -26,10 +28,18 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 from xret.retriever.encoder import EncoderOptions
 from xret.retriever.opening.encoder import load_encoder
-from xret.types import Document, FloatArray, Query
+from xret.types import Document, Embeddings, FloatArray, Query
 
 PIECE = "water "
-WAYS = ("kernels int8", "torch fp32", "torch bf16", "torch int8")
+LIBRARY = "sentence-transformers"
+WAYS = (
+    "kernels int8",
+    f"{LIBRARY} fp32",
+    f"{LIBRARY} bf16",
+    "torch fp32",
+    "torch bf16",
+    "torch int8",
+)
 
 
 def text_of(tokens: Callable[[str], int], n: int) -> str:
@@ -49,8 +59,35 @@ def least_s(work: Callable[[], object], turns: int) -> float:
     return min(taken)
 
 
+class Library:
+    """The same folder by sentence-transformers alone, with the methods that are timed."""
+
+    def __init__(self, folder: Path, precision: str) -> None:
+        import torch
+        from sentence_transformers import SentenceTransformer
+
+        dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
+        self._model = SentenceTransformer(str(folder), device="cpu", model_kwargs={"dtype": dtype})
+
+    def encode_documents(self, documents: Sequence[Document]) -> Embeddings:
+        values = self._model.encode_document(
+            [document.text for document in documents],
+            normalize_embeddings=True,
+            convert_to_numpy=True,
+        )
+        return Embeddings(values, np.arange(len(values) + 1))
+
+    def encode_queries(self, queries: Sequence[Query]) -> Embeddings:
+        values = self._model.encode_query(
+            [query.text for query in queries], normalize_embeddings=True, convert_to_numpy=True
+        )
+        return Embeddings(values, np.arange(len(values) + 1))
+
+
 def open_way(folder: Path, way: str) -> Any:
     backend, precision = way.split()
+    if backend == LIBRARY:
+        return Library(folder, precision)
     options = EncoderOptions(backend=backend, precision=precision)  # type: ignore[arg-type]
     return load_encoder(str(folder), options=options)
 
@@ -86,20 +123,20 @@ def main() -> None:
     documents = [Document(str(i), lengths["document"], "en") for i in range(n)]
     query = [Query("", lengths["query"], "en")]
     expected: FloatArray | None = None
-    print("way                 documents/s   ms a question   peak MB")
+    print("way                         documents/s   ms a question   peak MB")
     for way in (*WAYS[1:], WAYS[0]):
         try:
             encoder = open_way(chosen.model, way)
             encoder.encode_documents(documents)
         except Exception as error:
-            print(f"{way:18} {error}")
+            print(f"{way:26} {error}")
             continue
         rate = n / least_s(lambda e=encoder: e.encode_documents(documents), chosen.turns)
         ms = 1000 * least_s(lambda e=encoder: e.encode_queries(query), 5 * chosen.turns)
-        print(f"{way:18} {rate:12.1f} {ms:15.2f} {peak_mb(chosen.model, way):9.0f}", flush=True)
+        print(f"{way:26} {rate:12.1f} {ms:15.2f} {peak_mb(chosen.model, way):9.0f}", flush=True)
         values = encoder.encode_documents(documents[:1]).values
         expected = values if expected is None else expected
-        print(f"{'':18} cosine to fp32 {float((values * expected).sum(axis=1).min()):.5f}")
+        print(f"{'':26} cosine to fp32 {float((values * expected).sum(axis=1).min()):.5f}")
 
 
 if __name__ == "__main__":
