@@ -101,16 +101,17 @@ ENCODERS: dict[str, RegisteredEncoder] = {
     "xret-modular": RegisteredEncoder(
         kind=Kind.LATE_INTERACTION,
         licence="CC-BY-SA-4.0",
-        revision="0.2.0",
+        revision="0.3.0",
         language_adapters=True,
         folder=PRETRAINED / "xret-modular",
-        earlier=dict.fromkeys(
-            (
-                "7c99590ca749dfb5ac9d43d3a6e79762",  # a vector a word
-                "1e4c3bf50a0a6953ea37a61a38c81d65",  # a vector a text
-            ),
-            "first",
-        ),
+        earlier={
+            "7c99590ca749dfb5ac9d43d3a6e79762": "first",  # a vector a word
+            "1e4c3bf50a0a6953ea37a61a38c81d65": "first",  # a vector a text
+            "9293f1c69356fb3b24ee2a9962e0e551": "second",  # pooled by 3
+            "6f26d5df3943403468f5eedc0a46861f": "second",  # pooled by 2
+            "a70b5cac33eb9d0fa92c3b79ad91256e": "second",  # a vector a text
+            "aff4ae729ca24b536ef458a6ac977cc6": "second",  # the same, of the folder pooled by 2
+        },
     ),
     "colbert-xm": RegisteredEncoder(
         kind=Kind.LATE_INTERACTION,
