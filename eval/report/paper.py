@@ -119,7 +119,9 @@ def paper_columns(evaluation: Evaluation, measure: str) -> dict[str, str]:
         heads |= {MACRO: MACRO, MICRO: MICRO}
     if len(langs) != 1:
         heads[MIXED] = MIXED if langs else "all"
-    preference = [f.name for f in evaluation.measures if f.name.startswith(("OwnShare@", "LPR@"))]
+    preference = [
+        f.name for f in evaluation.measures if f.name.startswith(("OwnShare@", "OwnFirst@"))
+    ]
     return heads | {name: name for name in preference}
 
 
@@ -171,7 +173,7 @@ def _note(evaluation: Evaluation, measure: str, columns: list[str]) -> str:
         )
     if any("@" in column for column in columns):
         parts.append(
-            "OwnShare and LPR: how much of the mixed list, and how often its first relevant "
+            "OwnShare and OwnFirst: how much of the mixed list, and how often its first relevant "
             "document, is in the question's language; neither end is better."
         )
     if len(evaluation.systems) > 1:
