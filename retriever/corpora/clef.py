@@ -15,7 +15,8 @@ from pathlib import Path
 
 from xret.errors import CorpusError
 from xret.retriever.corpora.collection import Choice, Collection, FetchedFile, Part
-from xret.retriever.corpora.decompress import open_decompressed, uncompressed_name
+from xret.retriever.corpora.decompress import uncompressed_name
+from xret.retriever.corpora.lines import first_bytes
 from xret.retriever.corpora.qrels import Qrels, read_qrels
 from xret.retriever.corpora.records import BadRecord, Record
 from xret.types import Progress, Query
@@ -142,8 +143,7 @@ def _holds(path: Path) -> bool:
 
 def _content(path: Path, lang: str) -> str:
     """A file's text; the suite is in ISO 8859-1 but for Russian."""
-    with open_decompressed(path) as file:
-        return file.read().decode("utf-8" if lang == "ru" else "iso-8859-1", errors="replace")
+    return first_bytes(path).decode("utf-8" if lang == "ru" else "iso-8859-1", errors="replace")
 
 
 def _words(body: str, tag: str) -> str:

@@ -150,7 +150,9 @@ def test_hybrid_says_the_best_passage_of_dense_hits(tmp_path: Path) -> None:
     opened = searcher(tmp_path / "i", Splitting())
     query = Query("q", "sleep all day", "en")
     found = opened.reader.find(
-        opened.encoder.encode_queries([query]), 1, words=words.query_words([query], "hybrid")
+        opened.encoder.encode_queries([query]),
+        1,
+        words=words.query_words([query], "hybrid", opened.reader.settings),
     )
     assert [hit.doc_id for hit in found.rankings[0]] == ["en3"]
     assert found.spans == [[(7, len("Cats sleep all day"))]]

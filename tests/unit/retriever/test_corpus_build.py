@@ -124,4 +124,5 @@ def test_parts_and_notes_come_with_the_steps(corpus: Path) -> None:
     assert "is not indexed yet" in next(step.note for step in seen if step.note)
     parts = [number for number, step in enumerate(seen) if step.part is not None]
     assert len(parts) == 2
-    assert any(step.stage == "evaluate" for step in seen[parts[0] + 1 : parts[1]])
+    stages = {step.stage for step in seen[parts[0] + 1 : parts[1]]}
+    assert stages == {"xret-static lexical (2 of 2)"}
