@@ -270,8 +270,8 @@ def read_passages(folder: Path, held_out: HeldOut) -> Iterator[Passage]:
                 )
             ]
             others = {lang: tuple(translations[one][lang] for one in english) for lang in langs}
-            befores = {lang: translations[before][lang] for lang in langs}
-            yield Passage(tuple(english), before, others, befores, source)
+            earlier = {lang: translations[before][lang] for lang in langs}
+            yield Passage(tuple(english), before, others, earlier, source)
 
 
 def question(passage: Passage, rng: np.random.Generator) -> tuple[str, int]:

@@ -44,7 +44,12 @@ def test_names_of_other_programs_are_understood(name: str, ours: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "nearest"),
-    [("nDGC@10", "nDCG@10"), ("Recal@10", "R@10"), ("recip_rnk", "RR"), ("Sucess@5", "Success@5")],
+    [
+        ("nDGC@10", "nDCG@10"),
+        ("Recalll@10", "R@10"),
+        ("recip_rnk", "RR"),
+        ("Succes_s@5", "Success@5"),
+    ],
 )
 def test_the_nearest_name_is_told(name: str, nearest: str) -> None:
     with pytest.raises(RunError, match=f"unknown measure '{name}': did you mean {nearest}[,?]"):
