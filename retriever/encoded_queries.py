@@ -41,9 +41,7 @@ class EncodedQueries:
             return None
         keep = np.zeros(len(self.queries), np.bool_)
         keep[list(positions)] = True
-        lengths = np.diff(self.embeddings.offsets)
-        offsets = np.concatenate([[0], np.cumsum(lengths[keep])]).astype(np.int64)
-        return Embeddings(self.embeddings.values[np.repeat(keep, lengths)], offsets)
+        return self.embeddings.kept(keep)
 
     def _words(self, positions: Sequence[int]) -> Words | None:
         if self.words is None:

@@ -10,7 +10,6 @@ from itertools import compress
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from xret.errors import CorpusError, UnusableIndexError
 from xret.index.storage.segment import Span
@@ -85,7 +84,7 @@ class DocumentIndexer:
         if present:
             absent = [document.doc_id not in present for document in labelled]
             counts = [len(of_document) for of_document in spans]
-            embeddings = _kept(embeddings, np.repeat(absent, counts))
+            embeddings = embeddings.kept(np.repeat(absent, counts))
             labelled, spans = list(compress(labelled, absent)), list(compress(spans, absent))
         terms = [self._terms(document) for document in labelled] if self._lexical else None
         self._writer.add(labelled, embeddings, spans=spans, terms=terms)
@@ -133,13 +132,6 @@ def passages(documents: Sequence[Document], spans: Sequence[Sequence[Span]]) -> 
         else:
             for start, end in of_document:
                 yield dataclasses.replace(document, text=document.text[start:end])
-
-
-def _kept(embeddings: Embeddings, keep: npt.NDArray[np.bool_]) -> Embeddings:
-    """Those of some texts. keep: (n,), one a text."""
-    lengths = np.diff(embeddings.offsets)
-    offsets = np.concatenate([[0], np.cumsum(lengths[keep])]).astype(np.int64)
-    return Embeddings(embeddings.values[np.repeat(keep, lengths)], offsets)
 
 
 def with_language(document: Document) -> Document:

@@ -184,6 +184,12 @@ class Embeddings:
     def __iter__(self) -> Iterator[FloatArray]:
         return (self[position] for position in range(len(self)))
 
+    def kept(self, keep: npt.NDArray[np.bool_]) -> Embeddings:
+        """Those of some texts. keep: (n,), one a text."""
+        lengths = np.diff(self.offsets)
+        offsets = np.concatenate([[0], np.cumsum(lengths[keep])]).astype(np.int64)
+        return Embeddings(self.values[np.repeat(keep, lengths)], offsets)
+
 
 @dataclass(frozen=True, slots=True)
 class EncoderSpec:

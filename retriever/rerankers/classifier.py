@@ -128,7 +128,8 @@ class SequenceClassifier:
             return languages.inputs(query_lang, of_batch, start=pairs.start, length=length)
 
         for group in languages.groups(query_lang, langs):
-            with self._turn, languages.within(query_lang, langs[group[0]]):
+            with self._turn:
+                languages.select(query_lang, langs[group[0]])
                 self._read(pairs, group, logits, routed)
 
     def _read(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -111,12 +110,10 @@ class PairLanguages:
             found.setdefault(self._sides(query_lang, lang), []).append(number)
         return list(found.values())
 
-    @contextmanager
-    def within(self, query_lang: str, doc_lang: str) -> Iterator[None]:
-        """The model with the masks of such pairs in its weights."""
+    def select(self, query_lang: str, doc_lang: str) -> None:
+        """Put the masks of such pairs into the model's weights, in place of those before."""
         if self._masks is not None:
             self._masks.select_sum(self._sides(query_lang, doc_lang))
-        yield
 
     def _sides(self, query_lang: str, doc_lang: str) -> tuple[str, ...]:
         if self._masks is None:
