@@ -10,10 +10,10 @@ from fastapi import FastAPI
 
 from xret import __version__
 from xret.retriever.searcher import Searcher
+from xret.server.border.limits import Border, WholeBody
 from xret.server.errors import add_error_handlers
-from xret.server.limits import Border, WholeBody
-from xret.server.routes import ExplainBody, SearchBody, create_router
-from xret.server.service import SearchService
+from xret.server.indexes.service import SearchService
+from xret.server.routes.router import BODY_FIELDS, create_router
 from xret.server.settings import ServerSettings
 
 __all__ = ["create_app"]
@@ -47,13 +47,7 @@ def create_app(searchers: Mapping[str, Searcher], *, settings: ServerSettings) -
     )
     app.state.service = service
     app.include_router(create_router(service))
-    add_error_handlers(
-        app,
-        fields={
-            "/v1/search": SearchBody.model_fields,
-            "/v1/explain": ExplainBody.model_fields,
-        },
-    )
+    add_error_handlers(app, fields=BODY_FIELDS)
     # The last one added is the first to see a request.
     app.add_middleware(
         WholeBody, max_bytes=settings.max_body_bytes, timeout_s=settings.body_timeout_s

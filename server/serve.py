@@ -17,9 +17,9 @@ import uvicorn
 from xret.errors import ServerError
 from xret.retriever.searcher import Searcher
 from xret.server.app import create_app
-from xret.server.protocol import timed_protocol
-from xret.server.routes import INDEX_NAME
-from xret.server.service import SearchService
+from xret.server.border.protocol import timed_protocol
+from xret.server.indexes.service import SearchService
+from xret.server.routes.json_body import INDEX_NAME
 from xret.server.settings import ServerSettings
 
 __all__ = ["HttpServer", "bind", "open_searchers", "serve", "serve_on"]

@@ -52,7 +52,11 @@ FLOORS = (
     "eval/reproduction",
     "eval/report",
     "eval: ranked_run fused_run assessment",
-    "server",
+    "server: errors settings",
+    "server/border",
+    "server/indexes",
+    "server/routes",
+    "server: app serve",
     "cli",
 )
 """Every room stands above those named before it, and imports from them only."""

@@ -46,7 +46,7 @@ SEARCH = {
 }
 """From the question to the answer, in Python. docs/architecture.md says what each does."""
 
-SERVED = {"server/limits.py", "server/routes.py", "server/service.py"}
+SERVED = {"server/border/limits.py", "server/routes/search.py", "server/indexes/service.py"}
 """What an HTTP request goes through beside."""
 
 

@@ -1,0 +1,1 @@
+"""What stands before the application: sizes, patience, the last catch."""

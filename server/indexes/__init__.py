@@ -1,0 +1,1 @@
+"""The indices that are served, by name, and the work on them."""

@@ -1,0 +1,1 @@
+"""The addresses: each is parse, one call, answer."""

@@ -1,0 +1,53 @@
+"""Bodies that are JSON and nothing else, and the types that many of them share."""
+
+from __future__ import annotations
+
+import email.message
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
+
+import orjson
+from fastapi.routing import APIRoute
+from pydantic import Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from xret.server.errors import HttpError
+
+__all__ = ["INDEX_NAME", "IndexName", "JsonRoute", "LanguageName"]
+
+INDEX_NAME = r"^[a-z0-9][a-z0-9._-]{0,127}$"
+
+IndexName = Annotated[str, Field(pattern=INDEX_NAME)]
+LanguageName = Annotated[str, Field(max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+
+class JsonRoute(APIRoute):
+    """Takes a body only as JSON."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def strict(request: Request) -> Response:
+            if request.method == "POST" and not _is_json(request.headers.get("content-type")):
+                raise HttpError(
+                    415,
+                    "unsupported_media_type",
+                    "send the body with Content-Type application/json",
+                )
+            return await handle(_JsonRequest(request.scope, request.receive))
+
+        return strict
+
+
+class _JsonRequest(Request):
+    """Reads JSON strictly: no NaN, no infinite numbers, no lone surrogates, depth 1,024."""
+
+    async def json(self) -> Any:
+        return orjson.loads(await self.body())
+
+
+def _is_json(content_type: str | None) -> bool:
+    message = email.message.Message()
+    message["content-type"] = content_type or "text/plain"
+    return message.get_content_type() == "application/json"

@@ -1,0 +1,29 @@
+"""Every route, over the served indices."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from fastapi import APIRouter
+
+from xret.server.indexes.service import SearchService
+from xret.server.routes.explain import ExplainBody, add_explain
+from xret.server.routes.health import add_health
+from xret.server.routes.indexes import add_indexes
+from xret.server.routes.json_body import JsonRoute
+from xret.server.routes.search import SearchBody, add_search
+
+__all__ = ["BODY_FIELDS", "create_router"]
+
+BODY_FIELDS: Mapping[str, Collection[str]] = {
+    "/v1/search": SearchBody.model_fields,
+    "/v1/explain": ExplainBody.model_fields,
+}
+"""What a request may hold, by address."""
+
+
+def create_router(service: SearchService) -> APIRouter:
+    router = APIRouter(route_class=JsonRoute)
+    for add in (add_search, add_explain, add_indexes, add_health):
+        add(router, service)
+    return router
