@@ -46,7 +46,12 @@ SEARCH = {
 }
 """From the question to the answer, in Python. docs/architecture.md says what each does."""
 
-SERVED = {"server/border/limits.py", "server/routes/search.py", "server/indexes/service.py"}
+SERVED = {
+    "server/routes/json_body.py",
+    "server/border/limits.py",
+    "server/routes/search.py",
+    "server/indexes/service.py",
+}
 """What an HTTP request goes through beside."""
 
 
