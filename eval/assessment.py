@@ -148,7 +148,7 @@ def evaluation_steps(
             )
         warnings = coverage_warnings(evaluations)
         if finished is not None:
-            warnings += floor_warnings(finished.comparisons)
+            warnings += floor_warnings(finished.comparisons, finished.column_tests)
     written = write_report(finished, report) if report is not None and finished else []
     written += [write_paper_table(finished, path) for path in tables if finished is not None]
     return Assessment(tuple(systems), finished, warnings, written)

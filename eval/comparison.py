@@ -12,6 +12,7 @@ import numpy as np
 from xret.eval.coverage import coverage_warnings
 from xret.eval.environment import describe_environment
 from xret.eval.evaluation import (
+    ColumnTest,
     Comparison,
     CorpusFacts,
     Evaluation,
@@ -73,6 +74,7 @@ def finished_evaluation(
         for evaluation in evaluations
     )
     comparisons = compare_systems(systems, measures, baseline=baseline, seed=seed)
+    tests = tuple(column_tests(evaluations, measures, baseline=baseline, seed=seed))
     return Evaluation(
         title=title,
         corpus=corpus,
@@ -96,9 +98,9 @@ def finished_evaluation(
         ),
         interval=INTERVAL,
         correction=CORRECTION,
-        warnings=(*notes, *coverage_warnings(evaluations), *floor_warnings(comparisons)),
+        warnings=(*notes, *coverage_warnings(evaluations), *floor_warnings(comparisons, tests)),
         columns=tuple(language_columns(evaluations, measures)),
-        column_tests=tuple(column_tests(evaluations, measures, baseline=baseline, seed=seed)),
+        column_tests=tests,
     )
 
 
@@ -129,25 +131,42 @@ def compare_systems(
     )
 
 
-def floor_warnings(comparisons: Sequence[Comparison]) -> list[str]:
-    """Where so many comparisons are corrected for that the test cannot call any significant."""
-    warnings = []
-    for name, alike in _by_measure(comparisons).items():
-        floors = [1 / (1 + c.samples) for c in alike if not c.exact]
-        if floors and len(alike) * min(floors) > LEAST:
-            warnings.append(
-                f"{len(alike):,} comparisons by {name} are corrected for: the smallest p of the "
-                f"randomisation test, {min(floors):.2g}, is {len(alike) * min(floors):.2g} then, "
-                "and no difference can be significant; compare fewer systems, or with --baseline"
-            )
-    return warnings
+def floor_warnings(
+    comparisons: Sequence[Comparison], column_tests: Sequence[ColumnTest] = ()
+) -> list[str]:
+    """Where the test cannot call any difference significant: so many are corrected for, or so
+    few queries differ."""
+    floors: dict[str, list[float]] = {}
+    for one in comparisons:
+        what = f"by {one.measure}"
+        floors.setdefault(what, []).append(_least_p(one.samples, one.better + one.worse))
+    for test in column_tests:
+        if test.doc_lang is not None:
+            what = f"by {test.measure} over documents of one language"
+            floors.setdefault(what, []).append(_least_p(test.samples, 0))
+    return [
+        _floor_words(what, len(alike), min(alike))
+        for what, alike in floors.items()
+        if LEAST < len(alike) * min(alike) < len(alike)
+    ]
 
 
-def _by_measure(comparisons: Sequence[Comparison]) -> dict[str, list[Comparison]]:
-    by_measure: dict[str, list[Comparison]] = {}
-    for comparison in comparisons:
-        by_measure.setdefault(comparison.measure, []).append(comparison)
-    return by_measure
+def _least_p(samples: int, moving: int) -> float:
+    """The smallest p that a test can give, by so many samples or all signs of what differs; 1
+    where that is not known."""
+    if samples:
+        return 1 / (1 + samples)
+    return float(2.0 ** (1 - moving)) if moving else 1.0
+
+
+def _floor_words(what: str, count: int, least: float) -> str:
+    said = f"the smallest p that the randomisation test can give {what} is {least:.2g}"
+    if least > LEAST:
+        return f"{said}: too few queries differ for a difference to be significant"
+    return (
+        f"{said}, and {count * least:.2g} after correction for {count:,} comparisons: no "
+        "difference can be significant; compare fewer systems, or with --baseline"
+    )
 
 
 def _adjusted(alike: Sequence[Comparison]) -> list[Comparison]:

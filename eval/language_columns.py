@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -106,7 +107,15 @@ def _tested(
                 shared[column] += 1
     tests = paired_randomisations(differences, seed=seed)
     return [
-        ColumnTest(measure, lang, *pair, float(differences[:, at].sum()) / n, test.p, test.p)
+        ColumnTest(
+            measure,
+            lang,
+            *pair,
+            difference=float(differences[:, at].sum()) / n,
+            p=test.p,
+            p_holm=test.p,
+            samples=test.samples,
+        )
         for at, (pair, n, test) in enumerate(zip(pairs, shared, tests, strict=True))
         if n
     ]
@@ -114,7 +123,4 @@ def _tested(
 
 def _adjusted(tests: Sequence[ColumnTest]) -> list[ColumnTest]:
     adjusted = holm([test.p for test in tests])
-    return [
-        ColumnTest(t.measure, t.doc_lang, t.baseline, t.system, t.difference, t.p, p)
-        for t, p in zip(tests, adjusted, strict=True)
-    ]
+    return [replace(t, p_holm=p) for t, p in zip(tests, adjusted, strict=True)]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from xret.eval.evaluation import Evaluation, Interval
 from xret.eval.report.results import SIGNIFICANT, crossing_pairs, mean, pair_values
-from xret.eval.report.text import decimal, isolated, language_label, p_value, signed
+from xret.eval.report.text import decimal, isolated, language_label, p_relation, signed
 from xret.types import UNDETERMINED
 
 __all__ = ["findings"]
@@ -73,7 +73,7 @@ def _ranking(evaluation: Evaluation, measure: str) -> list[str]:
             f"{isolated(c.system)} against {isolated(c.baseline)}: "
             f"{signed(c.difference.mean)} ({decimal(c.difference.low)} to "
             f"{decimal(c.difference.high)}), adjusted p "
-            f"{_relation(c.p_randomisation_holm)}{certain}."
+            f"{p_relation(c.p_randomisation_holm, at_floor=c.at_floor)}{certain}."
         )
     if len(compared) > MOST:
         significant = sum(c.p_randomisation_holm < SIGNIFICANT for c in compared)
@@ -90,8 +90,3 @@ def _leader(measure: str, known: Sequence[tuple[str, Interval]], end: str) -> st
     if len(known) == 1:
         return f"{isolated(name)} reaches {measure} {spread} over {queries}."
     return f"{isolated(name)} has the {end} {measure}, {spread} over {queries}."
-
-
-def _relation(p: float) -> str:
-    text = p_value(p)
-    return text if text.startswith("<") else f"= {text}"

@@ -36,6 +36,7 @@ RECORDS: dict[str, tuple[str, ...]] = {
         "high",
         "p_randomisation",
         "p_randomisation_holm",
+        "samples",
         "p_t",
         "p_t_holm",
         "effect_size",
@@ -73,11 +74,12 @@ RECORDS: dict[str, tuple[str, ...]] = {
         "difference",
         "p_randomisation",
         "p_randomisation_holm",
+        "samples",
     ),
 }
-"""Columns by file name. In pairs.csv an empty language means all of them; in
-columns.csv and column_tests.csv too; in
-language_share.csv the rank `relevant` is the share among the relevant documents."""
+"""Columns by file name. In pairs.csv, columns.csv and column_tests.csv an empty language means all
+of them; samples are random sign assignments, 0 where all were tried; in language_share.csv the rank
+`relevant` is the share among the relevant documents."""
 
 
 def write_csv(evaluation: Evaluation, folder: Path) -> list[Path]:
@@ -151,6 +153,7 @@ def _comparisons(evaluation: Evaluation) -> Iterator[tuple[Value, ...]]:
             c.difference.high,
             c.p_randomisation,
             c.p_randomisation_holm,
+            c.samples,
             c.p_t,
             c.p_t_holm,
             c.effect_size,
@@ -204,4 +207,4 @@ def _columns(evaluation: Evaluation) -> Iterator[tuple[Value, ...]]:
 
 def _column_tests(evaluation: Evaluation) -> Iterator[tuple[Value, ...]]:
     for t in evaluation.column_tests:
-        yield t.measure, t.doc_lang, t.baseline, t.system, t.difference, t.p, t.p_holm
+        yield t.measure, t.doc_lang, t.baseline, t.system, t.difference, t.p, t.p_holm, t.samples

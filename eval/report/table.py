@@ -158,6 +158,7 @@ _LATEX = {
     "▼": r"$^{\blacktriangledown}$",
     **{sign: f"$^{{{letter}}}$" for sign, letter in SUPERSCRIPTS.items()},
     "−": "$-$",
+    "≤": r"$\leq$",
     "×": r"$\times$",
     "α": r"$\alpha$",
     "β": r"$\beta$",

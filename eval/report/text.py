@@ -16,6 +16,7 @@ __all__ = [
     "isolated",
     "language_label",
     "language_title",
+    "p_relation",
     "p_value",
     "short_number",
     "shown",
@@ -89,13 +90,27 @@ def signed(value: float, digits: int = 3) -> str:
     return f"+{text}" if value > 0 and text.strip("0.,") else text
 
 
-def p_value(p: float | None) -> str:
+def p_value(p: float | None, *, at_floor: bool = False) -> str:
     """A probability as papers print it.
 
-    >>> p_value(0.00001), p_value(0.0312), p_value(None)
-    ('< 0.001', '0.031', '–')
+    at_floor: it is as small as so many random draws can say, and may be smaller.
+
+    >>> p_value(0.00001), p_value(0.0312), p_value(0.0312, at_floor=True), p_value(None)
+    ('< 0.001', '0.031', '≤ 0.031', '–')
     """
-    return "< 0.001" if p is not None and p < 0.001 else decimal(p)
+    if p is not None and p < 0.001:
+        return "< 0.001"
+    return f"≤ {decimal(p)}" if at_floor else decimal(p)
+
+
+def p_relation(p: float | None, *, at_floor: bool = False) -> str:
+    """A probability behind the letter p.
+
+    >>> p_relation(0.00001), p_relation(0.0312)
+    ('< 0.001', '= 0.031')
+    """
+    text = p_value(p, at_floor=at_floor)
+    return text if text[0] in "<≤" else f"= {text}"
 
 
 def size(n_bytes: int | None) -> str:

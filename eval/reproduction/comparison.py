@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from xret.errors import RunError
+from xret.errors import ModelError, RunError
 from xret.eval.measures import measure_facts
-from xret.eval.reproduction.requirements import missing_words
+from xret.eval.reproduction.requirements import missing_words, pooling_fault
 from xret.eval.reproduction.table import Published, PublishedTable, SystemRow
 from xret.retriever.corpora.registry import CORPORA, find_collection
 from xret.retriever.models.registry import ENCODERS
@@ -104,6 +104,8 @@ def reproduce_row(
     for command in commands:
         if _is_kept(command):
             continue
+        if row.pooling and command[1] == "index" and (fault := _pooling_fault(row)):
+            return RowResult(row.name, commands, _unmeasured(row, table), fault)
         on_command(command)
         done = (shell or run_command)(command)
         if done.returncode == 130:
@@ -130,6 +132,13 @@ def run_command(command: Command) -> subprocess.CompletedProcess[str]:
 def _is_kept(command: Command) -> bool:
     """Whether a module was learnt for an earlier row; what else is made tells that itself."""
     return command[:3] == ("xret", "module", "learn") and Path(command[-1]).is_file()
+
+
+def _pooling_fault(row: SystemRow) -> str:
+    try:
+        return pooling_fault(row.encoder, row.pooling)
+    except ModelError as error:
+        return str(error)
 
 
 def _pulls(row: SystemRow, chosen: Sequence[str]) -> list[Command]:

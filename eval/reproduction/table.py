@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from xret.errors import ConfigError, UnknownCorpusError
-from xret.eval.reproduction.requirements import Requirement
+from xret.eval.reproduction.requirements import POOLINGS, Requirement
 
 __all__ = ["TABLES", "Published", "PublishedTable", "SystemRow", "find_table", "read_table"]
 
@@ -44,7 +44,9 @@ class SystemRow:
     corpus, lang, query_lang, split: what `xret eval` is asked for; index_corpus: what
     `xret index` is, where it must be spelt otherwise. rerank: a reranker over the first
     documents, which is then what is measured. before: commands that make what the row measures;
-    in them `{folder}` is where its indices go. needs: what must be there.
+    in them `{folder}` is where its indices go. needs: what must be there. pooling: how the
+    encoder must make one vector of a text ("cls" or "mean"), "" where its files are taken at
+    their word.
     """
 
     name: str
@@ -57,6 +59,7 @@ class SystemRow:
     index_corpus: str = ""
     note: str = ""
     rerank: str = ""
+    pooling: str = ""
     before: tuple[str, ...] = ()
     needs: tuple[Requirement, ...] = ()
 
@@ -161,6 +164,8 @@ def _row(
     published = tuple(_published(each, sources) for each in fields["published"])
     if not published:
         raise ValueError(f"row {fields['name']} has no measure")
+    if fields.get("pooling", "cls") not in POOLINGS:
+        raise ValueError(f"pooling {fields['pooling']!r} is not {' or '.join(POOLINGS)}")
     lists = ("published", "before", "needs")
     plain = {key: str(value) for key, value in fields.items() if key not in lists}
     return SystemRow(

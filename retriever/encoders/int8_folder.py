@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -19,7 +18,7 @@ from tokenizers import Tokenizer
 from xret.errors import ModelError
 from xret.retriever.encoders.int8_layers import LayerShape
 from xret.retriever.models.kinds import Kind
-from xret.retriever.models.layout import read_json
+from xret.retriever.models.layout import read_json, text_pooling
 from xret.retriever.models.mapped_weights import MappedWeights
 from xret.types import FloatArray
 
@@ -35,7 +34,6 @@ WEIGHTS, TOKENIZER, WORDS = (
 _FROM_PADDING = ("xmod", "roberta", "xlm-roberta")
 """Architectures that count positions from behind the padding's id."""
 
-_POOLINGS = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
 _NAMED = ("bos", "eos", "unk", "sep", "pad", "cls", "mask")
 _SETTLED = {"max_seq_length", "query_length", "document_length", "do_lower_case"}
 _TEXT_ONLY = {"transformer_task", "modality_config", "module_output_name"}
@@ -107,7 +105,7 @@ class Int8Folder:
         if names[1:] == ["TokenVectors"] and paths[1] == HEAD:
             return Int8Head(None, unit=True)
         if names[1:] in (["Pooling"], ["Pooling", "Normalize"]):
-            pooling = _pooling(read_json(self.path / paths[1] / "config.json"))
+            pooling = text_pooling(read_json(self.path / paths[1] / "config.json"))
             return None if pooling is None else Int8Head(pooling, unit=len(names) == 3)
         return None
 
@@ -184,17 +182,3 @@ def recommended_precision(folder: Path) -> str:
     """How a model is meant to be run where nobody says it: "int8" or "fp32"."""
     said = read_json(folder / HEAD / "config.json").get("precision")
     return "int8" if said == "int8" else "fp32"
-
-
-def _pooling(config: Mapping[str, Any]) -> str | None:
-    """ "mean" or "cls", None for any other or where prompts are left out of it."""
-    modes = [mode for key, mode in _POOLINGS.items() if config.get(key)]
-    others = [
-        k for k in config if k.startswith("pooling_mode_") and config[k] and k not in _POOLINGS
-    ]
-    named = config.get("pooling_mode")
-    if named is not None:
-        modes, others = [named] if isinstance(named, str) else list(named), []
-    if len(modes) != 1 or others or not config.get("include_prompt", True):
-        return None
-    return modes[0] if modes[0] in _POOLINGS.values() else None

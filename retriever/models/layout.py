@@ -9,19 +9,28 @@ Stanford ColBERT        config.json of class HF_ColBERT, artifact.metadata
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from xret.errors import ModelError
 from xret.retriever.models.kinds import Kind
 
-__all__ = ["check_loadable", "is_stanford", "listed_modules", "model_kind", "read_json"]
+__all__ = [
+    "check_loadable",
+    "is_stanford",
+    "listed_modules",
+    "model_kind",
+    "read_json",
+    "text_pooling",
+]
 
 _MODEL_TYPES: dict[str, Kind] = {
     "SentenceTransformer": Kind.BI_ENCODER,
     "MultiVectorEncoder": Kind.LATE_INTERACTION,
     "ColBERT": Kind.LATE_INTERACTION,
 }
+_POOLINGS = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 # Modules with weights of their own, beside the transformer in the root.
 _OURS = (
@@ -57,6 +66,23 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ModelError(f"{path} holds no JSON object")
     return content
+
+
+def text_pooling(config: Mapping[str, Any]) -> str | None:
+    """ "mean" or "cls" by the settings of a pooling of sentence-transformers.
+
+    None for any other pooling, for several, and where prompts are left out of it.
+    """
+    modes = [mode for key, mode in _POOLINGS.items() if config.get(key)]
+    others = [
+        k for k in config if k.startswith("pooling_mode_") and config[k] and k not in _POOLINGS
+    ]
+    named = config.get("pooling_mode")
+    if named is not None:
+        modes, others = [named] if isinstance(named, str) else list(named), []
+    if len(modes) != 1 or others or not config.get("include_prompt", True):
+        return None
+    return modes[0] if modes[0] in _POOLINGS.values() else None
 
 
 def is_stanford(folder: Path) -> bool:

@@ -50,7 +50,7 @@ def test_run_files_are_evaluated_and_compared(xret: Xret) -> None:
     assert lines[-1] == ["bad.trec", "all", "all", "3", "0.1667", "0.1667"]
     assert "bad.trec against good.trec, RR@10: -0.8333" in done.stderr
     assert "0 better, 0 equal, 3 worse of 3 queries" in done.stderr
-    assert "p = 0.25 (exact), Holm 0.25" in done.stderr
+    assert "p = 0.250 (exact), Holm = 0.250" in done.stderr
 
 
 def test_the_modes_of_an_index_are_compared(xret: Xret) -> None:

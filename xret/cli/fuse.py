@@ -73,4 +73,5 @@ def fuse(
         print_json(summary)
         return
     print_table(("", "value"), [(name, str(value or "")) for name, value in summary.items()])
-    message(f"next: xret eval --runs {output} --qrels QRELS")
+    asked = "" if topics is None else f" --topics {topics}"
+    message(f"next: xret eval --runs {output}{asked} --qrels QRELS")

@@ -90,6 +90,7 @@ def _list(
             {
                 "name": row.name,
                 "note": row.note,
+                "pooling": row.pooling,
                 "published": row.published,
                 "commands": commands,
             }
@@ -101,7 +102,8 @@ def _list(
         if line:
             typer.echo(f"# {line}")
     for row, commands in rows:
-        typer.echo(f"\n# {row.name}" + (f" ({row.note})" if row.note else ""))
+        said = "; ".join(filter(None, (row.note, row.pooling and f"{row.pooling} pooling")))
+        typer.echo(f"\n# {row.name}" + (f" ({said})" if said else ""))
         for published in row.published:
             typer.echo(f"#   {_in_words(published)}")
         for command in commands:

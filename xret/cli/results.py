@@ -70,14 +70,17 @@ def _print_means(report: SystemReport, before: str) -> None:
 
 
 def _in_words(one: Comparison) -> str:
+    from xret.eval.report.text import p_relation
+
     difference = one.difference
     effect = "" if one.effect_size is None else f", d = {one.effect_size:+.2f}"
     how = "exact" if one.exact else f"{one.samples:,} samples"
-    is_p = f"{'<=' if one.at_floor else '='} {one.p_randomisation:.4g}"
+    is_p = p_relation(one.p_randomisation, at_floor=one.at_floor)
+    adjusted = p_relation(one.p_randomisation_holm, at_floor=one.at_floor)
     return (
         f"{one.system} against {one.baseline}, {one.measure}: {difference.mean:+.4f} "
         f"[{difference.low:+.4f}, {difference.high:+.4f}], randomisation p "
-        f"{is_p} ({how}), Holm {one.p_randomisation_holm:.4g}{effect}; "
+        f"{is_p} ({how}), Holm {adjusted}{effect}; "
         f"{one.better:,} better, {one.equal:,} equal, {one.worse:,} worse of "
         f"{difference.queries:,} queries"
         + (f" ({one.left_out:,} of which it says nothing of one left out)" if one.left_out else "")

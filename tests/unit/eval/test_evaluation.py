@@ -16,7 +16,7 @@ from xret.errors import CorpusError, RunError
 from xret.eval.comparison import compare_systems, finished_evaluation, floor_warnings
 from xret.eval.coverage import coverage_warnings
 from xret.eval.environment import corpus_facts
-from xret.eval.evaluation import CorpusFacts, Evaluation, MeasureFacts, SystemResult
+from xret.eval.evaluation import ColumnTest, CorpusFacts, Evaluation, MeasureFacts, SystemResult
 from xret.eval.measures import measure
 from xret.eval.rankings import (
     IndexRankings,
@@ -412,8 +412,24 @@ def test_it_is_told_that_nothing_can_be_significant() -> None:
     few = [replace(compared, exact=False, samples=999, p_randomisation=0.001)] * 51
     said = floor_warnings(few)
     assert len(said) == 1
-    assert "the smallest p of the randomisation test, 0.001, is 0.051 then" in said[0]
+    assert "can give by nDCG@10 is 0.001, and 0.051 after correction for 51 comparisons" in said[0]
     assert not floor_warnings(few[:50])
+    column = ColumnTest("RR", "fr", "a", "b", -0.5, 0.001, 0.051, samples=999)
+    (said,) = floor_warnings([], [column] * 51)
+    assert "by RR over documents of one language is 0.001, and 0.051" in said
+    assert not floor_warnings([], [replace(column, doc_lang=None)] * 51)
+
+
+def test_it_is_told_that_too_few_queries_differ() -> None:
+    compared = finished(GOOD, BAD).comparisons[0]
+    few = replace(compared, exact=True, samples=0, better=0, worse=5)
+    (said,) = floor_warnings([few])
+    assert said == (
+        "the smallest p that the randomisation test can give by nDCG@10 is 0.062: too few queries "
+        "differ for a difference to be significant"
+    )
+    assert not floor_warnings([replace(few, worse=6)])
+    assert not floor_warnings([replace(few, worse=0)])
 
 
 def test_ids_that_are_spelt_otherwise_are_told() -> None:

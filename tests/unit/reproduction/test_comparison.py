@@ -300,3 +300,48 @@ def test_the_options_of_a_rows_commands_exist(name: str) -> None:
                     found = found.commands[word]
             known = {spelling for option in found.params for spelling in option.opts}
             assert {word for word in command if word.startswith("--")} <= known, command
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}, ""),
+        ({"pooling_mode": "cls"}, ""),
+        ({"pooling_mode_mean_tokens": True}, "has mean pooling"),
+        ({"pooling_mode_max_tokens": True}, "names no such pooling"),
+        (None, "names no such pooling"),
+    ],
+)
+def test_a_row_runs_only_with_its_own_pooling(
+    tmp_path: Path, config: dict[str, Any] | None, said: str
+) -> None:
+    """The numbers of mDPR are of its first token: another pooling is refused, not a miss."""
+    modules = [("transformers.Transformer", ""), ("models.Pooling", "1_Pooling")]
+    rows = [{"type": f"sentence_transformers.{name}", "path": path} for name, path in modules]
+    (tmp_path / "modules.json").write_text(json.dumps(rows[: 1 + (config is not None)]))
+    (tmp_path / "1_Pooling").mkdir()
+    (tmp_path / "1_Pooling" / "config.json").write_text(json.dumps(config))
+    published = (Published("RR@10", 1.0, "p", "u"),)
+    row = SystemRow("r", "demo", str(tmp_path), published, pooling="cls")
+    table = PublishedTable("t", "t", "", 0.01, "", (row,))
+    run: list[str] = []
+
+    def shell(command: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+        run.append(command[1])
+        results = [{"query_lang": None, "doc_lang": None, "measures": {"RR@10": 1.0}}]
+        return subprocess.CompletedProcess(command, 0, json.dumps({"results": results}))
+
+    result = reproduce_row(row, table, tmp_path, shell=shell)
+    assert said in result.failure
+    assert (result.numbers[0].outcome, run) == (
+        ("failed", []) if said else ("match", ["index", "eval"])
+    )
+
+
+def test_the_pooling_of_mdpr_is_part_of_its_rows(tmp_path: Path) -> None:
+    rows = find_table("miracl").chosen(["*-mdpr"])
+    assert {row.pooling for row in rows} == {"cls"}
+    path = tmp_path / "mine.toml"
+    path.write_text(FINE + 'pooling = "max"\npublished = [{ measure = "RR@10" }]')
+    with pytest.raises(ConfigError, match="pooling 'max' is not cls or mean"):
+        read_table(path)
