@@ -8,19 +8,15 @@ score, and its number says how much in percent.
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
 
-from xret.eval.report.colours import HEAT_STEPS
 from xret.eval.report.markup import Markup, element, literal
 from xret.eval.report.svg import Chart, drawing, label, path, rect
 from xret.eval.report.text import decimal, language_label, shown, signed, text_direction
+from xret.retriever.alignment import HEAT_STEPS, AlignmentMap, percent, score_share
 from xret.retriever.explanation import ExplainedWord, Explanation
 from xret.types import UNDETERMINED
 
-__all__ = ["METHODS", "AlignmentMap", "alignment_chart", "percent", "score_sentence", "word_label"]
-
-MAX_ROWS, MAX_COLUMNS = 24, 16
-"""Words of a document and of a question that are drawn, those that carry most."""
+__all__ = ["METHODS", "alignment_chart", "score_sentence", "word_label"]
 
 METHODS: dict[str, str] = {"late-interaction": "late interaction", "bm25": "BM25"}
 """What a score is called."""
@@ -29,71 +25,6 @@ _LABEL = 20
 """Characters of a word that are shown."""
 
 _HIGH, _BARS, _TOP = 23.0, 110.0, 76.0
-
-
-@dataclass(frozen=True, slots=True)
-class AlignmentMap:
-    """Which words of an explanation are shown, in the order of the texts, and what is left out.
-
-    rows: numbers of the document's words; columns: of the query's. rest: the share of the score
-    that the document's other words carry.
-    """
-
-    explanation: Explanation
-    rows: list[int]
-    columns: list[int]
-    rest: float
-
-    @classmethod
-    def of(
-        cls, explanation: Explanation, *, rows: int = MAX_ROWS, columns: int = MAX_COLUMNS
-    ) -> AlignmentMap:
-        """The words that carry something, at most so many."""
-        words = explanation.document
-        carrying = [i for i, word in enumerate(words) if word.contribution]
-        chosen = sorted(_largest(words, carrying, rows))
-        asked = sorted(_largest(explanation.query, list(range(len(explanation.query))), columns))
-        others = sum(words[i].contribution for i in set(carrying) - set(chosen))
-        return cls(explanation, chosen, asked, _share(others, explanation))
-
-    def share(self, value: float) -> float:
-        """A contribution as a part of the score."""
-        return _share(value, self.explanation)
-
-    def pairs(self) -> dict[tuple[int, int], float]:
-        """The share of the score of each pair that has one: (query's word, document's)."""
-        return {
-            (pair.query, pair.document): self.share(pair.contribution)
-            for pair in self.explanation.pairs
-        }
-
-    def level(self, query: int, document: int, shares: dict[tuple[int, int], float]) -> int | None:
-        """The place of a pair on the colour ramp, None where it says nothing.
-
-        By similarity, -1 to 1 from 0 on; where words match by their letters, by share.
-        """
-        similarities = self.explanation.similarities
-        if similarities:
-            value = similarities[query][document]
-            words = (self.explanation.query[query], self.explanation.document[document])
-            if not all(word.read for word in words):
-                return None
-        elif (query, document) in shares:
-            value = shares[query, document]
-        else:
-            return None
-        return min(max(int(value * HEAT_STEPS), 0), HEAT_STEPS - 1)
-
-
-def percent(share: float) -> str:
-    """A share in whole percent.
-
-    >>> percent(0.124), percent(0.001), percent(-0.02)
-    ('12', '<1', '−2')
-    """
-    if 0 < share < 0.005:
-        return "<1"
-    return f"{share * 100:.0f}".replace("-", "−")
 
 
 def word_label(word: ExplainedWord) -> str:
@@ -271,17 +202,9 @@ def _told(explanation: Explanation) -> str:
     told = [score_sentence(explanation)]
     for pair in explanation.pairs[:8]:
         query, word = explanation.query[pair.query], explanation.document[pair.document]
-        share = percent(_share(pair.contribution, explanation))
+        share = percent(score_share(pair.contribution, explanation))
         told.append(f"{word_label(query)} with {word_label(word)}: {share} %.")
     return " ".join(told)
-
-
-def _largest(words: list[ExplainedWord], among: list[int], most: int) -> list[int]:
-    return sorted(among, key=lambda i: (-abs(words[i].contribution), i))[:most]
-
-
-def _share(value: float, explanation: Explanation) -> float:
-    return value / explanation.score if explanation.score else 0.0
 
 
 def _width(text: str) -> float:

@@ -6,16 +6,15 @@ from xret import __version__
 from xret.eval.report.alignment_map import (
     METHODS,
     alignment_chart,
-    percent,
     score_sentence,
     word_label,
 )
-from xret.eval.report.colours import HEAT_STEPS
 from xret.eval.report.elements import figure, html_table, paragraph, section
 from xret.eval.report.markup import Markup, element, join, literal
 from xret.eval.report.page import html_page, standing_alone, themed_style
 from xret.eval.report.table import Cell, Table
 from xret.eval.report.text import MISSING, decimal, language_label, shown, text_direction
+from xret.retriever.alignment import HEAT_STEPS, percent, score_share
 from xret.retriever.explaining import ExplainedDocument
 from xret.retriever.explanation import ExplainedWord, Explanation
 from xret.types import UNDETERMINED
@@ -125,7 +124,7 @@ def _pair_table(explanation: Explanation) -> Table:
                 word.script or MISSING,
                 decimal(pair.similarity, 2),
                 decimal(pair.contribution, 4),
-                percent(_share(pair.contribution, explanation)),
+                percent(score_share(pair.contribution, explanation)),
             )
         )
     left = len(explanation.pairs) - len(rows)
@@ -143,7 +142,7 @@ def _word_table(explanation: Explanation) -> Markup:
     rows = []
     for word, best in zip(explanation.query, explanation.aligned(), strict=True):
         nearest = MISSING if best is None else _cell(explanation.document[best])
-        share = percent(_share(word.contribution, explanation))
+        share = percent(score_share(word.contribution, explanation))
         read = "" if word.read or explanation.method == "bm25" else "not read by the encoder"
         rows.append((_cell(word), word.script or MISSING, nearest, share, read))
     table = Table(
@@ -159,10 +158,6 @@ def _cell(word: ExplainedWord) -> Cell | str:
     if word.part == "marks":
         return word_label(word)
     return Cell(word.text, lang="" if word.lang == UNDETERMINED else word.lang)
-
-
-def _share(value: float, explanation: Explanation) -> float:
-    return value / explanation.score if explanation.score else 0.0
 
 
 def _language(lang: str) -> dict[str, str]:

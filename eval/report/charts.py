@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from xret.eval.evaluation import Comparison, Evaluation, SystemResult
-from xret.eval.report.colours import HEAT_STEPS
 from xret.eval.report.markup import Markup
 from xret.eval.report.queries import differences
 from xret.eval.report.svg import (
@@ -23,6 +22,7 @@ from xret.eval.report.svg import (
     system_class,
 )
 from xret.eval.report.text import decimal, language_title, short_number, shown
+from xret.retriever.alignment import HEAT_STEPS
 
 __all__ = ["MAX_BARS", "difference_chart", "recall_chart", "share_chart"]
 

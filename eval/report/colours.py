@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-__all__ = ["HEAT_STEPS", "SYSTEM_COLOURS", "THEMES", "contrast", "custom_properties"]
+from xret.retriever.alignment import HEAT_STEPS
 
-HEAT_STEPS = 10
+__all__ = ["SYSTEM_COLOURS", "THEMES", "contrast", "custom_properties"]
+
 SYSTEM_COLOURS = 6
 
 _LIGHT_RAMP = "#ecf4fe #c4dfff #9bcaff #78b3f5 #5b9de5 #4387cf #3271b4 #285d95 #234a73 #203750"

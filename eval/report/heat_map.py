@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from xret.eval.evaluation import Evaluation, Interval, SystemResult
-from xret.eval.report.colours import HEAT_STEPS
 from xret.eval.report.markup import EMPTY, Markup, element, join, literal
 from xret.eval.report.results import LanguagePair, pair_values
 from xret.eval.report.svg import Chart, drawing, label, nice_step, path, rect
@@ -25,6 +24,7 @@ from xret.eval.report.text import (
     short_number,
     shown,
 )
+from xret.retriever.alignment import HEAT_STEPS
 
 __all__ = ["MAX_NUMBERED", "HeatScale", "heat_chart", "heat_key", "heat_table", "measure_scale"]
 

@@ -27,7 +27,7 @@ FLOORS = (
     "index/search",
     "retriever/languages",
     "retriever/models",
-    "retriever: encoder passages fusion text_words explanation answer snippets",
+    "retriever: encoder passages fusion text_words explanation alignment answer snippets",
     "retriever/lexical",
     "retriever/xmod",
     "retriever/modules",

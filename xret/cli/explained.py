@@ -10,7 +10,7 @@ from xret.cli.output import message, print_table, printable
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from xret.eval.report.alignment_map import AlignmentMap
+    from xret.retriever.alignment import AlignmentMap
     from xret.retriever.answer import SearchHit
     from xret.retriever.explaining import ExplainedDocument
     from xret.retriever.explanation import ExplainedWord, Explanation
@@ -88,7 +88,7 @@ def _print_map(explanation: Explanation) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from xret.eval.report.alignment_map import AlignmentMap, percent
+    from xret.retriever.alignment import AlignmentMap, percent
 
     view = AlignmentMap.of(explanation, rows=ROWS, columns=COLUMNS)
     shares = view.pairs()
@@ -114,8 +114,8 @@ def _heat(view: AlignmentMap, column: int, row: int, shares: dict[tuple[int, int
     """A cell: its colour is how alike the words are, its number the share that they carry."""
     from rich.text import Text
 
-    from xret.eval.report.alignment_map import percent
     from xret.eval.report.colours import custom_properties
+    from xret.retriever.alignment import percent
 
     level = view.level(column, row, shares)
     share = shares.get((column, row))

@@ -5,8 +5,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from xret.eval.report.alignment_map import AlignmentMap, alignment_chart, percent, score_sentence
+from xret.eval.report.alignment_map import alignment_chart, score_sentence
 from xret.eval.report.alignment_page import explanation_page, explanation_svg
+from xret.retriever.alignment import AlignmentMap, percent
 from xret.retriever.answer import PassageSpan, QueryInfo
 from xret.retriever.explaining import ExplainedDocument
 from xret.retriever.explanation import ExplainedWord, Explanation, WordPair

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from xret.eval.evaluation import Evaluation
 from xret.eval.report.bars import document_chart, query_chart
 from xret.eval.report.charts import MAX_BARS, difference_chart, recall_chart, share_chart
-from xret.eval.report.colours import HEAT_STEPS, THEMES, contrast, custom_properties
+from xret.eval.report.colours import THEMES, contrast, custom_properties
 from xret.eval.report.heat_map import heat_chart, heat_scale, heat_table, measure_scale
 from xret.eval.report.sections import charts
 from xret.eval.report.svg import Scale, nice_step
+from xret.retriever.alignment import HEAT_STEPS
 
 SVG = "{http://www.w3.org/2000/svg}"
 TEXT_ON = [
