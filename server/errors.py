@@ -25,6 +25,7 @@ from xret.errors import (
     UnusableIndexError,
     XretError,
 )
+from xret.server.error_shapes import error_shape
 
 __all__ = [
     "HttpError",
@@ -64,9 +65,17 @@ class HttpError(Exception):
         self.detail = detail
         self.headers = dict(headers or {})
 
-    def response(self, request_id: str) -> Response:
-        body = problem_body(self, request_id)
-        return Response(body, self.status, headers=self.headers, media_type=MEDIA_TYPE)
+    def response(self, request_id: str, path: str = "") -> Response:
+        """path: of the request; at addresses of other programs errors have their shape."""
+        shape = error_shape(path)
+        if shape is None:
+            body = problem_body(self, request_id)
+            return Response(body, self.status, headers=self.headers, media_type=MEDIA_TYPE)
+        detail = self.detail[:MAX_DETAIL_CHARACTERS]
+        status, content = shape(self.status, self.code, detail, request_id)
+        return Response(
+            orjson.dumps(content), status, headers=self.headers, media_type="application/json"
+        )
 
 
 def problem_body(error: HttpError, request_id: str) -> bytes:
@@ -127,7 +136,7 @@ def add_error_handlers(app: FastAPI, *, fields: Mapping[str, Collection[str]]) -
             found = _framework(error)
         else:
             raise error
-        return found.response(request.state.request_id)
+        return found.response(request.state.request_id, request.url.path)
 
     app.add_exception_handler(RequestValidationError, refuse)
     app.add_exception_handler(HTTPException, refuse)

@@ -26,6 +26,8 @@ class ServerSettings:
     shutdown_s: how long requests in flight may still take after that.
     rerank: the only reranker, `NAME[@depth]`, which requests have unless they say "off".
     deadline_ms: when it stops reading where a request does not say.
+    max_texts: texts that a request may bring to be embedded or scored. max_text_characters: of
+    each; longer ones are refused. texts_timeout_s: how long that may take.
     """
 
     threads: int = field(default_factory=_threads)
@@ -39,3 +41,6 @@ class ServerSettings:
     shutdown_s: int = 30
     rerank: str | None = None
     deadline_ms: float | None = 2_000.0
+    max_texts: int = 1_000
+    max_text_characters: int = 100_000
+    texts_timeout_s: float = 30.0

@@ -167,6 +167,15 @@ class TransformerEncoder:
         with self._tokenizing:
             return cut or bool(model.features([text], "query").cut[0])
 
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text before any cut, without marks; words where it has no tokenizer."""
+        tokens = self.document_model.tokens
+        if tokens is None:
+            return [len(text.split()) for text in texts]
+        with self._tokenizing:
+            read = map(without_surrogates, texts)
+            return [len(tokens.encode(text, add_special_tokens=False).ids) for text in read]
+
     def unread_query(self, query: Query) -> UnreadLetters:
         """Letters of a query that the vocabulary cannot write, where they may be most of it."""
         if query.text.isascii():

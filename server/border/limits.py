@@ -77,7 +77,7 @@ class Border:
                 _log_failure(error, request_id)
             if status:
                 raise
-            await answer.response(request_id)(scope, receive, send_named)
+            await answer.response(request_id, scope["path"])(scope, receive, send_named)
         finally:
             route = getattr(scope.get("route"), "path", "-")
             took_ms = (time.perf_counter() - start) * 1000

@@ -57,7 +57,7 @@ class SearchService:
             raise ServerError("there is nothing to serve; name at least one index")
         self.stopping = False
         self._searchers = dict(searchers)
-        self._settings = settings
+        self.settings = self._settings = settings
         self._threads = anyio.CapacityLimiter(settings.threads)
         self._inside = 0
         self._answered: set[str] = set()
@@ -88,6 +88,14 @@ class SearchService:
         return await self._asked(
             index, lambda searcher: searcher.explain(doc_id, text, lang=lang, mode=mode)
         )
+
+    async def apply(self, work: Callable[[Searcher], T], *, index: str | None = None) -> T:
+        """Anything else that is asked of an index, as `search` is."""
+        return await self._asked(index, work)
+
+    def encoders(self) -> dict[str, str]:
+        """The name of each index's encoder, by the index's; the first index is the default."""
+        return {name: one.encoder.spec.name for name, one in self._searchers.items()}
 
     async def _asked(self, index: str | None, work: Callable[[Searcher], T]) -> T:
         name = next(iter(self._searchers)) if index is None else index

@@ -7,17 +7,26 @@ from collections.abc import Collection, Mapping
 from fastapi import APIRouter
 
 from xret.server.indexes.service import SearchService
+from xret.server.indexes.texts import TextService
+from xret.server.routes.cohere import RerankBody, add_cohere
 from xret.server.routes.explain import ExplainBody, add_explain
 from xret.server.routes.health import add_health
 from xret.server.routes.indexes import add_indexes
 from xret.server.routes.json_body import JsonRoute
+from xret.server.routes.openai import EmbeddingsBody, add_openai
 from xret.server.routes.search import SearchBody, add_search
+from xret.server.routes.tei import EmbedBody, TeiRerankBody, add_tei
 
 __all__ = ["BODY_FIELDS", "create_router"]
 
 BODY_FIELDS: Mapping[str, Collection[str]] = {
     "/v1/search": SearchBody.model_fields,
     "/v1/explain": ExplainBody.model_fields,
+    "/v1/embeddings": EmbeddingsBody.model_fields,
+    "/v1/rerank": RerankBody.model_fields,
+    "/v2/rerank": RerankBody.model_fields,
+    "/embed": EmbedBody.model_fields,
+    "/rerank": TeiRerankBody.model_fields,
 }
 """What a request may hold, by address."""
 
@@ -26,4 +35,7 @@ def create_router(service: SearchService) -> APIRouter:
     router = APIRouter(route_class=JsonRoute)
     for add in (add_search, add_explain, add_indexes, add_health):
         add(router, service)
+    texts = TextService(service)
+    for add_of_texts in (add_openai, add_cohere, add_tei):
+        add_of_texts(router, texts)
     return router

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from encoders import HashingEncoder
 
@@ -29,6 +30,28 @@ DOCUMENTS = [
     Document("salt.ar", "الملح يحفظ الطعام", "ar"),
     *[Document(f"filler.{i:02}", f"nothing of note number {i}", "en") for i in range(20)],
 ]
+
+
+class MeanEncoder(HashingEncoder):
+    """One vector a text: the mean of its words', at unit length. Questions are marked as such."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._spec = dataclasses.replace(self._spec, name="mean", fingerprint="mean-1")
+
+    def encode_queries(self, queries: Sequence[Query]) -> Embeddings:
+        return _means(
+            super().encode_queries([Query("", f"query: {query.text}") for query in queries])
+        )
+
+    def encode_documents(self, documents: Sequence[Document]) -> Embeddings:
+        return _means(super().encode_documents(documents))
+
+
+def _means(made: Embeddings) -> Embeddings:
+    means = np.stack([rows.mean(axis=0) for rows in made])
+    means /= np.linalg.norm(means, axis=1, keepdims=True)
+    return Embeddings(means, np.arange(len(made) + 1, dtype=np.int64))
 
 
 class TouchyEncoder(HashingEncoder):
@@ -117,6 +140,17 @@ def served(searcher: Searcher) -> Iterator[Served]:
     """One server for every test that only asks."""
     with serving({"demo": searcher, "second": searcher}) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def clients(index: Path, searcher: Searcher) -> Iterator[Served]:
+    """A server for other programs' clients: "demo" has many vectors a text, "single" one."""
+    single = Searcher("single", IndexReader.open(index), MeanEncoder())
+    with serving(
+        {"demo": searcher, "single": single}, max_texts=100, max_text_characters=9_000
+    ) as running:
+        yield running
+    single.close()
 
 
 @pytest.fixture

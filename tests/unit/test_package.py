@@ -37,7 +37,8 @@ FLOORS = (
     "retriever/corpora",
     "retriever/translation",
     "retriever: installation upkeep rejects indexing writer build corpus_build "
-    "index_encoder answer_warnings encoded_queries question explaining searcher",
+    "index_encoder answer_warnings encoded_queries question explaining searcher "
+    "text_vectors pair_scores",
     "retriever/trim",
     "retriever/export",
     "retriever/training/common",
@@ -52,7 +53,7 @@ FLOORS = (
     "eval/reproduction",
     "eval/report",
     "eval: ranked_run fused_run assessment",
-    "server: errors settings",
+    "server: errors error_shapes settings",
     "server/border",
     "server/indexes",
     "server/routes",
