@@ -19,8 +19,9 @@ from xret.retriever.models.hashes import file_hash
 
 __all__ = ["LANGUAGE_MODULES", "WEIGHTS", "model_files", "model_fingerprint"]
 
-LANGUAGE_MODULES = ("adapters", "transforms", "masks")
-"""Folders beside a model with LoRA adapters, static transforms or sparse masks by language."""
+LANGUAGE_MODULES = ("adapters", "transforms", "masks", "language-adapters")
+"""Folders beside a model with LoRA adapters, static transforms, sparse masks or MAD-X's language
+adapters, by language."""
 
 _NOT_MODEL = frozenset({"onnx", "adapter_cards", "work"})
 

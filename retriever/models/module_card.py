@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -32,13 +32,18 @@ __all__ = [
     "write_module",
 ]
 
-ModuleKind = Literal["mask", "ranking"]
+ModuleKind = Literal["mask", "ranking", "language"]
 
 FORMAT, WITH_VOCABULARY = 1, 2
 """Of a file; the second is that of modules whose base has languages that come and go."""
 
-NAMES: Mapping[str, str] = {"mask": "sparse fine-tuning mask", "ranking": "ranking adapter"}
+NAMES: Mapping[str, str] = {
+    "mask": "sparse fine-tuning mask",
+    "ranking": "ranking adapter",
+    "language": "language adapter",
+}
 _METADATA = "xret"
+_OPTIONAL = ("vocabulary", "invertible")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,8 @@ class ModuleCard:
     base, vocabulary: of the model, as `ModelBase` has them. lang, task: what was learnt,
     whichever applies. size: changed weights of a mask, width of an adapter's bottleneck. data:
     what it was learnt from, in words. results: figures by name, measured on rows held out.
-    weight: the factor it was scaled by. parts: cards of a sum's summands.
+    weight: the factor it was scaled by. parts: cards of a sum's summands. invertible: of a
+    language adapter, whether embeddings go through a coupling too.
     """
 
     kind: ModuleKind
@@ -78,6 +84,7 @@ class ModuleCard:
     weight: float = 1.0
     parts: tuple[ModuleCard, ...] = ()
     vocabulary: int | None = None
+    invertible: bool | None = None
 
     def plus(self, other: ModuleCard, *, size: int) -> ModuleCard:
         """The card of a sum. Raises ModelError for another base or kind."""
@@ -129,9 +136,9 @@ class ModuleCard:
         return self
 
     def described(self) -> dict[str, Any]:
-        """As JSON has it; the vocabulary only where the module is bound to its size."""
-        fields = dataclasses.asdict(self)
-        return fields if self.vocabulary is not None else _without_vocabulary(fields)
+        """As JSON has it, without what says nothing of this kind of module."""
+        unsaid = {name for name in _OPTIONAL if getattr(self, name) is None}
+        return _without(dataclasses.asdict(self), unsaid)
 
 
 def write_module(path: Path, tensors: Mapping[str, Tensor], card: ModuleCard) -> None:
@@ -206,13 +213,15 @@ def _typed(content: Mapping[str, Any]) -> ModuleCard:
         raise TypeError("base must be a text and size a number")
     if not isinstance(card.vocabulary, int | None):
         raise TypeError("vocabulary must be a number")
+    if not isinstance(card.invertible, bool | None):
+        raise TypeError("invertible must be true or false")
     return card
 
 
-def _without_vocabulary(fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields of format 1, of a card and of its parts."""
-    parts = [_without_vocabulary(part) for part in fields["parts"]]
-    kept = {name: value for name, value in fields.items() if name != "vocabulary"}
+def _without(fields: dict[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """The fields of a card and of its parts but for some."""
+    parts = [_without(part, names) for part in fields["parts"]]
+    kept = {name: value for name, value in fields.items() if name not in names}
     return {**kept, "parts": parts}
 
 

@@ -25,6 +25,11 @@ def add_modules(files: Sequence[Path], output: Path) -> None:
     cards = [read_card(path) for path in files]
     for card in cards[1:]:
         cards[0].plus(card, size=0)  # refuses by the cards, before anything large is read
+    if cards[0].kind == "language":
+        raise ModelError(
+            "language adapters are not added: each text goes through its own; put their files into "
+            "one folder, language-adapters, beside the model"
+        )
     if cards[0].kind == "mask":
         added_masks([SparseMask.load(path) for path in files]).save(output)
         return
@@ -40,10 +45,14 @@ def apply_masks(folder: Path, files: Sequence[Path], output: Path) -> tuple[int,
     check_loadable(folder)
     for path in files:
         if (kind := read_card(path).kind) != "mask":
+            how = (
+                "Put it into the folder language-adapters beside the model"
+                if kind == "language"
+                else "Attach it when the model is loaded (RankingAdapter.load(FILE).attach(model))"
+            )
             raise ModelError(
                 f"{path} is a {NAMES[kind]}, which adds layers with a bend (relu) in them: no "
-                "weights of the model could do the same. Attach it when the model is loaded "
-                "(RankingAdapter.load(FILE).attach(model)); only masks can be folded in"
+                f"weights of the model could do the same. {how}; only masks can be folded in"
             )
     base = model_base(folder)
     mask = added_masks([SparseMask.load(path, base=base) for path in files])

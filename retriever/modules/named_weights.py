@@ -15,10 +15,20 @@ from torch import nn
 
 from xret.errors import ModelError
 
-__all__ = ["RANKING", "head_names", "named_weights", "transformer_layers", "transformer_of"]
+__all__ = [
+    "LANGUAGE_ADAPTERS",
+    "RANKING",
+    "head_names",
+    "named_weights",
+    "transformer_layers",
+    "transformer_of",
+]
 
 RANKING = "ranking_adapter"
 """Where an attached ranking adapter lies in the transformer; no weights of the model's own."""
+
+LANGUAGE_ADAPTERS = "language_adapters"
+"""Where attached language adapters lie, which are none of its own either."""
 
 
 def transformer_of(model: nn.Module) -> nn.Module:
@@ -32,7 +42,7 @@ def transformer_of(model: nn.Module) -> nn.Module:
 
 
 def named_weights(model: nn.Module) -> dict[str, nn.Parameter]:
-    """Every parameter once, those of an attached ranking adapter left out."""
+    """Every parameter once, those of attached adapters left out."""
     outer = _outer(model)
     names = _names(outer) | _names(transformer_of(model))
     added = {id(p) for p in _added(model)}
@@ -82,5 +92,6 @@ def _names(model: nn.Module) -> dict[int, str]:
 
 
 def _added(model: nn.Module) -> list[nn.Parameter]:
-    attached = getattr(transformer_of(model), RANKING, None)
-    return list(attached.parameters()) if isinstance(attached, nn.Module) else []
+    transformer = transformer_of(model)
+    attached = [getattr(transformer, name, None) for name in (RANKING, LANGUAGE_ADAPTERS)]
+    return [p for one in attached if isinstance(one, nn.Module) for p in one.parameters()]

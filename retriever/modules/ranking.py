@@ -21,10 +21,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from xret.errors import ModelError
 from xret.retriever.models.module_card import ModelBase, ModuleCard, read_module, write_module
+from xret.retriever.modules.bottleneck import (
+    BOTTLENECK_PARTS,
+    Bottleneck,
+    still_bottleneck,
+)
 from xret.retriever.modules.named_weights import (
     RANKING,
     named_weights,
@@ -37,7 +41,6 @@ __all__ = ["RankingAdapter"]
 
 HEAD = "head."
 _STATE = "_ranking_adapters"
-_PARTS = ("down.weight", "down.bias", "up.weight", "up.bias")
 
 
 class RankingAdapter:
@@ -65,12 +68,7 @@ class RankingAdapter:
         depth, width = len(transformer_layers(model)), _width(model)
         generator = torch.Generator().manual_seed(seed)
         layers: list[Mapping[str, Tensor]] = [
-            {
-                "down.weight": torch.randn(bottleneck, width, generator=generator) / width**0.5,
-                "down.bias": torch.zeros(bottleneck),
-                "up.weight": torch.zeros(width, bottleneck),
-                "up.bias": torch.zeros(width),
-            }
+            still_bottleneck(width, width, size=bottleneck, generator=generator)
             for _ in range(depth)
         ]
         return cls(layers, {}, card)
@@ -154,9 +152,9 @@ class RankingAdapter:
         card, tensors = read_module(path, "ranking")
         card = card.on(base, what=path)
         head = {n.removeprefix(HEAD): t for n, t in tensors.items() if n.startswith(HEAD)}
-        depth = (len(tensors) - len(head)) // len(_PARTS)
+        depth = (len(tensors) - len(head)) // len(BOTTLENECK_PARTS)
         layers: list[Mapping[str, Tensor]] = [
-            {part: tensors.get(f"layer.{i}.{part}", torch.empty(0)) for part in _PARTS}
+            {part: tensors.get(f"layer.{i}.{part}", torch.empty(0)) for part in BOTTLENECK_PARTS}
             for i in range(depth)
         ]
         if flaw := _flaw(layers, tensors):
@@ -185,24 +183,14 @@ class RankingAdapter:
         return len(self.layers), len(self.layers[0]["up.bias"])
 
 
-class _Bottleneck(nn.Module):
-    """One layer of an adapter."""
-
-    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
-        super().__init__()
-        width, size = tensors["up.weight"].shape
-        self.down = nn.Linear(width, size, device="meta")
-        self.up = nn.Linear(size, width, device="meta")
-        self.load_state_dict({name: t.clone() for name, t in tensors.items()}, assign=True)
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        narrow = functional.relu(self.down(hidden.to(self.down.weight.dtype)))
-        wide: Tensor = self.up(narrow)
-        return hidden + wide.to(hidden.dtype)
+class _Added(Bottleneck):
+    """One layer of an adapter, whose output is added to the layer's."""
 
     def behind(self, _layer: nn.Module, _inputs: Any, output: Any) -> Any:
         """A forward hook of the layer, whose output is the states or begins with them."""
-        return (self(output[0]), *output[1:]) if isinstance(output, tuple) else self(output)
+        hidden = output[0] if isinstance(output, tuple) else output
+        new = hidden + self(hidden)
+        return (new, *output[1:]) if isinstance(output, tuple) else new
 
 
 class _Attached:
@@ -233,7 +221,7 @@ class _Attached:
 def _hooked(model: nn.Module, adapter: RankingAdapter) -> list[Any]:
     """Handles of the hooks that now put the adapter behind the layers."""
     layers = transformer_layers(model)
-    bottlenecks = [_Bottleneck(layer) for layer in adapter.layers]
+    bottlenecks = [_Added(layer) for layer in adapter.layers]
     first = next(p for p in layers[0].parameters() if p.is_floating_point())
     whole = nn.ModuleList(bottlenecks).to(first.device, first.dtype)
     transformer_of(model).add_module(RANKING, whole)
@@ -285,10 +273,10 @@ def _flaw(layers: list[Mapping[str, Tensor]], tensors: Mapping[str, Tensor]) -> 
     width, size = layers[0]["up.weight"].shape
     shapes = ((size, width), (size,), (width, size), (width,))
     for i, layer in enumerate(layers):
-        for part, shape in zip(_PARTS, shapes, strict=True):
+        for part, shape in zip(BOTTLENECK_PARTS, shapes, strict=True):
             if tuple(layer[part].shape) != shape:
                 return f"layer.{i}.{part} is {tuple(layer[part].shape)}, expected {shape}"
-    expected = {f"layer.{i}.{part}" for i in range(len(layers)) for part in _PARTS}
+    expected = {f"layer.{i}.{part}" for i in range(len(layers)) for part in BOTTLENECK_PARTS}
     odd = [name for name in tensors if name not in expected and not name.startswith(HEAD)]
     if odd:
         return f"it has a tensor {odd[0]!r} that is no part of an adapter"

@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 
 __all__ = ["load_transformer"]
 
-LORA, TRANSFORMS, MASKS = LANGUAGE_MODULES
+LORA, TRANSFORMS, MASKS, MADX = LANGUAGE_MODULES
+_INSIDE = (LORA, MASKS, MADX)
+"""What works inside the model, which must then be torch's."""
 
 Model = TypeVar("Model")
 Loaded = TypeVar("Loaded", bound=TransformerEncoder)
@@ -49,7 +51,7 @@ def load_transformer(
     """An encoder of that class over the model in a folder, with what lies beside the model.
 
     `onnx/` holds exported graphs, `adapters/` LoRA adapters, `transforms/` static
-    transforms, `masks/` sparse fine-tuning masks.
+    transforms, `masks/` sparse fine-tuning masks, `language-adapters/` those of MAD-X.
     """
     check_loadable(folder)
     chosen = _with_own_pooling(options or EncoderOptions(), folder, kind)
@@ -58,7 +60,7 @@ def load_transformer(
         return _with_kernels(cls, kernels, kind, name=name, options=chosen)
     torch_only = chosen.backend == "torch" or chosen.single_vector
     graphs = None if torch_only else ExportedEncoder.read(folder)
-    if graphs is not None and not any((folder / name).is_dir() for name in (LORA, MASKS)):
+    if graphs is not None and not any((folder / name).is_dir() for name in _INSIDE):
         return _with_graphs(cls, folder, kind, graphs, name=name, options=chosen)
     if chosen.backend == "onnx" and chosen.single_vector:
         raise ConfigError("exported graphs give no single vectors; use the torch backend")
@@ -142,8 +144,8 @@ def _kernel_folder(folder: Path, kind: Kind, options: EncoderOptions) -> Int8Fol
         return None
     found = Int8Folder(folder)
     reason = found.lacks(kind) or kernels_lack(any_path=asked)
-    if any((folder / name).is_dir() for name in (LORA, MASKS)):
-        reason = "the adapters beside it change weights"
+    if any((folder / name).is_dir() for name in _INSIDE):
+        reason = "the adapters beside it change what it computes"
     if not reason:
         return found
     if asked:
@@ -216,7 +218,7 @@ def _modules(
     own: Sequence[str] | None,
     model: SentenceModel | None,
 ) -> LanguageModules | None:
-    """The LoRA adapters or static transforms beside a model, bound to this very model."""
+    """The language modules beside a model, bound to this very model."""
     found = [name for name in LANGUAGE_MODULES if (folder / name).is_dir()]
     if not found:
         return None
@@ -230,20 +232,33 @@ def _modules(
         return StaticTransforms.load(folder / TRANSFORMS, base=base)
     if options.precision == "int8":
         raise ConfigError(
-            "LoRA adapters and sparse masks change weights, which int8 has rounded; use bf16 "
-            "or fp32"
+            "LoRA adapters, sparse masks and language adapters change what int8 has rounded; use "
+            "bf16 or fp32"
         )
     backbone = None if model is None else model.model.transformers_model
     if backbone is None:
         raise ModelError(f"{folder} has {found[0]} and no transformer to put them into")
-    if found == [MASKS]:
-        from xret.retriever.modules.base import model_base
+    if found == [LORA]:
+        from xret.retriever.modules.lora import LoraAdapters
+
+        return LoraAdapters.load(backbone, folder / LORA, base=base)
+    return _shared_modules(folder, found[0], backbone)
+
+
+def _shared_modules(folder: Path, name: str, backbone: Any) -> LanguageModules:
+    """Masks or language adapters, which are bound to a model however it is used."""
+    from xret.retriever.modules.base import model_base
+
+    base = model_base(folder)
+    if name == MASKS:
         from xret.retriever.modules.language_masks import SparseLanguageMasks
 
-        return SparseLanguageMasks.load(backbone, folder / MASKS, base=model_base(folder))
-    from xret.retriever.modules.lora import LoraAdapters
+        return SparseLanguageMasks.load(backbone, folder / MASKS, base=base)
+    from xret.retriever.modules.madx_folder import read_language_adapters
+    from xret.retriever.modules.madx_languages import MadxLanguages
 
-    return LoraAdapters.load(backbone, folder / LORA, base=base)
+    adapters = read_language_adapters(folder / MADX, base=base)
+    return MadxLanguages.attach(backbone, adapters)
 
 
 def _router(adapters: Sequence[str] | None, options: EncoderOptions) -> LanguageRouter | None:

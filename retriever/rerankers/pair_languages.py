@@ -14,20 +14,22 @@ from xret.retriever.languages.relatives import same_language
 from xret.retriever.languages.router import LanguageRouter
 from xret.retriever.models.module_card import ModelBase
 from xret.retriever.modules.language_masks import SparseLanguageMasks
+from xret.retriever.modules.madx_folder import read_language_adapters
+from xret.retriever.modules.madx_languages import MadxLanguages
 from xret.retriever.rerankers.pair_routing import (
     PAIR_ROUTINGS,
     PairRouting,
     routed_tokens,
     sides_routed,
 )
-from xret.retriever.rerankers.trained_layout import MASKS_FOLDER, RerankLayout
+from xret.retriever.rerankers.trained_layout import LANGUAGES_FOLDER, MASKS_FOLDER, RerankLayout
 from xret.retriever.xmod.pair_model import leave_out_adapters, prepare_xmod_pairs
 
 __all__ = ["PairLanguages"]
 
 
 class PairLanguages:
-    """X-MOD's adapters, sparse masks beside a model, or both; chosen by a routing.
+    """X-MOD's adapters or MAD-X's, sparse masks beside a model, or both; chosen by a routing.
 
     A language without an adapter goes through its nearest relative's; one without a mask has
     none. router: None for a model without adapters, or where they are left out.
@@ -50,12 +52,12 @@ class PairLanguages:
     ) -> PairLanguages | None:
         """What a loaded cross-encoder has by language; None for nothing.
 
-        Raises ModelError for adapters or masks without a routing, ConfigError for a routing
-        without either, and what loading masks raises.
+        Raises ModelError for adapters or masks without a routing and for two kinds of adapters,
+        ConfigError for a routing without either, and what loading masks and adapters raises.
         """
-        has_adapters = isinstance(model, XmodForSequenceClassification)
+        is_xmod = isinstance(model, XmodForSequenceClassification)
         has_masks = (folder / MASKS_FOLDER).is_dir()
-        if not has_adapters and not has_masks:
+        if not (is_xmod or has_masks or (folder / LANGUAGES_FOLDER).is_dir()):
             if routing is not None:
                 raise ConfigError(
                     f"{folder.name} has no language adapters and no masks: its pairs have no "
@@ -68,17 +70,12 @@ class PairLanguages:
                 f"says through which it goes; add one of {', '.join(PAIR_ROUTINGS)} to its name "
                 f"({folder.name}#split), or --pair-routing"
             )
-        router = None
-        if has_adapters:
-            adapters = prepare_xmod_pairs(model)
-            if routing == "none":
-                leave_out_adapters(model)
-            else:
-                router = LanguageRouter(adapters.adapters)
+        base = ModelBase(layout.base, layout.vocabulary) if layout.base else None
+        adapters = _adapters(model, folder, routing, base)
         masks = None
         if has_masks and routing != "none":
-            base = ModelBase(layout.base, layout.vocabulary) if layout.base else None
             masks = SparseLanguageMasks.load(model, folder / MASKS_FOLDER, base=base)
+        router = LanguageRouter(adapters) if adapters else None
         return cls(routing, router=router, masks=masks)
 
     def inputs(
@@ -131,3 +128,21 @@ class PairLanguages:
     def _adapter(self, lang: str) -> int:
         assert self.router is not None  # noqa: S101
         return self.router.adapters.index(self.router.route(lang).adapter)
+
+
+def _adapters(
+    model: Any, folder: Path, routing: PairRouting, base: ModelBase | None
+) -> tuple[str, ...]:
+    """The languages whose adapters are in the model now, in the order of its ids."""
+    beside = folder / LANGUAGES_FOLDER
+    if isinstance(model, XmodForSequenceClassification):
+        if beside.is_dir():
+            raise ModelError(f"{folder} is an X-MOD model, and takes none of {beside.name}/")
+        own = prepare_xmod_pairs(model)
+        if routing != "none":
+            return own.adapters
+        leave_out_adapters(model)
+        return ()
+    if routing == "none" or not beside.is_dir():
+        return ()
+    return MadxLanguages.attach(model, read_language_adapters(beside, base=base)).adapters

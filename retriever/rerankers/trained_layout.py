@@ -12,18 +12,25 @@ from pathlib import Path
 from xret.errors import ModelError
 from xret.retriever.rerankers.pair_routing import PAIR_ROUTINGS, PairRouting, checked_routing
 
-__all__ = ["ADAPTER_FILE", "MASKS_FOLDER", "MASK_FILE", "RERANK_FILE", "RerankLayout"]
+__all__ = [
+    "ADAPTER_FILE",
+    "LANGUAGES_FOLDER",
+    "MASKS_FOLDER",
+    "MASK_FILE",
+    "RERANK_FILE",
+    "RerankLayout",
+]
 
 RERANK_FILE, ADAPTER_FILE, MASK_FILE = "rerank.json", "ranking.safetensors", "mask.safetensors"
-MASKS_FOLDER = "masks"
+MASKS_FOLDER, LANGUAGES_FOLDER = "masks", "language-adapters"
 _FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
 class RerankLayout:
-    """base, vocabulary: of the encoder that training began from, which language masks are bound
-    to. routing: of pairs, None where the model knows no languages. adapter: file of a ranking
-    adapter that belongs to the weights."""
+    """base, vocabulary: of the encoder that training began from, which language masks and
+    adapters are bound to. routing: of pairs, None where the model knows no languages. adapter:
+    file of a ranking adapter that belongs to the weights."""
 
     base: str = ""
     vocabulary: int | None = None

@@ -154,6 +154,21 @@ def test_a_language_mask_is_learnt_from_text(xret: Xret, tmp_path: Path) -> None
     assert "loss_before" in card["results"] and len(SparseMask.load(output)) == 50
 
 
+def test_a_language_adapter_is_learnt_from_text(xret: Xret, tmp_path: Path) -> None:
+    tiny_bi_encoder(tmp_path / "bi")
+    (tmp_path / "sw.txt").write_text("\n".join([TEXTS["sw"]] * 40), encoding="utf-8")
+    words = ["learn", "language", "--model", "bi", "--lang", "sw", "--text", "sw.txt"]
+    words += ["--bottleneck", "8", "--steps", "3", "--output", "languages/sw.safetensors"]
+    done = xret(*words, "--invertible")
+    assert done.returncode == 0, done.stderr
+    assert "kind\tlanguage adapter\n" in done.stdout and "bottleneck\t8\n" in done.stdout
+    assert "invertible\tyes\n" in done.stdout and "loss after\t" in done.stdout
+    card = json.loads(xret("show", "languages/sw.safetensors", "--json").stdout)
+    assert card["invertible"] is True and card["lang"] == "sw" and card["steps"] == 3
+    done = xret("learn", "language", "--model", "bi", "--text", "sw.txt", "--output", "x")
+    assert done.returncode == 2 and "--lang" in done.stderr
+
+
 @pytest.fixture
 def xmod(tmp_path: Path) -> Path:
     write_rows(tmp_path / "rows.jsonl", marked_rows("reefs", n=40))

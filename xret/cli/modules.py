@@ -35,10 +35,11 @@ def module() -> None:
 @app.command("learn")
 def learn(
     kind: Annotated[
-        Literal["ranking", "mask", "transform"],
+        Literal["ranking", "mask", "language", "transform"],
         typer.Argument(
             help="ranking: an adapter behind each layer (for a reranker that searches load: xret "
-            "train rerank); mask: a few weights; transform: of the finished vectors, by language."
+            "train rerank); mask: a few weights; language: MAD-X's adapter of a language in each "
+            "layer; transform: of the finished vectors, by language."
         ),
     ],
     model: ModelOption,
@@ -53,7 +54,7 @@ def learn(
         ),
     ] = None,
     text: Annotated[
-        Path | None, typer.Option("--text", help="Lines of a language, for its mask.")
+        Path | None, typer.Option("--text", help="Lines of a language, for its mask or adapter.")
     ] = None,
     lang: Annotated[
         str | None, typer.Option("--lang", help="The language of the data or text.")
@@ -64,6 +65,12 @@ def learn(
     bottleneck: Annotated[
         int, typer.Option("--bottleneck", min=1, max=4096, help="Width of an adapter.")
     ] = 48,
+    invertible: Annotated[
+        bool,
+        typer.Option(
+            "--invertible", help="A language adapter also bends the embeddings, and undoes it."
+        ),
+    ] = False,
     steps: Annotated[int, typer.Option("--steps", min=1, help="Of each phase.")] = 500,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Rows a step.")] = 16,
     rate: Annotated[
@@ -120,6 +127,7 @@ def learn(
         lang=lang,
         keep=kept,
         bottleneck=bottleneck,
+        invertible=invertible,
         l1=l1,
         rate=rate,
         fit=FitSettings(steps=steps, batch_size=batch_size, seed=seed),
@@ -209,14 +217,19 @@ def _show(file: Path, *, as_json: bool) -> None:
 def _rows(card: ModuleCard) -> list[tuple[str, str]]:
     from xret.retriever.models.module_card import NAMES
 
-    sizes = {"mask": "weights changed", "ranking": "bottleneck"}
-    used = {"mask": "by xret module apply", "ranking": "in a folder of: xret train rerank"}
+    sizes = {"mask": "weights changed", "ranking": "bottleneck", "language": "bottleneck"}
+    used = {
+        "mask": "by xret module apply",
+        "ranking": "in a folder of: xret train rerank",
+        "language": "by xret train rerank --language-adapters, or in MODEL/language-adapters",
+    }
     rows: list[tuple[str, Any]] = [
         ("kind", NAMES[card.kind]),
         ("used", used[card.kind]),
         ("language", card.lang),
         ("task", card.task),
         (sizes[card.kind], f"{card.size:,}"),
+        ("invertible", {True: "yes", False: "no", None: None}[card.invertible]),
         ("base", card.base),
         ("vocabulary", f"{card.vocabulary:,}" if card.vocabulary else None),
         ("data", card.data),

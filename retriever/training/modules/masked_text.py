@@ -1,10 +1,10 @@
-"""Learning the mask of a language by masked words in texts of it (Devlin et al. 2019)."""
+"""A language learnt by masked words in texts of it (Devlin et al. 2019): its mask, its adapter."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ from xret.retriever.corpora.lines import read_lines
 from xret.retriever.models.layout import check_loadable, read_json
 from xret.retriever.models.module_card import ModuleCard
 from xret.retriever.models.quiet import quiet_libraries
+from xret.retriever.modules.madx import MadxAdapter, madx_flaw
+from xret.retriever.modules.madx_languages import MadxLanguages
 from xret.retriever.modules.named_weights import named_weights, transformer_of
 from xret.retriever.modules.sparse import SparseMask
 from xret.retriever.training.common.fitting import FitSettings, fit, training_arguments
@@ -34,7 +36,7 @@ from xret.retriever.training.modules.rows import LEAST_ROWS
 from xret.retriever.training.modules.sparse import learn_sparse_mask
 from xret.types import Progress
 
-__all__ = ["learn_language_mask", "masked_word_loss", "read_texts"]
+__all__ = ["learn_language_adapter", "learn_language_mask", "masked_word_loss", "read_texts"]
 
 MASKED_SHARE = 0.15
 MAX_TOKENS = 128
@@ -52,6 +54,11 @@ class TiedMaskedWords(nn.Module):
     def __init__(self, transformer: nn.Module) -> None:
         super().__init__()
         self.transformer = transformer
+        self.output = nn.Identity()
+
+    def get_output_embeddings(self) -> nn.Module:
+        """What states go through before they are compared with the words' vectors."""
+        return self.output
 
     @property
     def base_model(self) -> nn.Module:
@@ -62,7 +69,7 @@ class TiedMaskedWords(nn.Module):
     ) -> dict[str, Tensor]:
         """labels: (b, t) ids of the hidden words, -100 elsewhere."""
         made = self.transformer(input_ids=input_ids, attention_mask=attention_mask)
-        hidden = made.last_hidden_state[labels != -100]
+        hidden = self.output(made.last_hidden_state[labels != -100])
         whole: Any = self.transformer
         rows = whole.get_input_embeddings().weight
         size = (rows.shape[1],)
@@ -101,35 +108,82 @@ def learn_language_mask(
     TrainingError.
     """
     model = _masked_words(folder, card.lang)
-    tokenizer = _tokenizer(folder)
     inside = {id(parameter) for parameter in transformer_of(model).parameters()}
     for parameter in named_weights(model).values():
         parameter.requires_grad_(id(parameter) in inside)
     freeze_languages(model)
-    rows = _tokenised(tokenizer, lines)
-    held_out = rows[HELD_OUT_EVERY - 1 :: HELD_OUT_EVERY][:MOST_HELD_OUT]
-    kept_out = {id(row) for row in held_out}
-    trained = [row for row in rows if id(row) not in kept_out]
-    collator = DataCollatorForLanguageModeling(tokenizer, mlm_probability=MASKED_SHARE)
+    text = _MaskedText.of(folder, lines)
+    before = text.loss(model, settings)
+    mask = yield from learn_sparse_mask(
+        model, lambda whole, stage: text.train(whole, settings, stage), keep=keep, card=card, l1=l1
+    )
+    mask.apply(model)
+    results = {"loss_before": before, "loss_after": text.loss(model, settings)}
+    return SparseMask(mask.changes, replace(mask.card, results={**card.results, **results}))
 
-    def train(whole: nn.Module, stage: str) -> Iterator[Progress]:
+
+def learn_language_adapter(
+    folder: Path,
+    lines: Sequence[str],
+    *,
+    bottleneck: int,
+    invertible: bool,
+    settings: FitSettings,
+    card: ModuleCard,
+) -> Generator[Progress, None, MadxAdapter]:
+    """MAD-X's adapter of a language from its texts; the model keeps its bits.
+
+    The card names the language, and gets the loss of masked words in lines held out, before
+    and after. Raises ModelError for X-MOD, which has adapters of its own, and TrainingError.
+    """
+    model = _masked_words(folder, card.lang)
+    model.requires_grad_(False)
+    start = MadxAdapter.start(
+        model, bottleneck=bottleneck, invertible=invertible, seed=settings.seed, card=card
+    )
+    lang = card.lang or ""
+    attached = MadxLanguages.attach(model, {lang: start})
+    text = _MaskedText.of(folder, lines)
+    before = text.loss(model, settings)
+    yield from text.train(model, settings, "language adapter")
+    results = {"loss_before": before, "loss_after": text.loss(model, settings)}
+    card = replace(card, results={**card.results, **results})
+    adapter = MadxAdapter.learnt(attached.module(lang), card)
+    if madx_flaw(adapter.layers, adapter.coupling):
+        raise TrainingError("training made a weight that is no number; lower the learning rate")
+    return adapter
+
+
+@dataclass(frozen=True, slots=True)
+class _MaskedText:
+    """Lines to learn from, tokenised, and every tenth (at most 200) to measure with."""
+
+    collator: Any
+    trained: list[dict[str, Any]]
+    held_out: list[dict[str, Any]]
+
+    @classmethod
+    def of(cls, folder: Path, lines: Sequence[str]) -> _MaskedText:
+        tokenizer = _tokenizer(folder)
+        rows = _tokenised(tokenizer, lines)
+        held_out = rows[HELD_OUT_EVERY - 1 :: HELD_OUT_EVERY][:MOST_HELD_OUT]
+        kept_out = {id(row) for row in held_out}
+        trained = [row for row in rows if id(row) not in kept_out]
+        collator = DataCollatorForLanguageModeling(tokenizer, mlm_probability=MASKED_SHARE)
+        return cls(collator, trained, held_out)
+
+    def train(self, model: nn.Module, settings: FitSettings, stage: str) -> Iterator[Progress]:
+        """Train what requires a gradient, in place."""
         arguments = training_arguments(TrainingArguments, settings, remove_unused_columns=False)
         with torch.random.fork_rng():
-            yield from fit(
-                _MaskedWordsTrainer(
-                    whole, arguments, data_collator=collator, train_dataset=trained
-                ),
-                stage,
+            trainer = _MaskedWordsTrainer(
+                model, arguments, data_collator=self.collator, train_dataset=self.trained
             )
+            yield from fit(trainer, stage)
 
-    def loss() -> float:
-        return masked_word_loss(model, collator, held_out, seed=settings.seed)
-
-    before = loss()
-    mask = yield from learn_sparse_mask(model, train, keep=keep, card=card, l1=l1)
-    mask.apply(model)
-    results = {"loss_before": before, "loss_after": loss()}
-    return SparseMask(mask.changes, replace(mask.card, results={**card.results, **results}))
+    def loss(self, model: nn.Module, settings: FitSettings) -> float:
+        """Of the lines held out."""
+        return masked_word_loss(model, self.collator, self.held_out, seed=settings.seed)
 
 
 @torch.no_grad()

@@ -16,8 +16,12 @@ from xret.retriever.languages.router import LanguageRouter
 from xret.retriever.models.layout import check_loadable, read_json
 from xret.retriever.models.quiet import quiet_libraries
 from xret.retriever.models.tokenizer_file import check_tokenizer
+from xret.retriever.modules.base import model_base
+from xret.retriever.modules.madx_folder import read_language_adapters, save_language_adapters
+from xret.retriever.modules.madx_languages import MadxLanguages
 from xret.retriever.modules.named_weights import head_names, named_weights
 from xret.retriever.rerankers.pair_routing import PairRouting, routed_tokens
+from xret.retriever.rerankers.trained_layout import LANGUAGES_FOLDER
 from xret.retriever.training.modules.base import freeze_languages
 from xret.retriever.training.recipes.drawing import Drawn
 from xret.retriever.xmod.pair_model import (
@@ -44,7 +48,8 @@ _XMOD = "xmod"
 class PairStudent:
     """A `...ForSequenceClassification` of one label in training.
 
-    router: by which a language finds its X-MOD adapter, None for other models.
+    router: by which a language finds its adapter, None for a model without. languages: MAD-X's
+    adapters, which are attached while it learns.
     """
 
     def __init__(
@@ -55,11 +60,13 @@ class PairStudent:
         *,
         routing: PairRouting | None,
         max_tokens: int,
+        languages: MadxLanguages | None = None,
     ) -> None:
         self.folder = folder
         self.model = model
         self.routing = routing
-        self.router: LanguageRouter | None = None
+        self.languages = languages
+        self.router = None if languages is None else LanguageRouter(languages.adapters)
         self._tokenizer = tokenizer
         self._max_tokens = max_tokens
         self._put_back: Callable[[], None] | None = None
@@ -70,14 +77,21 @@ class PairStudent:
 
     @classmethod
     def load(
-        cls, folder: Path, *, routing: PairRouting | None, max_tokens: int, seed: int
+        cls,
+        folder: Path,
+        *,
+        routing: PairRouting | None,
+        max_tokens: int,
+        seed: int,
+        adapters: Path | None = None,
     ) -> PairStudent:
         """Make a cross-encoder of the encoder in a folder, with a head drawn from the seed; one
         that is a cross-encoder already keeps its own.
 
-        routing: of an X-MOD model, split where None; other models take none. Embeddings and
-        language adapters of X-MOD are frozen. Raises ModelError for a folder that holds no
-        encoder, ConfigError for a routing of a model without language adapters.
+        routing: of a model with language adapters, split where None; others take none. adapters:
+        a folder of MAD-X's, for other models than X-MOD. Language adapters are frozen, and X-MOD's
+        embeddings. Raises ModelError for a folder that holds no encoder, or adapters of another
+        one, ConfigError for a routing of a model without language adapters.
         """
         check_loadable(folder)
         kind = read_json(folder / "config.json").get("model_type")
@@ -86,22 +100,29 @@ class PairStudent:
                 f"{folder} holds no transformer: its config.json names no model_type; start from "
                 "an encoder such as multilingual-e5-small, mBERT or X-MOD"
             )
-        if kind != _XMOD and routing is not None:
+        if kind == _XMOD and adapters is not None:
+            raise ConfigError(
+                f"--language-adapters: {folder.name} is an X-MOD model, which has language "
+                "adapters of its own (xret lang add)"
+            )
+        if kind != _XMOD and adapters is None and routing is not None:
             raise ConfigError(
                 f"--pair-routing {routing}: {folder.name} ({kind}) has no language adapters to "
-                "route a pair through"
+                "route a pair through; give it some by --language-adapters"
             )
         tokenizer = _tokenizer(folder)
         with quiet_libraries():
             model = _pair_model(folder, kind, seed)
         known = tokenizer.get_vocab()
         check_tokenizer(folder, max(known.values()), model.get_input_embeddings().num_embeddings)
+        model = model.float()
         student = cls(
             folder,
-            model.float(),
+            model,
             tokenizer,
-            routing=(routing or "split") if kind == _XMOD else None,
+            routing=(routing or "split") if kind == _XMOD or adapters is not None else None,
             max_tokens=max_tokens,
+            languages=None if adapters is None else _with_languages(model, folder, adapters),
         )
         student._freeze()
         return student
@@ -124,9 +145,14 @@ class PairStudent:
         return logits.float().view(len(drawn), -1)
 
     def save(self, folder: Path) -> None:
-        """Write the model as transformers does, in float32, with its tokenizer's own files."""
+        """Write the model as transformers does, in float32, with its tokenizer's own files and
+        its language adapters beside it."""
         if self._put_back is not None:
             self._put_back()
+        if self.languages is not None:
+            self.languages.detach()
+            values = {lang: self.languages.value(lang) for lang in self.languages.adapters}
+            save_language_adapters(values, folder / LANGUAGES_FOLDER)
         with quiet_libraries():
             self.model.save_pretrained(folder)
         for name in _TOKENIZER_FILES:
@@ -171,8 +197,15 @@ class PairStudent:
     def _freeze(self) -> None:
         self.model.requires_grad_(True)
         freeze_languages(self.model)
+        if self.languages is not None:
+            for lang in self.languages.adapters:
+                self.languages.module(lang).requires_grad_(False)
         for parameter in self.head.values():
             parameter.requires_grad_(True)
+
+
+def _with_languages(model: Any, folder: Path, adapters: Path) -> MadxLanguages:
+    return MadxLanguages.attach(model, read_language_adapters(adapters, base=model_base(folder)))
 
 
 def _pair_model(folder: Path, kind: str, seed: int) -> Any:

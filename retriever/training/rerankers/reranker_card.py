@@ -29,7 +29,11 @@ def reranker_card(
         "mask": f"a sparse mask ({training.keep} of the weights), and the head",
     }
     learnt = notes.get("n_trainable")
-    frozen = "; embeddings and language adapters frozen" if student.router is not None else ""
+    frozen = ""
+    if student.languages is not None:
+        frozen = f"; frozen: the language adapters {', '.join(student.languages.adapters)}"
+    elif student.router is not None:
+        frozen = "; embeddings and language adapters frozen"
     routing = student.routing or "none: the model has no language adapters"
     teacher = training.teacher or "none: labels, or the scores of the rows"
     read = f" reading {training.teacher_lang}" if training.teacher_lang else ""

@@ -68,6 +68,7 @@ def train_reranker(
             routing=training.pair_routing,
             max_tokens=training.max_tokens,
             seed=training.seed,
+            adapters=training.language_adapters,
         )
         student.model.to(device)
         rows = yield from _rows(training, work)

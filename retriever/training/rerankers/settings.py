@@ -31,7 +31,8 @@ class RerankTraining:
     fine-tuning moves most, put back and learnt again. The head learns in each. loss, teacher:
     see `rank_loss`. teacher_lang: the teacher reads the version of each row in this language.
     rate: peak of AdamW's, None for what suits the part. l1: of a mask, penalty on its distance
-    from the start. pair_routing: of an X-MOD model, split where None.
+    from the start. language_adapters: a folder of MAD-X's, frozen, for a model without any of its
+    own. pair_routing: of a model with language adapters, split where None.
     """
 
     model: Annotated[str, Described("Encoder to start from: a folder or a name (xret model list).")]
@@ -58,11 +59,18 @@ class RerankTraining:
     l1: Annotated[
         float, Described("Penalty on a mask's distance from the start.", at_least=0.0)
     ] = 0.0
+    language_adapters: Annotated[
+        Path | None,
+        Described(
+            "Folder of language adapters (xret module learn language, or AdapterHub's) that the "
+            "model learns over; not X-MOD's."
+        ),
+    ] = None
     pair_routing: Annotated[
         Literal["qlang", "dlang", "split", "none"] | None,
         Described(
-            "X-MOD: the pair goes through the adapters of the question's language, of the "
-            "passage's, each text through its own (the default), or past them."
+            "Of language adapters: the pair goes through the adapters of the question's language, "
+            "of the passage's, each text through its own (the default), or past them."
         ),
     ] = None
     teacher: Annotated[
@@ -146,6 +154,10 @@ class RerankTraining:
                 f"--reduction is {self.reduction}; a ranking adapter's is a power of two from 1 to "
                 "32: 1, 2, 4, 8, 16 or 32"
             )
+        if self.language_adapters is not None and self.pair_routing == "none":
+            raise ConfigError(
+                "--pair-routing none leaves out the adapters of --language-adapters; name one"
+            )
         if self.part == "mask":
             kept_weights(self.keep)
         if self.teacher_lang is not None and self.teacher is None:
@@ -167,11 +179,14 @@ class RerankTraining:
         }
         if missing := [str(path) for path in self.data if not path.is_file()]:
             raise ConfigError(f"no such file: {', '.join(missing)}")
+        from xret.retriever.models.fingerprints import model_fingerprint
         from xret.retriever.models.hashes import file_hash  # options are read without it
 
         plain["files"] = [file_hash(path) for path in self.data]
-        for name in ("data", "model", "teacher"):  # told by their content
+        for name in ("data", "model", "teacher", "language_adapters"):  # told by their content
             del plain[name]
+        if self.language_adapters is not None:
+            plain["languages"] = model_fingerprint(self.language_adapters, {})
         return json.dumps({"rerank": plain, "base": base}, sort_keys=True, default=str)
 
 

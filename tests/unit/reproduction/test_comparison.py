@@ -279,6 +279,24 @@ def test_a_row_says_what_it_needs_before_it_runs_anything(
     assert [number.measured for number in result.numbers] == [0.2]
 
 
+def test_both_ablations_and_the_three_routings_are_rows_of_every_pair() -> None:
+    rows = {row.name: row for row in find_table("parameter-efficient-reranking").rows}
+    pairs = {name.removesuffix("-first") for name in rows if name.endswith("-first")}
+    assert len(pairs) == 8
+    for pair in pairs:
+        for way in ("qlang", "dlang", "split"):
+            row = rows[f"{pair}-adapters-{way}"]
+            assert row.rerank == f"{{folder}}/adapter-invertible#{way}@100"
+            learnt = [step for step in row.before if "module learn language" in step]
+            langs = {*pair.split("-"), "en"}
+            assert len(learnt) == len(langs) and all("--invertible" in step for step in learnt)
+            # The ranking adapter learns over the English one, before others come beside it.
+            assert "--lang en" in row.before[0] and "--language-adapters" in row.before[1]
+        plain = rows[f"{pair}-adapters-plain-split"]
+        assert not any("--invertible" in step for step in plain.before)
+        assert not any("language" in step for step in rows[f"{pair}-adapter"].before)
+
+
 def _system(value: float) -> dict[str, object]:
     whole = {"query_lang": None, "doc_lang": None, "measures": {"AP": value}}
     return {"results": [whole]}

@@ -15,6 +15,9 @@ from transformers import XmodConfig, XmodForSequenceClassification
 
 from xret.errors import ConfigError, ModelError
 from xret.retriever.models.module_card import ModuleCard
+from xret.retriever.modules.madx import MadxAdapter
+from xret.retriever.modules.madx_folder import save_language_adapters
+from xret.retriever.modules.madx_languages import MadxLanguages
 from xret.retriever.modules.ranking import RankingAdapter
 from xret.retriever.modules.sparse import SparseChange, SparseMask
 from xret.retriever.rerankers.loading import load_reranker
@@ -163,6 +166,43 @@ def test_masks_of_another_base_are_refused(tmp_path: Path) -> None:
         load_reranker(str(copy))
 
 
+def test_a_plain_encoders_pair_goes_through_language_adapters_beside_it(tmp_path: Path) -> None:
+    plain = tiny_classifier(tmp_path / "plain")
+    with_adapters = linked(plain, tmp_path)
+    bare: Any = load_reranker(str(plain))
+    adapters = {lang: language_adapter(bare._model, n) for n, lang in enumerate(("de", "sw"))}
+    save_language_adapters(adapters, with_adapters / "language-adapters")
+    whole = {lang: through(plain, adapters, n) for n, lang in enumerate(("de", "sw"))}
+    # Languages without an adapter go through their nearest relative's, as X-MOD's do.
+    mixed = dict(zip(TEXTS, scores(f"{with_adapters}#dlang"), strict=True))
+    assert mixed["de"] == pytest.approx(whole["de"]["de"], abs=1e-4)
+    assert mixed["sw"] == pytest.approx(whole["sw"]["sw"], abs=1e-4)
+    assert mixed["en"] == pytest.approx(whole["de"]["en"], abs=1e-4)
+    asked = scores(f"{with_adapters}#qlang")
+    assert np.allclose(asked, [whole["de"][lang] for lang in TEXTS], atol=1e-4)
+    assert np.array_equal(scores(f"{with_adapters}#none"), scores(str(plain)))
+    split = dict(zip(TEXTS, scores(f"{with_adapters}#split"), strict=True))
+    assert split["de"] == pytest.approx(whole["de"]["de"], abs=1e-4)
+    assert min(abs(split["sw"] - whole[lang]["sw"]) for lang in ("de", "sw")) > 1e-3
+    reranker = load_reranker(f"{with_adapters}#split")
+    alone = [float(reranker.scores(QUERY, [document])[0]) for document in DOCUMENTS]
+    assert np.allclose(alone, list(split.values()), atol=1e-4)
+    with pytest.raises(ModelError, match="#split"):
+        load_reranker(str(with_adapters))
+    RerankLayout(base="other", routing="dlang").write(with_adapters)
+    with pytest.raises(ModelError, match="language adapter of another model"):
+        load_reranker(str(with_adapters))
+
+
+def test_an_xmod_reranker_takes_no_other_language_adapters(folder: Path, tmp_path: Path) -> None:
+    copy = linked(folder, tmp_path)
+    bare: Any = load_reranker(str(tiny_classifier(tmp_path / "plain")))
+    adapters = {"de": language_adapter(bare._model, 1)}
+    save_language_adapters(adapters, copy / "language-adapters")
+    with pytest.raises(ModelError, match="takes none of language-adapters"):
+        load_reranker(f"{copy}#split")
+
+
 def test_a_ranking_adapter_beside_the_weights_is_attached(tmp_path: Path) -> None:
     plain = tiny_classifier(tmp_path / "plain")
     copy = linked(plain, tmp_path)
@@ -197,6 +237,25 @@ def mask(seed: int, lang: str) -> SparseMask:
     places = torch.randperm(32 * 64, generator=generator)[:200].sort().values
     change = SparseChange((32, 64), places, torch.randn(200, generator=generator))
     return SparseMask({name: change}, ModuleCard("mask", "base", lang=lang))
+
+
+def language_adapter(model: Any, seed: int) -> MadxAdapter:
+    card = ModuleCard("language", "base")
+    start = MadxAdapter.start(model, bottleneck=6, invertible=True, seed=seed, card=card)
+    generator = torch.Generator().manual_seed(seed)
+
+    def drawn(tensors: Any) -> dict[str, torch.Tensor]:
+        return {n: 0.3 * torch.randn(t.shape, generator=generator) for n, t in tensors.items()}
+
+    return MadxAdapter([drawn(layer) for layer in start.layers], drawn(start.coupling), card)
+
+
+def through(folder: Path, adapters: dict[str, MadxAdapter], number: int) -> dict[str, float]:
+    """Scores by language of the passage, every pair wholly through one adapter."""
+    reranker: Any = load_reranker(str(folder))
+    languages = MadxLanguages.attach(reranker._model, adapters)
+    languages.select(languages.adapters[number])
+    return dict(zip(TEXTS, reranker.scores(QUERY, DOCUMENTS).tolist(), strict=True))
 
 
 def masked(folder: Path, masks: Sequence[SparseMask]) -> dict[str, float]:

@@ -12,9 +12,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from sentence_transformers import CrossEncoder
-from tiny_encoders import tiny_xlmr
+from tiny_encoders import tiny_bi_encoder, tiny_xlmr
 from tiny_models import TEXTS, tiny_xmod
-from tiny_rankers import marked_rows, write_rows
+from tiny_rankers import drain, marked_rows, write_rows
 from torch import Tensor
 
 from xret.errors import ConfigError, CorpusError, ModelError, TrainingError, XretError
@@ -23,6 +23,8 @@ from xret.retriever.models.quiet import quiet_libraries
 from xret.retriever.modules.sparse import SparseMask
 from xret.retriever.rerankers.classifier import SequenceClassifier
 from xret.retriever.rerankers.loading import load_reranker
+from xret.retriever.training.common.fitting import FitSettings
+from xret.retriever.training.modules.learning import ModuleLearning, learn_module
 from xret.retriever.training.rerankers.losses import RankLoss, rank_loss
 from xret.retriever.training.rerankers.run import train_reranker
 from xret.retriever.training.rerankers.settings import RerankTraining
@@ -122,6 +124,51 @@ def test_an_adapter_learns_beside_weights_that_keep_their_bits(
             assert torch.equal(after[f"roberta.{name}"], weight), name
     assert (output / "ranking.safetensors").is_file()
     assert accuracy(load_reranker(str(output))) >= 0.9
+
+
+def test_a_ranking_adapter_is_learnt_over_language_adapters(folder: Path, tmp_path: Path) -> None:
+    base, languages = tiny_bi_encoder(tmp_path / "bi"), tmp_path / "languages"
+    for lang in ("en", "sw"):
+        text = tmp_path / f"{lang}.txt"
+        text.write_text("\n".join([TEXTS[lang]] * 30), encoding="utf-8")
+        learning = ModuleLearning(
+            "language",
+            base,
+            text=text,
+            lang=lang,
+            bottleneck=4,
+            invertible=lang == "sw",
+            rate=1e-2,
+            fit=FitSettings(steps=3, batch_size=8),
+        )
+        drain(learn_module(learning, languages / f"{lang}.safetensors"))
+    many: dict[str, Any] = {"part": "adapter", "reduction": 2, "language_adapters": languages}
+    many |= {"model": str(base), "data": (folder / "langs.jsonl",), "rate": 5e-3}
+    output = run(training(folder, tmp_path / "out", **many))
+    before = load_file(base / "model.safetensors")
+    after = load_file(output / "model.safetensors")
+    own = {f"roberta.{name}" for name in before if "pooler" not in name}
+    assert own < after.keys() and not any("language_adapters" in name for name in after)
+    assert all(torch.equal(after[name], before[name.removeprefix("roberta.")]) for name in own)
+    for lang in ("en", "sw"):
+        file = f"{lang}.safetensors"
+        kept = load_file(output / "language-adapters" / file)
+        assert all(torch.equal(kept[n], t) for n, t in load_file(languages / file).items())
+    card = (output / "README.md").read_text(encoding="utf-8")
+    assert "frozen: the language adapters en, sw" in card and "Pair routing: split" in card
+    document = [Document("d", TEXTS["sw"], "sw")]
+    found = {
+        way: float(load_reranker(f"{output}#{way}").scores(Query("q", "reefs", "en"), document)[0])
+        for way in ("split", "qlang", "dlang", "none")
+    }
+    assert len(set(found.values())) == 4
+    again = run(training(folder, tmp_path / "again", **many))
+    one, other = (load_file(path / "ranking.safetensors") for path in (output, again))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    with pytest.raises(ConfigError, match="--pair-routing none leaves out"):
+        training(folder, tmp_path / "no", language_adapters=languages, pair_routing="none")
+    with pytest.raises(ConfigError, match="of its own"):
+        run(training(folder, tmp_path / "no", **many | {"model": str(folder / "xmod")}))
 
 
 def test_a_mask_changes_as_many_weights_as_were_asked_for(folder: Path, tmp_path: Path) -> None:
