@@ -26,8 +26,8 @@ from xret.retriever.explanation import (
 )
 from xret.retriever.languages.codes import direction
 from xret.retriever.lexical.term_places import term_places
-from xret.retriever.lexical.words import query_terms
 from xret.retriever.snippets import marked_snippet
+from xret.retriever.translation.query_words import query_terms
 from xret.types import (
     Document,
     Embeddings,
@@ -185,8 +185,9 @@ class _Asked:
 
     def _score_terms(self, reader: IndexReader, doc_ids: Sequence[str]) -> None:
         """What each term adds: BM25 is a sum over them, so each is asked for alone."""
-        counts = Counter(query_terms(self.query, reader.settings))
-        asked = Words([[term] * times for term, times in counts.items()])
+        terms = query_terms(self.query, reader.settings)
+        counts = terms if isinstance(terms, Mapping) else Counter(terms)
+        asked = Words([{term: times} for term, times in counts.items()])
         rankings = reader.search(None, max(len(doc_ids), 1), filter=_among(doc_ids), words=asked)
         self.parts = {doc_id: {} for doc_id in doc_ids}
         for term, ranking in zip(counts, rankings, strict=True):

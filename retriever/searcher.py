@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from xret.config import find_index
-from xret.errors import XretError
+from xret.errors import UnusableIndexError, XretError
 from xret.index.search.commit import Found
+from xret.index.search.lexical_ranking import Words
 from xret.index.search.reader import IndexReader
 from xret.index.storage.encoder_record import recorded_adapters
 from xret.retriever.answer import QueryInfo, SearchAnswer, SearchHit, Snippet, Timings, search_hits
@@ -22,12 +23,13 @@ from xret.retriever.encoder import Encoder, EncoderOptions
 from xret.retriever.encoders.unread_letters import UnreadLetters
 from xret.retriever.explaining import ExplainedDocument, document_explained, hits_explained
 from xret.retriever.index_encoder import open_index_encoder, scan_device
-from xret.retriever.lexical.words import check_mode, query_words
+from xret.retriever.lexical.words import check_mode
 from xret.retriever.opening.later import LaterEncoder
 from xret.retriever.question import question_in, question_warnings, unread_of, wanted_documents
 from xret.retriever.rerankers.opened import OpenRerankers
 from xret.retriever.rerankers.search import rerank_page, rerank_rankings, widened_request
 from xret.retriever.rerankers.stage import RerankStage
+from xret.retriever.translation.query_words import are_translated, query_words
 from xret.retriever.writer import DocumentWriter
 from xret.types import (
     CALIBRATE,
@@ -166,7 +168,7 @@ class Searcher:
         query, chosen, unread = self._read(
             request.text, request.lang, request.mode, request.identify or stage is not None
         )
-        words = None if chosen == "dense" else query_words([query], chosen, self.reader.settings)
+        words, unasked = self._words([query], chosen, request.mode)
         embeddings = None if chosen == "lexical" else self.encoder.encode_queries([query])
         encoded = time.perf_counter()
         request = dataclasses.replace(request, calibrate=request.calibrate or CALIBRATE)
@@ -204,6 +206,7 @@ class Searcher:
             hits=hits,
             warnings=[
                 *question_warnings(self.encoder, query, unread),
+                *unasked,
                 *self._other_routes(found),
                 *(reranked.warnings if reranked is not None else ()),
                 *lacks,
@@ -232,7 +235,7 @@ class Searcher:
             check_text(query.text)
         chosen = self._mode(mode)
         embeddings = None if chosen == "lexical" else self.encoder.encode_queries(queries)
-        words = query_words(queries, chosen, self.reader.settings)
+        words, _ = self._words(queries, chosen, mode)
         return EncodedQueries(tuple(queries), chosen, embeddings, words)
 
     def rank(
@@ -296,12 +299,30 @@ class Searcher:
 
     def _mode(self, mode: Mode | None) -> Mode:
         """The mode asked for, where the index can be searched so."""
-        chosen = mode or ("dense" if self.encoder.spec.dim else "lexical")
+        chosen = mode or self._usual_mode()
         if chosen != "dense":
             check_mode(chosen, self.reader.settings, self.name)
         if chosen != "lexical":
             self._need_encoder()
         return chosen
+
+    def _usual_mode(self) -> Mode:
+        """By vectors, and by the words too where these find documents in other languages."""
+        if not self.encoder.spec.dim:
+            return "lexical"
+        return "hybrid" if are_translated(self.reader.settings) else "dense"
+
+    def _words(
+        self, queries: Sequence[Query], chosen: Mode, asked: Mode | None
+    ) -> tuple[Words | None, list[str]]:
+        """What the index's words are asked; or nothing, and why, where nobody asked for them."""
+        share = self.encoder.spec.words_share
+        try:
+            return query_words(queries, chosen, self.reader.settings, share=share), []
+        except UnusableIndexError as error:
+            if asked is not None or chosen == "lexical":
+                raise
+            return None, [f"answered by vectors alone: {error}"]
 
     def _read(
         self, text: str, lang: str | None, mode: Mode | None, identify: bool

@@ -121,12 +121,12 @@ class SearchRequest:
     text: the question. lang: its language, None to have it identified (unless `identify` is
     off and neither the encoder nor the mode needs it). k: hits, after the `offset` best.
     doc_langs: only documents in these languages. filter: only documents that fulfil it, as a
-    line of text or in Haystack's nested form. mode: None is dense, or lexical where the index
-    has no vectors. params: how the index is searched. rerank: a reranker and how many documents
-    it reads, `NAME[@depth]`. deadline_ms: when it stops reading, counted from the search's start.
-    explain: whether hits say which words carry their scores.
-    calibrate: None is "z" where documents in several languages can be found; of one language no
-    score is changed.
+    line of text or in Haystack's nested form. mode: None is dense, lexical where the index
+    has no vectors, and hybrid where its words are translated. params: how the index is searched.
+    rerank: a reranker and how many documents it reads, `NAME[@depth]`. deadline_ms: when it stops
+    reading, counted from the search's start. explain: whether hits say which words carry their
+    scores. calibrate: None is "z" where documents in several languages can be found; of one
+    language no score is changed.
     """
 
     text: str
@@ -200,6 +200,7 @@ class EncoderSpec:
     dim: width of every vector. languages: BCP 47 codes it was trained on.
     language_adapters: whether a text's vectors depend on its language.
     preset: that of a new index for which none is named, empty for the index's own default.
+    words_share: of translated words beside the vectors in a hybrid list (benchmarks/psq.py).
 
     base: hash of what all languages share, and of how the encoder is used; adapters: hash by
     language of what shapes only the vectors of texts that go through its adapter. Both empty
@@ -214,6 +215,7 @@ class EncoderSpec:
     base: str = ""
     adapters: Mapping[str, str] = field(default_factory=dict, hash=False, repr=False)
     preset: str = ""
+    words_share: float = 0.3
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from xret.errors import QueryError
 from xret.index.search.ranking import Best, Masks
 from xret.index.storage.segment import Segment
 from xret.index.storage.stored import place
-from xret.index.words.bm25 import Bm25
+from xret.index.words.bm25 import Bm25, QueryTerms
 from xret.index.words.lexical import LexicalSegment
 from xret.types import Hit, IntArray
 
@@ -39,7 +39,7 @@ class Words:
     langs: of each query, the languages that its words are of; none for any.
     """
 
-    terms: Sequence[Sequence[str]]
+    terms: Sequence[QueryTerms]
     join: Join | None = None
     langs: Sequence[tuple[str, ...]] = ()
 
@@ -77,7 +77,7 @@ def rank_words(
 
 
 def best_by_terms(
-    bm25: Bm25, segments: Sequence[Segment], terms: Sequence[str], keep: Masks, k: int
+    bm25: Bm25, segments: Sequence[Segment], terms: QueryTerms, keep: Masks, k: int
 ) -> Best:
     """The k best of one query; documents that have none of its terms are not among them.
 

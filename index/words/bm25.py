@@ -8,7 +8,7 @@ once: sums are in float64 and in the order of the query's terms.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from xret.errors import DamagedIndexError
 from xret.index.words.lexical import LexicalSegment
 from xret.types import FloatArray, IntArray
 
-__all__ = ["Bm25"]
+__all__ = ["Bm25", "QueryTerms"]
 
 K1 = 0.9
 B = 0.4
@@ -26,6 +26,9 @@ B = 0.4
 
 KEPT_POSTINGS = 1 << 21
 """Postings of an index up to which their parts of scores are kept in memory, 8 bytes each."""
+
+QueryTerms = Sequence[str] | Mapping[str, float]
+"""Of a query: repeated ones repeated, or each with how much of it is asked for."""
 
 Mask = npt.NDArray[np.bool_] | None
 _Array = npt.NDArray[Any]
@@ -65,15 +68,16 @@ class Bm25:
         self._kept = sum(len(segment.documents) for segment in segments) <= KEPT_POSTINGS
         self._whole: list[npt.NDArray[np.float64] | None] = [None] * len(self._segments)
 
-    def scores(self, terms: Sequence[str], *, keep: Sequence[Mask] | None = None) -> FloatArray:
+    def scores(self, terms: QueryTerms, *, keep: Sequence[Mask] | None = None) -> FloatArray:
         """(documents of all segments,) float32: each document's BM25 for a query's terms.
 
-        A term counts as often as the query has it. keep: of each segment (n,) bool, the
-        living documents to score, None for all of them; the statistics stay those of the
-        whole index. 0 for a document that is not kept, is dead, or has none of the terms.
+        A term counts as often as the query has it, or as much as it says. keep: of each
+        segment (n,) bool, the living documents to score, None for all of them; the statistics
+        stay those of the whole index. 0 for a document that is not kept, is dead, or has none
+        of the terms.
         Raises DamagedIndexError where postings name documents that are not there.
         """
-        wanted = Counter(terms)
+        wanted: Mapping[str, float] = terms if isinstance(terms, Mapping) else Counter(terms)
         names = [term.encode(errors="replace") for term in wanted]
         found = [segment.find(names) for segment in self._segments]
         weights = self._weights(found, list(wanted.values()))
@@ -90,7 +94,7 @@ class Bm25:
         return parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, np.float32), *parts])
 
     def best(
-        self, terms: Sequence[str], k: int, *, keep: Sequence[Mask] | None = None
+        self, terms: QueryTerms, k: int, *, keep: Sequence[Mask] | None = None
     ) -> tuple[IntArray, FloatArray]:
         """Positions among the documents of all segments, rising, and scores: of the k best
         documents that have one of the terms, and of all that tie with the last of them.
@@ -100,7 +104,7 @@ class Bm25:
         found = np.flatnonzero(scores >= low if low > 0 else scores > 0)
         return found, scores[found]
 
-    def _weights(self, found: list[list[tuple[int, int]]], times: list[int]) -> list[float]:
+    def _weights(self, found: list[list[tuple[int, int]]], times: list[float]) -> list[float]:
         """Of each term, its inverse document frequency times its frequency in the query."""
         n = self.n_documents
         having = np.zeros(len(times), np.int64 if self._of_a_word == 1 else np.float64)
@@ -137,7 +141,7 @@ class Bm25:
                 documents = segment.documents[start:end]
                 parts = self._parts(number, start, end)
                 try:
-                    np.add.at(total, documents, weight * parts)
+                    total[documents] += weight * parts  # a term has a document once
                 except IndexError:
                     _in_range(documents, len(total))
         return total

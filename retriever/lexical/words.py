@@ -1,18 +1,15 @@
-"""Searching by words: the terms of a query, and how their hits join the dense ones."""
+"""Searching by words: the terms of documents, and which languages share them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from xret.errors import QueryError, UnusableIndexError
-from xret.index.search.lexical_ranking import Words
-from xret.index.words.expected import analysis_part, translated_by
-from xret.retriever.fusion import fuse_within
-from xret.retriever.languages.codes import language_name
-from xret.retriever.lexical.analysis import analyse, analyse_query, analysis_version
-from xret.types import Document, Mode, Query
+from xret.index.words.expected import analysis_part
+from xret.retriever.lexical.analysis import analyse, analysis_version
+from xret.types import Document, Mode
 
-__all__ = ["MODES", "WORDS_SETTING", "check_mode", "document_terms", "query_terms", "query_words"]
+__all__ = ["MODES", "WORDS_SETTING", "check_mode", "document_terms", "langs_sharing_words"]
 
 MODES: tuple[Mode, ...] = ("dense", "lexical", "hybrid")
 
@@ -26,37 +23,6 @@ _SCRIPTS = ("Latn", "Cyrl", "Arab", "Hant", "Hans", "Deva")
 def document_terms(document: Document) -> list[str]:
     """What a document is found by: the terms of its title and text."""
     return analyse(f"{document.title} {document.text}", document.lang)
-
-
-def query_words(queries: Sequence[Query], mode: Mode, settings: Mapping[str, str]) -> Words | None:
-    """What an index of these settings is asked beside the vectors; None where it is asked for
-    these alone. Raises as `query_terms`."""
-    if mode == "dense":
-        return None
-    terms = [query_terms(query, settings) for query in queries]
-    if mode == "lexical":
-        return Words(terms)
-    if translated_by(settings.get(WORDS_SETTING, "")) is not None:
-        return Words(terms, fuse_within, [()] * len(queries))
-    return Words(terms, fuse_within, [langs_sharing_words(query.lang) for query in queries])
-
-
-def query_terms(query: Query, settings: Mapping[str, str]) -> list[str]:
-    """The terms of a query, in the language of the index's words where these are translated.
-
-    Raises QueryError for a question that is said to be in another language than those.
-    """
-    translated = translated_by(settings.get(WORDS_SETTING, ""))
-    if translated is None:
-        return analyse_query(query.text, query.lang)
-    target = translated[0]
-    if query.lang_source == "given" and query.lang.partition("-")[0] != target:
-        name = language_name(target)
-        raise QueryError(
-            f"the documents' words in this index are translated to {name}, and the question is "
-            f"in {language_name(query.lang)}; ask in {name}, or search with --mode dense"
-        )
-    return analyse_query(query.text, target)
 
 
 def langs_sharing_words(lang: str) -> tuple[str, ...]:

@@ -12,8 +12,9 @@ from xret.retriever.lexical.analysis import analysis_version
 from xret.retriever.lexical.words import WORDS_SETTING
 from xret.retriever.translation.named import SHIPPED_TABLE, open_table
 from xret.retriever.translation.psq import ExpectedTerms
+from xret.retriever.translation.table import TranslationTable
 
-__all__ = ["index_terms", "record_table", "words_version"]
+__all__ = ["TABLE_SETTING", "index_terms", "record_table", "same_table", "words_version"]
 
 TABLE_SETTING = "translation_table"
 """Name of the catalog's setting with the name or the path of the table."""
@@ -54,14 +55,22 @@ def index_terms(settings: Mapping[str, str], where: Path) -> ExpectedTerms | Non
     if translated is None:
         return None
     name = settings.get(TABLE_SETTING, SHIPPED_TABLE)
+    return ExpectedTerms(same_table(name, translated[1], where))
+
+
+def same_table(name: str, fingerprint: str, where: object) -> TranslationTable:
+    """The table of that name, whose content is what made the words of an index.
+
+    Raises UnusableIndexError where it is not there any more, or is another.
+    """
     try:
         table = open_table(name)
     except ModelError as error:
         raise UnusableIndexError(f"the words of {where} cannot be translated: {error}") from error
-    if table.fingerprint != translated[1]:
+    if table.fingerprint != fingerprint:
         raise UnusableIndexError(
             f"the words of {where} were translated by a table with the fingerprint "
-            f"{translated[1]}, and {name} has {table.fingerprint}; put the former one back, or "
+            f"{fingerprint}, and {name} has {table.fingerprint}; put the former one back, or "
             "build a new index"
         )
-    return ExpectedTerms(table)
+    return table

@@ -86,11 +86,19 @@ class LanguageTable:
     def _places(self) -> dict[str, int]:
         return {term: place for place, term in enumerate(self.terms)}
 
+    @cached_property
+    def _rows(self) -> dict[str, Translations]:
+        """Of terms that were asked for; threads that ask for the same come to the same."""
+        return {}
+
     def translations(self, term: str) -> Translations | None:
         """Of a term, none where it means nothing that is asked for; None for an unknown term."""
-        place = self._places.get(term)
-        if place is None:
-            return None
+        row = self._rows.get(term)
+        if row is None and (place := self._places.get(term)) is not None:
+            row = self._rows[term] = self._row(place)
+        return row
+
+    def _row(self, place: int) -> Translations:
         start, end = self.ends.item(place), self.ends.item(place + 1)
         names = map(self.targets.__getitem__, self.numbers[start:end].tolist())
         return tuple(zip(names, (self.shares[start:end] / SHARE_STEPS).tolist(), strict=True))

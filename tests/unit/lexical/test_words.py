@@ -15,6 +15,7 @@ from xret.retriever.encoders.words_only import WordsOnly
 from xret.retriever.lexical import analysis, words
 from xret.retriever.lexical.words import langs_sharing_words
 from xret.retriever.searcher import Searcher
+from xret.retriever.translation.query_words import query_words
 from xret.types import Document, Hit, Query
 
 TEXTS = {
@@ -152,7 +153,7 @@ def test_hybrid_says_the_best_passage_of_dense_hits(tmp_path: Path) -> None:
     found = opened.reader.find(
         opened.encoder.encode_queries([query]),
         1,
-        words=words.query_words([query], "hybrid", opened.reader.settings),
+        words=query_words([query], "hybrid", opened.reader.settings, share=0.3),
     )
     assert [hit.doc_id for hit in found.rankings[0]] == ["en3"]
     assert found.spans == [[(7, len("Cats sleep all day"))]]

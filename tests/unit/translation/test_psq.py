@@ -7,11 +7,11 @@ import pytest
 from conftest import build
 from tiny_translation import write_tiny_table
 
-from xret.errors import ConfigError, QueryError, UnusableIndexError
+from xret.errors import ConfigError, UnusableIndexError
 from xret.index.words.expected import UNIT
 from xret.retriever.encoders.words_only import WordsOnly
 from xret.retriever.searcher import Searcher
-from xret.retriever.translation.psq import ExpectedTerms
+from xret.retriever.translation.psq import ExpectedTerms, expected_query
 from xret.retriever.upkeep import compact_steps
 from xret.types import Document, finished
 
@@ -96,12 +96,37 @@ def test_deleted_documents_count_no_more_and_compaction_changes_nothing(
     assert found == expected
 
 
-def test_a_question_in_another_language_is_refused(tmp_path: Path, table: Path) -> None:
-    with (
-        psq_index(tmp_path / "index", table) as searcher,
-        pytest.raises(QueryError, match="translated to English, and the question is in German"),
-    ):
-        searcher.search("Fluss", lang="de")
+def test_a_question_in_another_language_is_translated(tmp_path: Path, table: Path) -> None:
+    with psq_index(tmp_path / "index", table) as searcher:
+        hits = searcher.search("Fluss", lang="de", k=5)
+        asked = [(hit.id, hit.score) for hit in searcher.search("river", lang="en", k=5)]
+        other = searcher.search("Obama", lang="fi")
+    assert [(hit.id, hit.score) for hit in hits] == asked
+    assert {hit.id for hit in other} == {"4", "5"}
+
+
+def test_a_word_of_several_meanings_asks_for_each_as_far_as_it_is_likely(table: Path) -> None:
+    opened = write_tiny_table(table)
+    assert expected_query("Bank", "de", opened) == pytest.approx(
+        {"bank": int(0.6 * 255) / 255, "bench": int(0.4 * 255) / 255}, abs=0.01
+    )
+    assert expected_query("die Bank", "de", opened) == expected_query("Bank", "de", opened)
+    assert expected_query("am", "de", opened) == {"am": 1.0}
+
+
+def test_a_lost_table_is_missed_only_by_questions_that_need_it(tmp_path: Path, table: Path) -> None:
+    from xret.retriever.opening.encoder import load_encoder
+
+    build(DOCUMENTS, tmp_path / "index", load_encoder("xret-static"), psq=str(table))
+    (table / "table.safetensors").unlink()
+    with Searcher.open(tmp_path / "index") as searcher:
+        assert searcher.answer("river", lang="en").warnings == []
+        answer = searcher.answer("Fluss", lang="de")
+        dense = searcher.answer("Fluss", lang="de", mode="dense")
+        with pytest.raises(UnusableIndexError, match="cannot be translated"):
+            searcher.search("Fluss", lang="de", mode="hybrid")
+    assert [hit.id for hit in answer.hits] == [hit.id for hit in dense.hits]
+    assert any("vectors alone" in warning for warning in answer.warnings)
 
 
 def test_explanations_name_the_words_that_were_asked(tmp_path: Path, table: Path) -> None:
@@ -139,3 +164,20 @@ def test_hybrid_search_joins_vectors_and_translated_words(tmp_path: Path, table:
     assert {hit.id for hit in words} == {"1", "4"}
     assert {hit.id for hit in joined} == {hit.id for hit in dense}
     assert {hit.id for hit in joined[:2]} == {"1", "4"}
+
+
+def test_vectors_and_translated_words_together_are_the_usual_mode(
+    tmp_path: Path, table: Path
+) -> None:
+    from xret.retriever.opening.encoder import load_encoder
+
+    own = Document("6", "Pankki on joella", "fi")
+    build([*DOCUMENTS, own], tmp_path / "index", load_encoder("xret-static"), psq=str(table))
+    with Searcher.open(tmp_path / "index") as searcher:
+        usual = searcher.search("bench", lang="en")
+        joined = searcher.search("bench", lang="en", mode="hybrid")
+        dense = searcher.search("bench", lang="en", mode="dense")
+    assert [hit.id for hit in usual] == [hit.id for hit in joined]
+    # The table has no Finnish: such a document keeps the place that its vectors gave it.
+    place = [hit.id for hit in dense].index("6")
+    assert [hit.id for hit in usual].index("6") == place
