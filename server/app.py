@@ -13,6 +13,7 @@ from xret.retriever.searcher import Searcher
 from xret.server.border.limits import Border, WholeBody
 from xret.server.errors import add_error_handlers
 from xret.server.indexes.service import SearchService
+from xret.server.mcp.endpoint import McpEndpoint
 from xret.server.routes.router import BODY_FIELDS, create_router
 from xret.server.settings import ServerSettings
 
@@ -28,10 +29,11 @@ def create_app(searchers: Mapping[str, Searcher], *, settings: ServerSettings) -
     Raises ServerError without any index.
     """
     service = SearchService(searchers, settings)
+    mcp = McpEndpoint(service)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with anyio.create_task_group() as tasks:
+        async with mcp.running(), anyio.create_task_group() as tasks:
             tasks.start_soon(service.watch)
             yield
             tasks.cancel_scope.cancel()
@@ -47,6 +49,7 @@ def create_app(searchers: Mapping[str, Searcher], *, settings: ServerSettings) -
     )
     app.state.service = service
     app.include_router(create_router(service))
+    app.router.routes.append(mcp.route())
     add_error_handlers(app, fields=BODY_FIELDS)
     # The last one added is the first to see a request.
     app.add_middleware(

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from xret.retriever.searcher import Searcher
+from xret.server.error_shapes import error_shape
 
 SEARCH = "/v1/search"
 
@@ -128,11 +129,13 @@ def test_openapi_describes_what_is_really_sent(client: httpx.Client) -> None:
     document = client.get("/openapi.json").json()
     assert set(document["paths"]) == {
         *(SEARCH, "/v1/explain", "/v1/indexes", "/healthz", "/livez", "/readyz"),
+        *("/v1/embeddings", "/v1/rerank", "/v2/rerank", "/embed", "/rerank"),
     }
-    for operations in document["paths"].values():
+    for path, operations in document["paths"].items():
+        errors = "application/json" if error_shape(path) else "application/problem+json"
         for operation in operations.values():
             for status, reply in operation["responses"].items():
-                kind = "application/json" if status == "200" else "application/problem+json"
+                kind = "application/json" if status == "200" else errors
                 assert list(reply["content"]) == [kind]
     hit = document["components"]["schemas"]["SearchHit"]["properties"]
     answer = client.get(SEARCH, params={"query": "x", "limit": 1}).json()

@@ -57,7 +57,8 @@ FLOORS = (
     "server/border",
     "server/indexes",
     "server/routes",
-    "server: app serve",
+    "server/mcp",
+    "server: app serve stdio",
     "cli",
 )
 """Every room stands above those named before it, and imports from them only."""

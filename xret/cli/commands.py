@@ -21,6 +21,7 @@ from xret.cli import (
     inspect,
     lang,
     lang_add,
+    mcp,
     model,
     model_export,
     model_trim,
@@ -90,6 +91,7 @@ app.command("fuse")(fuse.fuse)
 app.command("eval", cls=RunsCommand)(evaluate.evaluate)
 app.command("reproduce")(reproduce.reproduce)
 app.command("serve")(serve.serve)
+app.command("mcp")(mcp.mcp)
 app.command("info")(inspect.info)
 app.command("verify")(inspect.verify)
 app.command("delete")(compact.delete)

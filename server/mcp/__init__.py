@@ -1,0 +1,1 @@
+"""The Model Context Protocol: the served indices as tools of a language model."""
