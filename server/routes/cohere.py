@@ -99,13 +99,13 @@ def add_cohere(router: APIRouter, texts: TextService) -> None:
         "/v1/rerank",
         summary="Texts in the order of a question, as Cohere's and Jina's clients ask",
         response_model=_Reranking,
-        responses=plain_responses(400, 404, 408, 413, 415, 424, 500, 503, 504),
+        responses=plain_responses(),
     )
     @router.post(
         "/v2/rerank",
         summary="Texts in the order of a question, as Cohere's clients ask",
         response_model=_Reranking,
-        responses=plain_responses(400, 404, 408, 413, 415, 424, 500, 503, 504),
+        responses=plain_responses(),
     )
     async def rerank(request: Request, asked: RerankBody) -> Response:
         name, scored, tokens = await texts.score(

@@ -64,7 +64,7 @@ def add_openai(router: APIRouter, texts: TextService) -> None:
         "/v1/embeddings",
         summary="Vectors of texts, as OpenAI's clients ask for them",
         response_model=_Embeddings,
-        responses=plain_responses(400, 404, 408, 413, 415, 500, 503, 504),
+        responses=plain_responses(),
     )
     async def embeddings(asked: EmbeddingsBody) -> Response:
         query = (asked.input_type or asked.task or "") in QUERIES

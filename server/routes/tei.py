@@ -55,7 +55,7 @@ def add_tei(router: APIRouter, texts: TextService) -> None:
         "/embed",
         summary="Vectors of texts, as clients of Text Embeddings Inference ask for them",
         response_model=list[list[float]],
-        responses=plain_responses(400, 408, 413, 415, 422, 429, 500, 503, 504),
+        responses=plain_responses(),
     )
     async def embed(asked: EmbedBody) -> Response:
         _, made = await texts.embed(
@@ -73,7 +73,7 @@ def add_tei(router: APIRouter, texts: TextService) -> None:
         "/rerank",
         summary="Scores of texts, as clients of Text Embeddings Inference ask for them",
         response_model=list[_Rank],
-        responses=plain_responses(400, 408, 413, 415, 422, 424, 429, 500, 503, 504),
+        responses=plain_responses(),
     )
     async def rerank_texts(asked: TeiRerankBody) -> Response:
         if not asked.truncate and max(map(len, asked.texts)) > MAX_CHARACTERS:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import Annotated, Any
 
 import orjson
@@ -58,10 +57,10 @@ def json_answer(content: Any) -> Response:
     )
 
 
-def plain_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def plain_responses() -> dict[int | str, dict[str, Any]]:
     """The OpenAPI entries of errors in another program's shape."""
     content = {"application/json": {"schema": {"type": "object"}}}
     return {
-        status: {"description": HTTPStatus(status).phrase, "content": content}
-        for status in statuses
+        "4XX": {"description": "The request cannot be answered", "content": content},
+        "5XX": {"description": "The server cannot answer now", "content": content},
     }
