@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from xret.index.search.commit import Found
 from xret.index.storage.segment import Span
 from xret.index.storage.stored import StoredRoute
 from xret.retriever.explanation import Explanation
 from xret.retriever.languages.codes import direction
-from xret.types import Document, LangSource
+from xret.types import Document, LangSource, SearchRequest
 
 __all__ = [
+    "Facet",
+    "FacetValue",
+    "HitGroup",
     "PassageSpan",
     "QueryInfo",
     "SearchAnswer",
@@ -23,6 +26,8 @@ __all__ = [
     "Snippet",
     "StageScore",
     "Timings",
+    "Total",
+    "metadata_name",
     "search_hit",
     "search_hits",
 ]
@@ -61,6 +66,8 @@ class SearchHit:
     raw_score: what the score in the index was before it was calibrated to compare across
     languages; None where it was not.
 
+    fields: metadata, and "date"; those asked for. text: the whole of it, where that was asked for.
+
     passage: the one that scored, of which the snippet is. adapter: "Galician through the
     Portuguese adapter", empty where a text's language has its own or the encoder has none.
     stages: after a reranker, what each stage made of the document.
@@ -84,6 +91,7 @@ class SearchHit:
     stages: Mapping[str, StageScore] = field(default_factory=dict)
     explanations: list[Explanation] = field(default_factory=list)
     raw_score: float | None = None
+    text: str | None = None
 
     @property
     def doc_id(self) -> str:
@@ -108,8 +116,57 @@ class Timings:
 
 
 @dataclass(frozen=True, slots=True)
+class Total:
+    """How many documents a search could give, page by page: by vectors all that fulfil its
+    filter and languages, by words alone those of them that have one. relation: whether there are
+    that many ("eq") or may be more ("gte")."""
+
+    value: int
+    relation: Literal["eq", "gte"] = "eq"
+
+
+@dataclass(frozen=True, slots=True)
+class FacetValue:
+    """count: of the documents that the facet counts. total: of all that the answer's `total` is
+    of, None where only those counted are known."""
+
+    value: str | int | float | bool
+    count: int
+    total: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Facet:
+    """How often each value of a field is among the best hits, most first.
+
+    over: what was counted: "candidates" are the best hits of the first ranking, `documents` of
+    them. more: values that are not listed. without: documents that have no such field.
+    """
+
+    over: Literal["candidates"]
+    documents: int
+    values: list[FacetValue]
+    more: int = 0
+    without: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HitGroup:
+    """The best hits in one language; their ranks are those among all hits."""
+
+    lang: str
+    dir: str
+    total: Total
+    hits: list[SearchHit]
+
+
+@dataclass(frozen=True, slots=True)
 class SearchAnswer:
-    """What the HTTP endpoint sends and `xret search --json` prints."""
+    """What the HTTP endpoint sends and `xret search --json` prints.
+
+    hits: none where they were to be grouped; then they are in `groups`, the language of the best
+    hit first. facets: by the fields asked for.
+    """
 
     request_id: str
     index: str
@@ -118,7 +175,10 @@ class SearchAnswer:
     query: QueryInfo
     took_ms: float
     timings: Timings
+    total: Total
     hits: list[SearchHit]
+    facets: Mapping[str, Facet]
+    groups: list[HitGroup]
     warnings: list[str]
 
 
@@ -153,28 +213,40 @@ def search_hit(
 
 def search_hits(
     found: Found,
-    offset: int,
+    ranks: Sequence[int],
+    request: SearchRequest,
     *,
     adapters: bool,
     stages: Mapping[str, Mapping[str, StageScore]] | None = None,
 ) -> list[SearchHit]:
-    """The hits of an answer's only query, ranked from offset + 1.
+    """The hits of an answer's only query, of these ranks, with what the request asks for.
 
     adapters: whether the encoder has language adapters, and hits say which theirs was. stages:
     by document, where there were several.
     """
     routes = found.routes if adapters else {}
     hits = []
-    for rank, hit in enumerate(found.rankings[0], offset + 1):
+    ranking = zip(ranks, found.rankings[0], found.spans[0], found.raw[0], strict=True)
+    for rank, hit, passage, raw in ranking:
         document = found.documents[hit.doc_id]
-        span = found.spans[0][rank - offset - 1] or (0, len(document.text))
+        span = passage or (0, len(document.text))
         adapter = _described(routes.get(document.lang))
-        raw = found.raw[0][rank - offset - 1]
         shown = search_hit(document, rank, hit.score, span=span, adapter=adapter, raw=raw)
-        if stages:
-            shown = dataclasses.replace(shown, stages=stages.get(hit.doc_id, {}))
+        if request.fields is not None:
+            names = {*map(metadata_name, request.fields)}
+            fields = {name: value for name, value in shown.fields.items() if name in names}
+            shown = dataclasses.replace(shown, fields=fields)
+        if stages or request.texts:
+            text = document.text if request.texts else None
+            own = (stages or {}).get(hit.doc_id, {})
+            shown = dataclasses.replace(shown, stages=own, text=text)
         hits.append(shown)
     return hits
+
+
+def metadata_name(field: str) -> str:
+    """The name of a metadata field, which filters write as `meta.NAME`."""
+    return field.removeprefix("meta.")
 
 
 def _described(stored: StoredRoute | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from xret.errors import LanguageError, QueryError
+from xret.index.storage.documents import MAX_FIELDS
 from xret.index.words.expected import analysis_part
 from xret.retriever.encoder import Encoder
 from xret.retriever.encoders.unread_letters import UnreadLetters
@@ -13,7 +14,9 @@ from xret.retriever.lexical.analysis import analysis_version
 from xret.retriever.lexical.words import WORDS_SETTING
 from xret.types import Mode
 
-__all__ = ["changed_routes", "mode_by_words", "unread_warnings"]
+__all__ = ["changed_routes", "mode_by_words", "unknown_fields", "unread_warnings"]
+
+SHOWN_FIELDS = 20
 
 
 def mode_by_words(
@@ -56,6 +59,15 @@ def changed_routes(
         for earlier in sorted(recorded[lang].keys() - {now})
         if now
     ]
+
+
+def unknown_fields(names: Iterable[str], known: Mapping[str, int]) -> list[str]:
+    """That no document has metadata of these names. known: those that documents have."""
+    lost = [name for name in names if name not in known]
+    if not lost or len(known) >= MAX_FIELDS:
+        return []
+    there = ", ".join([*known][:SHOWN_FIELDS]) or "none"
+    return [f"no document has the metadata field {', '.join(map(repr, lost))}; known: {there}"]
 
 
 def _adapter_now(encoder: Encoder, lang: str) -> str:

@@ -16,12 +16,26 @@ from xret.index.search.commit import Found
 from xret.index.search.lexical_ranking import Words
 from xret.index.search.reader import IndexReader
 from xret.index.storage.encoder_record import recorded_adapters
-from xret.retriever.answer import QueryInfo, SearchAnswer, SearchHit, Snippet, Timings, search_hits
-from xret.retriever.answer_warnings import changed_routes, mode_by_words
+from xret.retriever.answer import (
+    QueryInfo,
+    SearchAnswer,
+    SearchHit,
+    Snippet,
+    Timings,
+    Total,
+    search_hits,
+)
+from xret.retriever.answer_page import answer_page, asked_fields, hit_groups
+from xret.retriever.answer_warnings import changed_routes, mode_by_words, unknown_fields
 from xret.retriever.encoded_queries import EncodedQueries
 from xret.retriever.encoder import Encoder, EncoderOptions
 from xret.retriever.encoders.unread_letters import UnreadLetters
-from xret.retriever.explaining import ExplainedDocument, document_explained, hits_explained
+from xret.retriever.explaining import (
+    MAX_EXPLAINED,
+    ExplainedDocument,
+    document_explained,
+    hits_explained,
+)
 from xret.retriever.index_encoder import open_index_encoder, scan_device
 from xret.retriever.lexical.words import check_mode
 from xret.retriever.opening.later import LaterEncoder
@@ -182,17 +196,18 @@ class Searcher:
         if stage is not None:
             found, reranked = rerank_page(found, query, request, stage, began=start)
         ended = time.perf_counter()
+        page = answer_page(found, request)
         hits = search_hits(
-            found,
-            request.offset,
+            page.found,
+            page.ranks,
+            request,
             adapters=self.encoder.spec.language_adapters,
             stages=reranked.stages if reranked is not None else None,
         )
         lacks: list[str] = []
         explained = ended
-        if request.explain:
-            documents = found.documents
-            hits, lacks = hits_explained(self.reader, self.encoder, query, chosen, hits, documents)
+        if request.explain or request.highlight:
+            hits, lacks = self._explained(query, chosen, hits, found, request)
             explained = time.perf_counter()
         moments = (start, encoded, searched, fetched, ended, explained)
         return SearchAnswer(
@@ -203,13 +218,17 @@ class Searcher:
             query=QueryInfo(query.text, query.lang, query.lang_source, self._through(query.lang)),
             took_ms=_ms(start, moments[-1]),
             timings=Timings(*(_ms(one, other) for one, other in pairwise(moments))),
-            hits=hits,
+            total=Total(found.matches[0].documents),
+            hits=[] if request.group_by else hits,
+            facets=page.facets,
+            groups=hit_groups(hits, found.matches[0]) if request.group_by else [],
             warnings=[
                 *question_warnings(self.encoder, query, unread),
                 *unasked,
                 *self._other_routes(found),
                 *(reranked.warnings if reranked is not None else ()),
                 *lacks,
+                *self._unknown_fields(asked_fields(request, wanted), found),
             ],
         )
 
@@ -335,6 +354,34 @@ class Searcher:
         if unread is not None and unread.wholly:
             chosen = mode_by_words(unread, self.encoder.spec.name, self.reader.settings, self.name)
         return query, chosen, unread
+
+    def _explained(
+        self,
+        query: Query,
+        mode: Mode,
+        hits: Sequence[SearchHit],
+        found: Found,
+        request: SearchRequest,
+    ) -> tuple[list[SearchHit], list[str]]:
+        """Hits with their words marked, and explanations where those are asked for; of groups the
+        best ranked."""
+        best = hits[:MAX_EXPLAINED] if request.group_by else hits
+        explained, lacks = hits_explained(
+            self.reader, self.encoder, query, mode, best, found.documents
+        )
+        if len(best) < len(hits):
+            lacks = [*lacks, f"only the {MAX_EXPLAINED} best hits have their words marked"]
+        if not request.explain:
+            explained = [dataclasses.replace(hit, explanations=[]) for hit in explained]
+        return [*explained, *hits[len(best) :]], lacks
+
+    def _unknown_fields(self, names: Sequence[str], found: Found) -> list[str]:
+        """Of metadata asked for, what no document has; the index is read only where no hit has
+        it either."""
+        seen = {name for document in found.documents.values() for name in document.meta}
+        if seen.issuperset(names):
+            return []
+        return unknown_fields(names, self.reader.metadata_fields())
 
     def _through(self, lang: str) -> str:
         route = self.encoder.route(lang) if self.encoder.spec.language_adapters else None

@@ -20,6 +20,7 @@ IntArray = npt.NDArray[np.int64]
 
 __all__ = [
     "CALIBRATE",
+    "MAX_FACETS",
     "MAX_K",
     "MAX_QUERY_CHARACTERS",
     "UNDETERMINED",
@@ -28,6 +29,7 @@ __all__ = [
     "Embeddings",
     "EncoderSpec",
     "FloatArray",
+    "GroupBy",
     "Hit",
     "IntArray",
     "LangSource",
@@ -53,6 +55,7 @@ UNDETERMINED = "und"
 MAX_QUERY_CHARACTERS = 8_192
 MAX_K = 10_000
 """The last hit that can be asked for."""
+MAX_FACETS = 16
 
 LangSource = Literal["given", "identified", "unknown"]
 """How a language is known: the user's word, an identifier's guess, or not at all."""
@@ -67,6 +70,9 @@ Calibrate = Literal["off", "fixed", "z"]
 """How scores are made to compare across languages. off: not at all. z: each counted from what
 the question gives to a sample of its language's documents, in units of their spread. fixed: by
 what languages differ in for any question, and the one level of this."""
+
+GroupBy = Literal["lang"]
+"""What hits are sorted into groups by."""
 
 CALIBRATE: Calibrate = "z"
 """Where nobody says how."""
@@ -127,6 +133,11 @@ class SearchRequest:
     reading, counted from the search's start. explain: whether hits say which words carry their
     scores. calibrate: None is "z" where documents in several languages can be found; of one
     language no score is changed.
+    facets: "lang", "date" or names of metadata, whose values are counted over the best hits.
+    group_by: "lang" sorts the best hits by language; k and offset are then of each group.
+    fields: which metadata come with hits, None for all; "text" among them is as `full_text`: the
+    whole text comes as well. highlight: whether snippets are the stretches that carry most of the
+    score, with those words marked.
     """
 
     text: str
@@ -142,8 +153,29 @@ class SearchRequest:
     deadline_ms: float | None = None
     explain: bool = False
     calibrate: Calibrate | None = None
+    facets: Sequence[str] = ()
+    group_by: GroupBy | None = None
+    fields: Sequence[str] | None = None
+    full_text: bool = False
+    highlight: bool = False
+
+    @property
+    def texts(self) -> bool:
+        """Whether hits come with their whole text."""
+        return self.full_text or (self.fields is not None and "text" in self.fields)
+
+    @property
+    def counted(self) -> bool:
+        """Whether more hits are looked at than are shown: to count facets, or to group them."""
+        return bool(self.facets) or self.group_by is not None
 
     def __post_init__(self) -> None:
+        if isinstance(self.facets, str) or len(self.facets) > MAX_FACETS:
+            raise QueryError(f"facets are a list of at most {MAX_FACETS} names of fields")
+        if isinstance(self.fields, str):
+            raise QueryError("fields are a list of names of metadata")
+        if self.group_by not in (None, "lang"):
+            raise QueryError('hits are grouped by "lang" and by nothing else')
         if self.deadline_ms is not None and not self.deadline_ms > 0:
             raise QueryError(f"deadline_ms is {self.deadline_ms}; use more than 0 milliseconds")
 

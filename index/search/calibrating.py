@@ -32,12 +32,16 @@ class Calibrator:
         self._version = -1
         self._drawn: tuple[Masks, bool, Calibration | None] | None = None
 
+    def languages(self, commit: Commit) -> LanguageGroups:
+        """The commit's documents by language."""
+        return self._languages.of(commit.version, commit.segments, commit.alive)
+
     def of(
         self, commit: Commit, keep: Masks, *, query_langs: Sequence[str], fixed: bool
     ) -> Calibration | None:
         """Of questions in these languages over the documents of the masks; None where all of
         those are in one language, or there are none."""
-        groups = self._languages.of(commit.version, commit.segments, commit.alive)
+        groups = self.languages(commit)
         if self._version != commit.version:
             self._version, self._offsets, self._drawn = commit.version, {}, None
         if self._drawn is None or self._drawn[0] is not keep or self._drawn[1] != fixed:

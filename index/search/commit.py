@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from xret.index.coding.codec import ResidualCodec
     from xret.index.search.lexical_ranking import Words
 
-__all__ = ["Asked", "Commit", "Found", "Ranked", "filters"]
+__all__ = ["Asked", "Commit", "Found", "Matches", "Ranked", "filters"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,15 @@ class Ranked:
 
 
 @dataclass(frozen=True, slots=True)
+class Matches:
+    """How many documents a query could give. languages: of those, by BCP 47 code, None where
+    that was not asked for."""
+
+    documents: int
+    languages: Mapping[str, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """What one commit answers: rankings, best first, and the documents that they name.
 
@@ -63,6 +72,8 @@ class Found:
     for each hit, its score before it was calibrated, None where it was not.
     version: how many commits the index had seen. routes: which adapter the documents of
     each language went through. fetch_s: seconds spent on reading documents and routes.
+    matches: of each query. Where the request counts, rankings are the best from the first on,
+    as many as are counted, and not the page.
     """
 
     version: int
@@ -72,6 +83,7 @@ class Found:
     documents: Mapping[str, Document]
     routes: Mapping[str, StoredRoute]
     fetch_s: float
+    matches: Sequence[Matches] = ()
 
 
 def filters(wanted: Filter | None, langs: Sequence[tuple[str, ...]]) -> list[Filter | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from xret.errors import QueryError
 from xret.index.search.ranking import Best, Masks
 from xret.index.storage.segment import Segment
 from xret.index.storage.stored import place
-from xret.index.words.bm25 import Bm25, QueryTerms
+from xret.index.words.bm25 import Bm25, QueryTerms, best_scores
 from xret.index.words.lexical import LexicalSegment
 from xret.types import Hit, IntArray
 
@@ -66,29 +67,49 @@ def open_bm25(segments: Sequence[Segment], alive: Masks, *, parts: int = 1) -> B
 
 
 def rank_words(
-    bm25: Bm25, segments: Sequence[Segment], words: Words, masks: Sequence[Masks], depth: int
+    bm25: Bm25,
+    segments: Sequence[Segment],
+    words: Words,
+    masks: Sequence[Masks],
+    depth: int,
+    *,
+    counted: bool = False,
 ) -> list[tuple[Best, Masks]]:
-    """For each query its best documents, and which documents they were chosen among."""
+    """For each query its best documents, and which documents they were chosen among.
+
+    counted: whether it is said which documents have one of the words.
+    """
     within = masks[1:] if words.join else [masks[0]] * len(words.terms)
     return [
-        (best_by_terms(bm25, segments, terms, own, depth), own)
+        (best_by_terms(bm25, segments, terms, own, depth, counted=counted), own)
         for terms, own in zip(words.terms, within, strict=True)
     ]
 
 
 def best_by_terms(
-    bm25: Bm25, segments: Sequence[Segment], terms: QueryTerms, keep: Masks, k: int
+    bm25: Bm25,
+    segments: Sequence[Segment],
+    terms: QueryTerms,
+    keep: Masks,
+    k: int,
+    *,
+    counted: bool = False,
 ) -> Best:
     """The k best of one query; documents that have none of its terms are not among them.
 
     A document is scored as a whole, so no passage is named.
     """
-    best, scores = bm25.best(terms, k, keep=keep)
+    every = bm25.scores(terms, keep=keep)
+    best, scores = best_scores(every, k)
     ends = np.cumsum([0, *(segment.n_documents for segment in segments)])
+    matches = every > 0
+    matching = [matches[start:end] for start, end in pairwise(ends.tolist())] if counted else []
     of = np.searchsorted(ends, best, side="right") - 1
     firsts = np.array([place(segment.segment, 0) for segment in segments], np.int64)
     numbers = best - ends[of] + firsts[of] if len(best) else np.empty(0, np.int64)
-    return Best(scores, numbers, np.full((len(best), 2), -1, np.int32))
+    spans = np.full((len(best), 2), -1, np.int32)
+    total = int(np.count_nonzero(matches))
+    return Best(scores, numbers, spans, total=total, matching=tuple(matching))
 
 
 def numbers_within(numbers: IntArray, segments: Sequence[Segment], masks: Masks) -> list[int]:

@@ -46,13 +46,16 @@ class Best:
 
     scores: (m,), float64 where they are calibrated; numbers: (m,) row numbers in the catalog;
     spans: (m, 2) of each one's best passage, -1 where the document is one passage. raw: (m,)
-    scores before they were calibrated, None where they were not.
+    scores before they were calibrated, None where they were not. total: of a search by words, how
+    many documents have one; matching: which, where that was asked for.
     """
 
     scores: FloatArray | npt.NDArray[np.float64]
     numbers: IntArray
     spans: npt.NDArray[np.int32]
     raw: FloatArray | None = None
+    total: int = 0
+    matching: Masks = ()
 
 
 def best_documents(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,14 +20,11 @@ from xret.index.search.calibrating import Calibrator
 from xret.index.search.calibration import Calibration
 from xret.index.search.commit import Asked, Commit, Found, Ranked, filters
 from xret.index.search.dense.single_vectors import DenseIndex
-from xret.index.search.filters import Filter
-from xret.index.search.lexical_ranking import (
-    HYBRID_DEPTH,
-    Words,
-    open_bm25,
-    rank_words,
-)
+from xret.index.search.filters import Filter, compile_filter
+from xret.index.search.languages import LanguageGroups
+from xret.index.search.lexical_ranking import Words, open_bm25, rank_words
 from xret.index.search.masks import FilterMasks
+from xret.index.search.matches import matches_of, ranked_depth, ranked_params
 from xret.index.search.opening import OpenFiles
 from xret.index.search.placed_hits import placed_hits
 from xret.index.search.ranking import Best, Masks, best_documents
@@ -44,6 +42,17 @@ __all__ = ["Found", "IndexReader"]
 
 TRIES = 3
 """Scorings that a commit may make stale before a search holds the writer back for itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A commit with what a search of it needs; masks: see `IndexReader._allowed`. langs: of its
+    documents, None where nothing is counted by language."""
+
+    commit: Commit
+    masks: list[Masks]
+    calibration: Calibration | None
+    langs: LanguageGroups | None
 
 
 class IndexReader:
@@ -64,6 +73,7 @@ class IndexReader:
         self._masks = FilterMasks(catalog.documents)
         self._calibrator = Calibrator(catalog.documents)
         self._bm25: tuple[int, Bm25] | None = None
+        self._fields: tuple[int, Mapping[str, int]] | None = None
         self._word_parts = counted_parts(catalog.settings().get("lexical", ""))
         self.dim = int(catalog.setting("dim"))
         self._scans = preset_bits(catalog.setting("preset")) == 8
@@ -110,6 +120,22 @@ class IndexReader:
         """How many commits the index has seen."""
         with self._turn:
             return self._catalog.version()
+
+    def metadata_fields(self) -> Mapping[str, int]:
+        """How many documents have each metadata field, most first; read once a commit."""
+        with self._turn, self._catalog.snapshot():
+            version = self._catalog.version()
+            if self._fields is None or self._fields[0] != version:
+                self._fields = version, self._catalog.documents.metadata_fields()
+            return self._fields[1]
+
+    def document_page(
+        self, n: int, *, after: str = "", filter: Filter | None = None
+    ) -> list[Document]:
+        """The n documents whose ids follow `after` in the order of ids, of those in a filter."""
+        with self._turn, self._catalog.snapshot():
+            where = ("1", []) if filter is None else compile_filter(filter)
+            return self._catalog.documents.page(n, after, *where)
 
     def routes(self) -> dict[str, StoredRoute]:
         """Which adapter the documents of each language went through; empty without adapters."""
@@ -186,20 +212,23 @@ class IndexReader:
             self._check_dim(asked.queries)
         for _ in range(TRIES):
             with self._turn:
-                commit = self._current()
-                masks = self._allowed(commit, asked)
-                calibration = self._calibration(commit, asked, masks[0])
-            ranked = self._scored(commit, asked, masks, calibration)
+                ready = self._ready(asked)
+            ranked = self._scored(ready, asked)
             with self._turn, self._catalog.snapshot():
                 # Versions only rise: all that was read since `_current` is of this commit.
-                if self._catalog.version() == commit.version:
-                    return self._found(ranked, commit, asked, fetch)
+                if self._catalog.version() == ready.commit.version:
+                    return self._found(ranked, ready, asked, fetch)
         with self._turn, self._catalog.snapshot():
-            commit = self._current()
-            masks = self._allowed(commit, asked)
-            calibration = self._calibration(commit, asked, masks[0])
-            ranked = self._scored(commit, asked, masks, calibration)
-            return self._found(ranked, commit, asked, fetch)
+            ready = self._ready(asked)
+            return self._found(self._scored(ready, asked), ready, asked, fetch)
+
+    def _ready(self, asked: Asked) -> _Ready:
+        """All that scoring reads of the catalog."""
+        commit = self._current()
+        masks = self._allowed(commit, asked)
+        calibration = self._calibration(commit, asked, masks[0])
+        langs = self._calibrator.languages(commit) if asked.request.counted else None
+        return _Ready(commit, masks, calibration, langs)
 
     def _allowed(self, commit: Commit, asked: Asked) -> list[Masks]:
         """The documents that may be found, then those in each query's own languages."""
@@ -224,13 +253,10 @@ class IndexReader:
                 f"the queries have {queries.values.shape[1]} dimensions, the index {self.dim}"
             )
 
-    def _scored(
-        self, commit: Commit, asked: Asked, masks: list[Masks], calibration: Calibration | None
-    ) -> list[Ranked]:
-        words, params = asked.words, asked.request.params
-        depth = asked.request.offset + asked.request.k
-        if words is not None and words.join is not None:
-            depth = max(depth, HYBRID_DEPTH)
+    def _scored(self, ready: _Ready, asked: Asked) -> list[Ranked]:
+        commit, masks = ready.commit, ready.masks
+        words, params = asked.words, ranked_params(asked, commit.segments)
+        depth = ranked_depth(asked)
         dense: list[Best] = []
         if asked.queries is not None:
             candidates = scan = None
@@ -249,24 +275,27 @@ class IndexReader:
                 params=params,
                 dense=candidates,
                 scan=scan,
-                calibration=calibration,
+                calibration=ready.calibration,
             )
         if words is None:
             return [Ranked(one, None) for one in dense]
         if self._bm25 is None or self._bm25[0] != commit.version:
             bm25 = open_bm25(commit.segments, commit.alive, parts=self._word_parts)
             self._bm25 = commit.version, bm25
-        lexical = rank_words(self._bm25[1], commit.segments, words, masks, depth)
+        counted = asked.request.counted
+        lexical = rank_words(self._bm25[1], commit.segments, words, masks, depth, counted=counted)
         beside: Sequence[Best | None] = dense or [None] * len(lexical)
         return [Ranked(one, *other) for one, other in zip(beside, lexical, strict=True)]
 
-    def _found(self, ranked: list[Ranked], commit: Commit, asked: Asked, fetch: bool) -> Found:
+    def _found(self, ranked: list[Ranked], ready: _Ready, asked: Asked, fetch: bool) -> Found:
         """Rank and fetch, in the caller's snapshot of that commit."""
         if self._files.check.fault is not None:
             self._files.check.raise_fault()
         offset = asked.request.offset
         page = slice(offset, offset + asked.request.k)
-        table, segments = self._catalog.documents, commit.segments
+        if asked.request.counted:
+            page = slice(0, ranked_depth(asked))
+        table, segments, commit = self._catalog.documents, ready.commit.segments, ready.commit
         pages = [placed_hits(one, table, segments, asked.words)[page] for one in ranked]
         rankings = [[hit for hit, _, _ in hits] for hits in pages]
         start = time.perf_counter()
@@ -280,8 +309,9 @@ class IndexReader:
         routes = self._catalog.routes() if fetch else {}
         spans = [[span for _, span, _ in hits] for hits in pages]
         raw = [[score for _, _, score in hits] for hits in pages]
+        matches = matches_of(ranked, ready.masks[0], segments, ready.langs) if fetch else []
         took = time.perf_counter() - start
-        return Found(commit.version, rankings, spans, raw, documents, routes, took)
+        return Found(commit.version, rankings, spans, raw, documents, routes, took, matches)
 
     def _current(self) -> Commit:
         if self._catalog.version() != self._commit.version:

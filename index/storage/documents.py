@@ -10,10 +10,13 @@ from xret.index.storage.database import Database, damage
 from xret.index.storage.stored import document_row, moved_hash, place, row_hash, stored_document
 from xret.types import Document
 
-__all__ = ["DocumentTable"]
+__all__ = ["MAX_FIELDS", "DocumentTable"]
 
 PAGE_DOCUMENTS = 512
 """Documents that a check of all of them reads at once; between pages a writer may commit."""
+
+MAX_FIELDS = 10_000
+"""Metadata fields that are told of one by one."""
 
 _ROW = "title, text, url, doc_id, lang, lang_source, lang_confidence, date, moment, meta, hash"
 _JOINED = "documents LEFT JOIN texts USING (document)"
@@ -116,6 +119,26 @@ class DocumentTable:
                 "SELECT lang, COUNT(*) FROM documents GROUP BY lang ORDER BY COUNT(*) DESC, lang"
             )
         )
+
+    def metadata_fields(self) -> dict[str, int]:
+        """How many documents have each metadata field, most first; at most `MAX_FIELDS` of them."""
+        valid = "CASE WHEN json_valid(meta) THEN meta ELSE '{}' END"
+        query = (
+            f"SELECT key, COUNT(*) FROM documents, json_each({valid}) "  # noqa: S608
+            "WHERE key IS NOT NULL GROUP BY key ORDER BY COUNT(*) DESC, key LIMIT ?"
+        )
+        return {str(name): int(count) for name, count in self._database.rows(query, (MAX_FIELDS,))}
+
+    def page(
+        self, n: int, after: str, where: str = "1", values: Sequence[object] = ()
+    ) -> list[Document]:
+        """The n documents whose ids follow `after`, in the order of ids, for which a condition
+        holds; raises as `of` does."""
+        query = (
+            f"SELECT doc_id FROM {_JOINED} WHERE doc_id > ? AND {where} "  # noqa: S608
+            "ORDER BY doc_id LIMIT ?"
+        )
+        return self.of([doc_id for (doc_id,) in self._database.rows(query, (after, *values, n))])
 
     def languages_in(self, segment: int) -> Iterator[tuple[int, str, bytes]]:
         """(position, language, content hash) of the documents of a segment."""

@@ -18,7 +18,7 @@ from xret.errors import DamagedIndexError
 from xret.index.words.lexical import LexicalSegment
 from xret.types import FloatArray, IntArray
 
-__all__ = ["Bm25", "QueryTerms"]
+__all__ = ["Bm25", "QueryTerms", "best_scores"]
 
 K1 = 0.9
 B = 0.4
@@ -99,10 +99,7 @@ class Bm25:
         """Positions among the documents of all segments, rising, and scores: of the k best
         documents that have one of the terms, and of all that tie with the last of them.
         """
-        scores = self.scores(terms, keep=keep)
-        low = np.partition(scores, -k)[-k] if 0 < k < len(scores) else np.float32(0)
-        found = np.flatnonzero(scores >= low if low > 0 else scores > 0)
-        return found, scores[found]
+        return best_scores(self.scores(terms, keep=keep), k)
 
     def _weights(self, found: list[list[tuple[int, int]]], times: list[float]) -> list[float]:
         """Of each term, its inverse document frequency times its frequency in the query."""
@@ -164,6 +161,13 @@ class Bm25:
         documents = _in_range(segment.documents[start:end], segment.n_documents)
         parts: npt.NDArray[np.float64] = counts / (counts + self._norms[number][documents])
         return parts
+
+
+def best_scores(scores: FloatArray, k: int) -> tuple[IntArray, FloatArray]:
+    """Where the k best scores above 0 stand, and all that tie with the last; and those scores."""
+    low = np.partition(scores, -k)[-k] if 0 < k < len(scores) else np.float32(0)
+    found = np.flatnonzero(scores >= low if low > 0 else scores > 0)
+    return found, scores[found]
 
 
 def _in_range(documents: _Array, n_documents: int) -> _Array:

@@ -28,7 +28,8 @@ def rerank_page(
     *,
     began: float,
 ) -> tuple[Found, Reranked]:
-    """The page that was asked for, of the only ranking found for `widened_request`.
+    """The page that was asked for, of the only ranking found for `widened_request`; all of it
+    where the request counts.
 
     began: when the search did, by `time.perf_counter`.
     """
@@ -38,6 +39,8 @@ def rerank_page(
         until = time.monotonic() + request.deadline_ms / 1000 - passed
     reranked = stage.rerank(query, found.rankings[0], found.spans[0], found.documents, until=until)
     page = slice(request.offset, request.offset + request.k)
+    if request.counted:
+        page = slice(None)
     raw = dict(zip([hit.doc_id for hit in found.rankings[0]], found.raw[0], strict=True))
     hits = reranked.hits[page]
     cut = dataclasses.replace(

@@ -18,27 +18,20 @@ from xret.retriever.explaining import ExplainedDocument
 from xret.retriever.rerankers.opened import OFF
 from xret.retriever.searcher import SearchAnswer, Searcher
 from xret.server.errors import HttpError
+from xret.server.indexes.documents import (
+    IndexSummary,
+    index_summary,
+)
 from xret.server.settings import ServerSettings
 from xret.types import Mode, SearchRequest
 
-__all__ = ["IndexSummary", "SearchService"]
+__all__ = ["SearchService"]
 
 T = TypeVar("T")
 
 log = logging.getLogger("xret.server")
 
 PROBE = SearchRequest("ready to search")
-
-
-@dataclass(frozen=True, slots=True)
-class IndexSummary:
-    """An index as `GET /v1/indexes` lists it; `languages` counts documents by BCP 47 code."""
-
-    name: str
-    documents: int
-    languages: dict[str, int]
-    encoder: str
-    version: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +123,7 @@ class SearchService:
 
     async def indexes(self) -> list[IndexSummary]:
         return await self._in_thread(
-            lambda: [_summary(name, searcher) for name, searcher in self._searchers.items()]
+            lambda: [index_summary(name, searcher) for name, searcher in self._searchers.items()]
         )
 
     def unready(self) -> list[str]:
@@ -184,14 +177,3 @@ def _contained(work: Callable[[], T]) -> T:
         raise
     except BaseException as error:
         raise RuntimeError(f"native code gave up: {type(error).__name__}") from error
-
-
-def _summary(name: str, searcher: Searcher) -> IndexSummary:
-    info = searcher.reader.info()
-    return IndexSummary(
-        name=name,
-        documents=info.documents,
-        languages=info.languages,
-        encoder=searcher.encoder.spec.name,
-        version=info.version,
-    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import email.message
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from typing import Annotated, Any
 
 import orjson
@@ -14,12 +14,29 @@ from starlette.responses import Response
 
 from xret.server.errors import HttpError
 
-__all__ = ["INDEX_NAME", "IndexName", "JsonRoute", "LanguageName"]
+__all__ = [
+    "INDEX_NAME",
+    "FieldName",
+    "IndexName",
+    "JsonRoute",
+    "LanguageName",
+    "unknown_parameters",
+]
 
 INDEX_NAME = r"^[a-z0-9][a-z0-9._-]{0,127}$"
 
 IndexName = Annotated[str, Field(pattern=INDEX_NAME)]
+FieldName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
 LanguageName = Annotated[str, Field(max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+
+def unknown_parameters(request: Request, known: Collection[str]) -> list[str]:
+    """That an address has parameters that are not known, whose names are not repeated."""
+    n = len({*request.query_params} - {*known})
+    if not n:
+        return []
+    which = "1 parameter is" if n == 1 else f"{n} parameters are"
+    return [f"{which} not known and left out; known: {', '.join(sorted(known))}"]
 
 
 class JsonRoute(APIRoute):

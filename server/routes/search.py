@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from starlette.requests import Request
 
 from xret.index.search.filters import MAX_TEXT
 from xret.retriever.searcher import SearchAnswer
 from xret.server.errors import problem_responses
 from xret.server.indexes.service import SearchService
-from xret.server.routes.json_body import IndexName, LanguageName
-from xret.types import MAX_K, MAX_QUERY_CHARACTERS, Calibrate, Mode, SearchRequest
+from xret.server.routes.json_body import FieldName, IndexName, LanguageName, unknown_parameters
+from xret.types import (
+    MAX_FACETS,
+    MAX_K,
+    MAX_QUERY_CHARACTERS,
+    Calibrate,
+    GroupBy,
+    Mode,
+    SearchRequest,
+)
 
 __all__ = ["SearchBody", "SearchLink", "add_search"]
 
@@ -39,6 +48,11 @@ class SearchBody(BaseModel):
     deadline_ms: Annotated[float, Field(gt=0, le=MAX_DEADLINE_MS)] | None = None
     explain: bool = False
     calibrate: Calibrate | None = None
+    facets: Annotated[list[FieldName], Field(max_length=MAX_FACETS)] = []
+    group_by: GroupBy | None = None
+    fields: Annotated[list[FieldName], Field(max_length=64)] | None = None
+    text: bool = False
+    highlight: bool = False
 
     def request(self) -> SearchRequest:
         return SearchRequest(
@@ -53,21 +67,40 @@ class SearchBody(BaseModel):
             deadline_ms=self.deadline_ms,
             explain=self.explain,
             calibrate=self.calibrate,
+            facets=self.facets,
+            group_by=self.group_by,
+            fields=self.fields,
+            full_text=self.text,
+            highlight=self.highlight,
         )
 
 
 class SearchLink(SearchBody):
-    """The same in an address, where every value is text."""
+    """The same in an address, where every value is text, and lists may be written with commas.
 
-    model_config = ConfigDict(strict=False)
+    A parameter that is not known is left out: links are shared, and come back with more.
+    """
+
+    model_config = ConfigDict(strict=False, extra="ignore")
 
     filter: Annotated[str, Field(max_length=MAX_TEXT)] | None = None
 
+    @field_validator("facets", "fields", mode="before")
+    @classmethod
+    def _split(cls, given: Any) -> Any:
+        if not isinstance(given, list):
+            return given
+        return [name for part in given for name in str(part).split(",")]
+
 
 def add_search(router: APIRouter, service: SearchService) -> None:
-    async def answer(request: Request, asked: SearchBody) -> SearchAnswer:
+    async def answer(
+        request: Request, asked: SearchBody, warnings: Sequence[str] = ()
+    ) -> SearchAnswer:
         found = await service.search(asked.request(), index=asked.index)
-        return dataclasses.replace(found, request_id=request.state.request_id)
+        return dataclasses.replace(
+            found, request_id=request.state.request_id, warnings=[*found.warnings, *warnings]
+        )
 
     @router.post(
         "/v1/search",
@@ -85,4 +118,5 @@ def add_search(router: APIRouter, service: SearchService) -> None:
     async def search_by_link(
         request: Request, asked: Annotated[SearchLink, Query()]
     ) -> SearchAnswer:
-        return await answer(request, asked)
+        warnings = unknown_parameters(request, SearchLink.model_fields)
+        return await answer(request, asked, warnings)

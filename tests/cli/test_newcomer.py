@@ -142,8 +142,8 @@ def test_a_hit_is_two_or_three_lines_of_a_terminal(demo_folder: Path, home: Path
     assert 16 <= len(lines) <= 24
     assert all(cell_len(line) <= 80 for line in lines)
     assert lines[0].split()[0] == "1"
-    assert lines[0].endswith("How vaccines work  vaccination.en")
-    assert lines[1].startswith("    A vaccine shows the body")
+    own = next(i for i, line in enumerate(lines) if line.endswith("work  vaccination.en"))
+    assert lines[own + 1].startswith("    A vaccine shows the body")
 
 
 def test_an_id_that_cannot_be_typed_is_quoted_and_deleted(xret: Xret, tmp_path: Path) -> None:

@@ -70,7 +70,10 @@ def test_answer_has_the_documented_shape(client: httpx.Client) -> None:
         "adapter": "",
         "stages": {},
         "explanations": [],
+        "text": None,
     }
+    assert answer["total"] == {"value": 25, "relation": "eq"}
+    assert (answer["facets"], answer["groups"]) == ({}, [])
 
 
 def test_pages_follow_each_other_without_gap_or_repeat(client: httpx.Client) -> None:
@@ -128,7 +131,9 @@ def test_every_reply_has_the_security_headers(client: httpx.Client, path: str) -
 def test_openapi_describes_what_is_really_sent(client: httpx.Client) -> None:
     document = client.get("/openapi.json").json()
     assert set(document["paths"]) == {
-        *(SEARCH, "/v1/explain", "/v1/indexes", "/healthz", "/livez", "/readyz"),
+        *(SEARCH, "/v1/explain", "/healthz", "/livez", "/readyz"),
+        *("/v1/indexes", "/v1/indexes/{name}", "/v1/indexes/{name}/documents"),
+        "/v1/indexes/{name}/documents/{doc_id}",
         *("/v1/embeddings", "/v1/rerank", "/v2/rerank", "/embed", "/rerank"),
     }
     for path, operations in document["paths"].items():

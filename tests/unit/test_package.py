@@ -37,7 +37,7 @@ FLOORS = (
     "retriever/corpora",
     "retriever/translation",
     "retriever: installation upkeep rejects indexing writer build corpus_build "
-    "index_encoder answer_warnings encoded_queries question explaining searcher "
+    "index_encoder answer_warnings answer_page encoded_queries question explaining searcher "
     "text_vectors pair_scores",
     "retriever/trim",
     "retriever/export",

@@ -89,7 +89,6 @@ def search(
                 filter=filter,
                 mode=mode,
                 params=SearchParams(exact=exact),
-                identify=False,
                 rerank=routed_reranker(rerank, pair_routing),
                 deadline_ms=deadline_ms,
                 explain=explain,

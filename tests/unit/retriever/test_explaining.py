@@ -175,3 +175,15 @@ def test_too_many_hits_to_explain_are_refused(tmp_path: Path) -> None:
         assert len(searcher.search("coral", lang="en", k=MAX_EXPLAINED, explain=True)) == 100
         with pytest.raises(QueryError, match="101 hits are too many to explain; ask for 100"):
             searcher.search("coral", lang="en", k=MAX_EXPLAINED + 1, explain=True)
+
+
+def test_highlights_mark_the_words_without_the_explanations(demo: Searcher) -> None:
+    explained = demo.answer(QUESTION, lang="de", k=4, explain=True).hits
+    marked = demo.answer(QUESTION, lang="de", k=4, highlight=True).hits
+    assert [hit.snippets for hit in marked] == [hit.snippets for hit in explained]
+    assert marked[0].snippets[0].spans and not any(hit.explanations for hit in marked)
+    groups = demo.answer(QUESTION, lang="de", k=60, highlight=True, group_by="lang")
+    hits = [hit for group in groups.groups for hit in group.hits]
+    best = sorted(hits, key=lambda hit: hit.rank)[:MAX_EXPLAINED]
+    assert len(hits) > MAX_EXPLAINED and best[0].snippets[0].spans
+    assert any("100 best hits" in warning for warning in groups.warnings)

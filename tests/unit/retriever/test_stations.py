@@ -40,8 +40,10 @@ SEARCH = {
     "index/scoring/coded_passages.py",
     "index/scoring/kernel_path.py",
     "index/search/placed_hits.py",
+    "index/search/matches.py",
     "index/storage/documents.py",
     "index/storage/stored.py",
+    "retriever/answer_page.py",
     "retriever/answer.py",
 }
 """From the question to the answer, in Python. docs/architecture.md says what each does."""
