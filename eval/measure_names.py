@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
 import re
 from collections.abc import Iterator, Sequence
@@ -61,6 +62,8 @@ OTHERS: dict[str, str] = {
 """Ours by the name in trec_eval, ranx, BEIR and MTEB, in lower case, without the cutoff."""
 
 SPELLING = re.compile(r"(?P<stem>[A-Za-z_-]+?)(?:[@_.](?P<cutoff>\d+(?:\.\d+)?))?")
+GAINS = re.compile(r"gains=(\{[^}]*\})\s*,?\s*")
+BAD_CUTOFF = re.compile(r"@(?!\d+(\.\d+)?$)[^()]*$")
 SEPARATOR = re.compile(r"[\s,]+(?![^(]*\))")
 """What separates measures that are written in one word: white space or commas, but those
 within brackets."""
@@ -103,27 +106,45 @@ def parsed_measure(name: str) -> Any:
         if translated is None:
             raise
         parsed = _parsed(translated)
-    if (cutoff := parsed.params.get("cutoff")) is not None and cutoff < 1:
+    cutoff = parsed.params.get("cutoff")
+    if cutoff is not None and (not isinstance(cutoff, int) or cutoff < 1):
         # trec_eval's library ends the whole process on it.
-        raise RunError(f"{name!r} has no cutoff that is a number from 1, such as nDCG@10")
+        raise _no_cutoff(name)
     return parsed
+
+
+def _no_cutoff(name: str) -> RunError:
+    return RunError(f"{name!r} has no cutoff that is a number from 1, such as nDCG@10")
 
 
 def _parsed(name: str) -> Any:
     own = name.startswith("LitschkoAP")
     # The parser says what is wrong by NameError, SyntaxError, ValueError, KeyError, and more.
     try:
-        parsed = ir_measures.parse_measure(name.removeprefix("Litschko") if own else name)
+        parsed = _with_gains(name.removeprefix("Litschko") if own else name)
         if own:
             parsed = LitschkoAP(**parsed.params)  # type: ignore[no-untyped-call]
         str(parsed)  # a parameter that the measure does not have is met here only
     except KeyError as error:
         raise RunError(f"unknown measure {name!r}: it has no parameter {error}") from error
     except Exception as error:
+        if BAD_CUTOFF.search(name):
+            raise _no_cutoff(name) from error
         near = ", ".join(_nearest(name))
         reason = f"did you mean {near}?" if near else f"{error}; there are nDCG@10, R@100, AP, RR"
         raise RunError(f"unknown measure {name!r}: {reason}") from error
     return parsed
+
+
+def _with_gains(name: str) -> Any:
+    """The measure as ir_measures reads it; its parser knows no number below 0, as a gain or a
+    grade may be."""
+    gains = GAINS.search(name)
+    if gains is None or "-" not in gains[1]:
+        return ir_measures.parse_measure(name)
+    parsed = ir_measures.parse_measure(name.replace(gains[0], "", 1))
+    pairs = {int(grade): int(gain) for grade, gain in ast.literal_eval(gains[1]).items()}
+    return type(parsed)(**{**parsed.params, "gains": pairs})
 
 
 def _translated(name: str) -> str | None:

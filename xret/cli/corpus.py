@@ -119,6 +119,8 @@ def pull(
             }
         )
         return
+    if not files:  # it is here already, as was said
+        return
     print_table(
         ("file", "bytes", "checksum"),
         [(str(each.path), f"{each.bytes:,}", each.checksum) for each in files],

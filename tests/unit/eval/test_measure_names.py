@@ -72,3 +72,15 @@ def test_commas_in_brackets_separate_nothing() -> None:
     asked = ["SetF(beta=0.5, rel=2),nDCG(gains={1: 2, 2: 4})@10", "peer@20 ownshare@10"]
     names = ["SetF(beta=0.5, rel=2)", "nDCG(gains={1: 2, 2: 4})@10", "PEER@20", "OwnShare@10"]
     assert measure_names(asked) == names
+
+
+@pytest.mark.parametrize("name", ["RBP@x", "nDCG@", "nDCG@-1", "nDCG@1.5", "AP@ten", "nDCG@0"])
+def test_a_cutoff_that_is_none_is_told_as_such(name: str) -> None:
+    with pytest.raises(RunError, match=f"'{name}' has no cutoff that is a number from 1"):
+        parsed_measure(name)
+
+
+def test_gains_and_grades_below_0_are_read() -> None:
+    parsed = parsed_measure("nDCG(gains={1: 3, -1: -2}, judged_only=True)@10")
+    assert parsed.params == {"gains": {1: 3, -1: -2}, "judged_only": True, "cutoff": 10}
+    assert parsed_measure(str(parsed)).params == parsed.params
