@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from xret.deadline import Deadline
 from xret.errors import QueryError, UnknownDocumentError
 from xret.index.search.filters import Condition
 from xret.index.search.lexical_ranking import Words
@@ -75,6 +76,8 @@ def hits_explained(
     mode: Mode,
     hits: Sequence[SearchHit],
     documents: Mapping[str, Document],
+    *,
+    deadline: Deadline,
 ) -> tuple[list[SearchHit], list[str]]:
     """Hits with the words that carry their scores, in short and marked in their snippets; and
     what there is to say of scores that cannot be explained.
@@ -85,8 +88,11 @@ def hits_explained(
         raise QueryError(
             f"{len(hits):,} hits are too many to explain; ask for {MAX_EXPLAINED} or fewer"
         )
-    asked = _Asked(reader, encoder, query, mode, documents)
-    explained = [_explained(hit, asked, documents[hit.id]) for hit in hits]
+    asked = _Asked(reader, encoder, query, mode, documents, deadline)
+    explained = []
+    for hit in hits:
+        deadline.check()
+        explained.append(_explained(hit, asked, documents[hit.id]))
     return explained, [f"{asked.lack}; its part is not explained"] if asked.lack else []
 
 
@@ -99,18 +105,21 @@ def document_explained(
     *,
     index: str,
     info: QueryInfo,
+    deadline: Deadline,
 ) -> ExplainedDocument:
     """The explanation of one document, whether a search would find it or not.
 
     Raises UnknownDocumentError, and QueryError where no score of that mode can be explained.
     """
-    documents = {document.doc_id: document for document in reader.documents([doc_id])}
+    documents = {
+        document.doc_id: document for document in reader.documents([doc_id], deadline=deadline)
+    }
     if not documents:
         raise UnknownDocumentError(
             f"{index} has no document {doc_id!r}: there never was one, or it has been deleted; "
             "xret search prints the ids that there are"
         )
-    asked = _Asked(reader, encoder, query, mode, documents)
+    asked = _Asked(reader, encoder, query, mode, documents, deadline)
     if asked.lack and mode == "dense":
         raise QueryError(
             f"{asked.lack}; scores of late-interaction encoders can be explained, and those by "
@@ -147,8 +156,10 @@ class _Asked:
         query: Query,
         mode: Mode,
         documents: Mapping[str, Document],
+        deadline: Deadline,
     ) -> None:
         self.query = query
+        self._deadline = deadline
         self.spans: dict[str, Span | None] = {}
         self.scores: dict[str, float] = {}
         self.parts: dict[str, dict[str, float]] = {}
@@ -179,7 +190,7 @@ class _Asked:
         """What the index gives the documents by their vectors, and for which passage."""
         request = SearchRequest("", k=max(len(doc_ids), 1), params=SearchParams(exact=True))
         queries = Embeddings(vectors, np.array([0, len(vectors)], np.int64))
-        found = reader.answer(request, queries, filter=_among(doc_ids))
+        found = reader.answer(request, queries, filter=_among(doc_ids), deadline=self._deadline)
         for hit, span in zip(found.rankings[0], found.spans[0], strict=True):
             self.scores[hit.doc_id], self.spans[hit.doc_id] = hit.score, span
 
@@ -188,6 +199,7 @@ class _Asked:
         terms = query_terms(self.query, reader.settings)
         counts = terms if isinstance(terms, Mapping) else Counter(terms)
         asked = Words([{term: times} for term, times in counts.items()])
+        self._deadline.check()
         rankings = reader.search(None, max(len(doc_ids), 1), filter=_among(doc_ids), words=asked)
         self.parts = {doc_id: {} for doc_id in doc_ids}
         for term, ranking in zip(counts, rankings, strict=True):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from xret.config import find_index
+from xret.deadline import Deadline
 from xret.errors import UnusableIndexError, XretError
 from xret.index.search.commit import Found
 from xret.index.search.lexical_ranking import Words
@@ -166,35 +167,50 @@ class Searcher:
         )
         return self.answer(request).hits
 
-    def answer(self, request: str | SearchRequest, **named: Any) -> SearchAnswer:
+    def answer(
+        self,
+        request: str | SearchRequest,
+        *,
+        deadline: Deadline | None = None,
+        **named: Any,
+    ) -> SearchAnswer:
         """Search and say how it went.
 
         request: or the question, with the other fields of a SearchRequest by their names.
-        Raises QueryError and LanguageError.
+        deadline: when it is stopped, in the place of the request's `timeout_ms`; a reranker
+        that has not read all by then is told of in the warnings.
+        Raises QueryError, LanguageError, and DeadlineError.
         """
         if isinstance(request, str):
             named["params"] = named.get("params") or SearchParams()
             request = SearchRequest(request, **named)
         start = time.perf_counter()
+        until = deadline or _deadline(request)
         check_page(request.k, request.offset)
         wanted = wanted_documents(request.doc_langs, request.filter)
         stage = self._stage(request.rerank)
         query, chosen, unread = self._read(
             request.text, request.lang, request.mode, request.identify or stage is not None
         )
+        until.check()
         words, unasked = self._words([query], chosen, request.mode)
         embeddings = None if chosen == "lexical" else self.encoder.encode_queries([query])
         encoded = time.perf_counter()
         request = dataclasses.replace(request, calibrate=request.calibrate or CALIBRATE)
         asked = request if stage is None else widened_request(request, stage)
         found = self.reader.answer(
-            asked, embeddings, filter=wanted, words=words, query_langs=[query.lang]
+            asked,
+            embeddings,
+            filter=wanted,
+            words=words,
+            query_langs=[query.lang],
+            deadline=until,
         )
         fetched = time.perf_counter()
         searched = fetched - found.fetch_s
         reranked = None
         if stage is not None:
-            found, reranked = rerank_page(found, query, request, stage, began=start)
+            found, reranked = rerank_page(found, query, request, stage, began=start, deadline=until)
         ended = time.perf_counter()
         page = answer_page(found, request)
         hits = search_hits(
@@ -207,7 +223,7 @@ class Searcher:
         lacks: list[str] = []
         explained = ended
         if request.explain or request.highlight:
-            hits, lacks = self._explained(query, chosen, hits, found, request)
+            hits, lacks = self._explained(query, chosen, hits, found, request, until)
             explained = time.perf_counter()
         moments = (start, encoded, searched, fetched, ended, explained)
         return SearchAnswer(
@@ -233,7 +249,13 @@ class Searcher:
         )
 
     def explain(
-        self, doc_id: str, text: str, *, lang: str | None = None, mode: Mode | None = None
+        self,
+        doc_id: str,
+        text: str,
+        *,
+        lang: str | None = None,
+        mode: Mode | None = None,
+        deadline: Deadline | None = None,
     ) -> ExplainedDocument:
         """Why one document scores what it does for a question: which words carry how much of it.
 
@@ -243,7 +265,14 @@ class Searcher:
         query, chosen, unread = self._read(text, lang, mode, True)
         info = QueryInfo(query.text, query.lang, query.lang_source, self._through(query.lang))
         explained = document_explained(
-            self.reader, self.encoder, query, chosen, doc_id, index=self.name, info=info
+            self.reader,
+            self.encoder,
+            query,
+            chosen,
+            doc_id,
+            index=self.name,
+            info=info,
+            deadline=deadline or Deadline(),
         )
         explained.warnings.extend(question_warnings(self.encoder, query, unread))
         return explained
@@ -362,12 +391,13 @@ class Searcher:
         hits: Sequence[SearchHit],
         found: Found,
         request: SearchRequest,
+        deadline: Deadline,
     ) -> tuple[list[SearchHit], list[str]]:
         """Hits with their words marked, and explanations where those are asked for; of groups the
         best ranked."""
         best = hits[:MAX_EXPLAINED] if request.group_by else hits
         explained, lacks = hits_explained(
-            self.reader, self.encoder, query, mode, best, found.documents
+            self.reader, self.encoder, query, mode, best, found.documents, deadline=deadline
         )
         if len(best) < len(hits):
             lacks = [*lacks, f"only the {MAX_EXPLAINED} best hits have their words marked"]
@@ -397,6 +427,10 @@ class Searcher:
 
 open = Searcher.open
 """An index by name or path; what `xret.open` is."""
+
+
+def _deadline(request: SearchRequest) -> Deadline:
+    return Deadline() if request.timeout_ms is None else Deadline(request.timeout_ms / 1000)
 
 
 def _ms(start: float, end: float) -> float:

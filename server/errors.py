@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from xret.errors import (
+    DeadlineError,
     IndexNotFoundError,
     LanguageError,
     MissingLibraryError,
@@ -93,6 +94,8 @@ def http_error(error: Exception) -> HttpError:
             return error
         case UnknownDocumentError():
             return HttpError(404, error.code, "the index has no document of that id")
+        case DeadlineError():
+            return HttpError(504, error.code, str(error))
         case QueryError():
             return HttpError(422, error.code, str(error))
         case LanguageError():

@@ -16,12 +16,16 @@ def _threads() -> int:
 class ServerSettings:
     """Limits of one server.
 
-    threads: searches computed at the same time. max_waiting: searches that may wait for a
-    thread; the next one is refused at once. max_body_bytes: the largest request body.
+    threads: searches computed at the same time. max_wait_ms: how long a search may be expected to
+    wait for a thread, None as long as a search takes; beyond that, and where max_waiting wait
+    already, it is refused at once. light_threads: beside those, for what is no search.
+    timeout_ms: when a search is stopped that does not say; max_timeout_ms: when any is.
+    max_body_bytes: the largest request body.
     head_timeout_s: how long a client may take to send a request's head, and how long it
     may stop reading a reply. body_timeout_s: the same from the head's end to the body's.
     keep_alive_s: how long a connection may idle between requests.
-    probe_every_s: after a failed search, how long until the server tries one by itself.
+    probe_every_s: how long an index may go unasked, or stay failed, until the server asks it
+    something by itself.
     drain_s: how long SIGTERM lets new requests in after readiness has fallen.
     shutdown_s: how long requests in flight may still take after that.
     rerank: the only reranker, `NAME[@depth]`, which requests have unless they say "off".
@@ -31,12 +35,16 @@ class ServerSettings:
     """
 
     threads: int = field(default_factory=_threads)
-    max_waiting: int = 16
+    max_waiting: int = 64
+    max_wait_ms: float | None = None
+    light_threads: int = 4
+    timeout_ms: float = 10_000.0
+    max_timeout_ms: float = 60_000.0
     max_body_bytes: int = 1 << 20
     head_timeout_s: float = 6.0
     body_timeout_s: float = 8.0
     keep_alive_s: int = 5
-    probe_every_s: float = 5.0
+    probe_every_s: float = 2.0
     drain_s: float = 1.0
     shutdown_s: int = 30
     rerank: str | None = None

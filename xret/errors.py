@@ -19,6 +19,7 @@ wrong, what was found and what to do; the command line prints it without a trace
     │   └── IndexLockedError       another process is writing to it
     ├── QueryError             an empty or oversized query, or a k out of range
     │   └── UnknownDocumentError   an index has no document of that id
+    ├── DeadlineError          a search was stopped before its end
     ├── RerankError            a reranker gave nothing to order documents by
     ├── DimensionMismatchError vectors of different dimensions
     ├── TranslationError       a translator gave nothing, or not what was asked for
@@ -33,6 +34,7 @@ __all__ = [
     "ConfigError",
     "CorpusError",
     "DamagedIndexError",
+    "DeadlineError",
     "DimensionMismatchError",
     "DuplicateIdError",
     "EncoderMismatchError",
@@ -144,6 +146,13 @@ class QueryError(XretError):
     """An empty or oversized query, or a number of hits out of range."""
 
     code = "query"
+
+
+class DeadlineError(XretError):
+    """A search was stopped before its end: its time was over, or nobody waited for it."""
+
+    code = "deadline"
+    exit_status = 1
 
 
 class RerankError(XretError):

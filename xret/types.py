@@ -130,9 +130,10 @@ class SearchRequest:
     line of text or in Haystack's nested form. mode: None is dense, lexical where the index
     has no vectors, and hybrid where its words are translated. params: how the index is searched.
     rerank: a reranker and how many documents it reads, `NAME[@depth]`. deadline_ms: when it stops
-    reading, counted from the search's start. explain: whether hits say which words carry their
-    scores. calibrate: None is "z" where documents in several languages can be found; of one
-    language no score is changed.
+    reading, counted from the search's start. timeout_ms: when the search is stopped, which raises
+    DeadlineError; None lets it end. explain: whether hits say which words carry their scores.
+    calibrate: None is "z" where documents in several languages can be found; of one language no
+    score is changed.
     facets: "lang", "date" or names of metadata, whose values are counted over the best hits.
     group_by: "lang" sorts the best hits by language; k and offset are then of each group.
     fields: which metadata come with hits, None for all; "text" among them is as `full_text`: the
@@ -151,6 +152,7 @@ class SearchRequest:
     identify: bool = True
     rerank: str | None = None
     deadline_ms: float | None = None
+    timeout_ms: float | None = None
     explain: bool = False
     calibrate: Calibrate | None = None
     facets: Sequence[str] = ()
@@ -176,8 +178,10 @@ class SearchRequest:
             raise QueryError("fields are a list of names of metadata")
         if self.group_by not in (None, "lang"):
             raise QueryError('hits are grouped by "lang" and by nothing else')
-        if self.deadline_ms is not None and not self.deadline_ms > 0:
-            raise QueryError(f"deadline_ms is {self.deadline_ms}; use more than 0 milliseconds")
+        for name in ("deadline_ms", "timeout_ms"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise QueryError(f"{name} is {value}; use more than 0 milliseconds")
 
 
 @dataclass(frozen=True, slots=True)

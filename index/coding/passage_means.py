@@ -15,6 +15,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from xret.deadline import Deadline
 from xret.index.coding.levels import integer_levels, nearest_levels, unpacked
 from xret.index.scoring.maxsim import fine_scores
 from xret.index.scoring.query_codes import QueryCodes, query_codes
@@ -86,6 +87,7 @@ def mean_scores(
     which: IntArray | None = None,
     keep: npt.NDArray[np.bool_] | None = None,
     threads: int = 1,
+    deadline: Deadline | None = None,
 ) -> FloatArray:
     """What passages' means add to their scores; `which` and `keep` as in `score_passages`.
 
@@ -101,4 +103,5 @@ def mean_scores(
         which=which,
         keep=keep,
         threads=threads,
+        deadline=deadline,
     )

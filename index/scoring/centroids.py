@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from xret.deadline import Deadline
 from xret.errors import DamagedIndexError, DimensionMismatchError
 from xret.index.scoring import maxsim_numpy
 from xret.index.scoring.coded_passages import (
@@ -114,6 +115,7 @@ def centroid_scan(
     which: IntArray | None = None,
     keep: npt.NDArray[np.bool_] | None = None,
     threads: int = 1,
+    deadline: Deadline | None = None,
 ) -> npt.NDArray[np.int32]:
     """The candidate stage: sums over query vectors of the passages' largest table entries.
 
@@ -154,7 +156,16 @@ def centroid_scan(
 
     if len(queries) and n_columns:
         n_vectors = len(queries.codes) // 8  # looked up, not multiplied
-        check_passage(run_shares(work, offsets, numbers, n_vectors=n_vectors, threads=threads))
+        check_passage(
+            run_shares(
+                work,
+                offsets,
+                numbers,
+                n_vectors=n_vectors,
+                threads=threads,
+                deadline=deadline,
+            )
+        )
     return spread_columns(out, keep, missing=-1)
 
 

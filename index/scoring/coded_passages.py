@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from xret.deadline import Deadline
 from xret.errors import DamagedIndexError, DimensionMismatchError
 from xret.types import IntArray
 
@@ -25,6 +26,10 @@ __all__ = [
 
 SHARE = 2**18
 """Pairs of query and document vectors below which a thread costs more than it saves."""
+
+BLOCK = 2**21
+"""About as many pairs between two looks at a deadline: at 384 dimensions 8 ms of a core with
+VNNI, some 30 ms with AVX2."""
 
 MAX_DIM = 32_768
 
@@ -149,13 +154,19 @@ def run_shares(
     *,
     n_vectors: int,
     threads: int,
+    deadline: Deadline | None = None,
 ) -> int:
     """Answer all columns by work(first, last), in shares of about as many document vectors.
 
     n_vectors: query vectors that each of them meets. Returns the first damaged passage that
-    a share found, or -1. The caller's own thread does the first share.
+    a share found, or -1. The caller's own thread does the first share. deadline: shares are
+    then done block by block, and raise DeadlineError between two where it has passed.
     """
     n_columns = len(offsets) - 1 if which is None else len(which)
+    if deadline is not None and n_columns:
+        mean = (int(offsets[-1]) - int(offsets[0])) / max(len(offsets) - 1, 1)
+        columns = int(BLOCK / max(mean * n_vectors, 1.0)) + 1
+        work = _in_blocks(work, columns, deadline)
     if threads > 1 and n_columns:
         lengths = np.diff(offsets) if which is None else offsets[which + 1] - offsets[which]
         ends = np.cumsum(np.maximum(lengths, 0))
@@ -168,3 +179,19 @@ def run_shares(
         rest = [pool.submit(work, *share) for share in itertools.pairwise(bounds[1:])]
         found = [work(0, bounds[1]), *(share.result() for share in rest)]
     return next((number for number in found if number >= 0), -1)
+
+
+def _in_blocks(
+    work: Callable[[int, int], int], columns: int, deadline: Deadline
+) -> Callable[[int, int], int]:
+    """The same work, so many columns at a time."""
+
+    def blocks(first: int, last: int) -> int:
+        for start in range(first, last, columns):
+            deadline.check()
+            damaged = work(start, min(start + columns, last))
+            if damaged >= 0:
+                return damaged
+        return -1
+
+    return blocks

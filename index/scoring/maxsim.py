@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from xret.deadline import Deadline
 from xret.errors import DimensionMismatchError
 from xret.index.scoring import maxsim_numpy
 from xret.index.scoring.centroids import (
@@ -86,6 +87,7 @@ def score_passages(
     which: IntArray | None = None,
     keep: npt.NDArray[np.bool_] | None = None,
     threads: int = 1,
+    deadline: Deadline | None = None,
 ) -> FloatArray:
     """Scores of every query with passages of a segment, all queries in one pass over them.
 
@@ -93,7 +95,8 @@ def score_passages(
     (n + 1,); levels: (2**bits,) below 8 bits. d: a multiple of 4, of 8 below 8 bits.
     centroids: (t,) together with `tables` from `centroid_tables`, or neither.
 
-    which: passage numbers; returns (n_queries, len(which)) float32 in their order.
+    which: passage numbers; returns (n_queries, len(which)) float32 in their order. deadline:
+    looked at between blocks of passages, and raises DeadlineError.
     keep: (n,) mask; returns (n_queries, n), -inf for passages not kept, which are not read.
     Neither: all of them. Raises DimensionMismatchError, and DamagedIndexError for arrays that
     do not belong together and offsets or centroids that point outside.
@@ -112,7 +115,7 @@ def score_passages(
     if tables is not None:
         check_table(queries, tables, np.float32)
     numbers = passage_numbers(which, keep, n_passages=len(passages))
-    found = _scores(queries, passages, numbers, threads=threads, table=tables)
+    found = _scores(queries, passages, numbers, threads=threads, deadline=deadline, table=tables)
     return spread_columns(found, keep, missing=-np.inf)
 
 
@@ -127,6 +130,7 @@ def fine_scores(
     which: IntArray | None = None,
     keep: npt.NDArray[np.bool_] | None = None,
     threads: int = 1,
+    deadline: Deadline | None = None,
 ) -> FloatArray:
     """`score_passages` without the query's rounding, for the few best: queries of 15 bits.
 
@@ -144,7 +148,7 @@ def fine_scores(
         centroids=None,
     )
     numbers = passage_numbers(which, keep, n_passages=len(passages))
-    found = _scores(queries, passages, numbers, threads=threads)
+    found = _scores(queries, passages, numbers, threads=threads, deadline=deadline)
     return spread_columns(found, keep, missing=-np.inf)
 
 
@@ -154,6 +158,7 @@ def _scores(
     which: IntArray | None,
     *,
     threads: int,
+    deadline: Deadline | None,
     table: FloatArray | None = None,
 ) -> FloatArray:
     """(n_queries, passages of `which`) by whichever path this machine runs."""
@@ -203,6 +208,13 @@ def _scores(
         )
 
     check_passage(
-        run_shares(work, passages.offsets, which, n_vectors=len(queries.codes), threads=threads)
+        run_shares(
+            work,
+            passages.offsets,
+            which,
+            n_vectors=len(queries.codes),
+            threads=threads,
+            deadline=deadline,
+        )
     )
     return out

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from xret.deadline import Deadline
 from xret.index.coding.passage_means import mean_scores
 from xret.index.scoring.centroids import table_bytes, table_extremes
 from xret.index.scoring.maxsim import centroid_scan
@@ -58,6 +59,7 @@ def candidate_documents(
     *,
     sums: Mapping[int, QueryCodes] | None = None,
     threads: int = 1,
+    deadline: Deadline | None = None,
     calibration: Calibration | None = None,
     first: int = 0,
 ) -> list[list[IntArray]]:
@@ -78,7 +80,15 @@ def candidate_documents(
         return [[_kept(*pair) for pair in pairs] for _ in range(n_queries)]
     scans, units = byte_tables(queries)
     scores = [
-        _document_scores(queries, scans, units, (sums or {}).get(pair[0].codec), *pair, threads)
+        _document_scores(
+            queries,
+            scans,
+            units,
+            (sums or {}).get(pair[0].codec),
+            *pair,
+            threads=threads,
+            deadline=deadline,
+        )
         for pair in coded
     ]
     found = []
@@ -134,17 +144,27 @@ def _document_scores(
     sums: QueryCodes | None,
     segment: Segment,
     mask: Mask,
+    *,
     threads: int,
+    deadline: Deadline | None,
 ) -> npt.NDArray[np.int32]:
     """(n_queries, documents) int32, each its best passage's; MASKED where it is masked out."""
     codes, near = queries[segment.codec][0], segment.coded.centroids
     assert near is not None  # noqa: S101 (the caller's choice)
     kept = None if mask is None else np.flatnonzero(segment.by_passage(mask))
     found = centroid_scan(
-        codes, scans[segment.codec], near, segment.offsets, which=kept, threads=threads
+        codes,
+        scans[segment.codec],
+        near,
+        segment.offsets,
+        which=kept,
+        threads=threads,
+        deadline=deadline,
     )
     if segment.coded.means is not None and sums is not None:
-        terms = mean_scores(sums, segment.coded.means, which=kept, threads=threads)
+        terms = mean_scores(
+            sums, segment.coded.means, which=kept, threads=threads, deadline=deadline
+        )
         terms *= units[:, None]
         found += np.rint(np.clip(terms, -LARGEST, LARGEST)).astype(np.int32)
     scores = found

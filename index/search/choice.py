@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from xret.deadline import Deadline
 from xret.index.search.calibration import Calibration, LanguageScale
 from xret.index.search.candidates import candidate_documents, default_candidates
 from xret.index.search.dense.single_vectors import dense_documents
@@ -50,6 +51,7 @@ class Search:
     dense: DenseCandidates | None
     scan: DeviceScan | None
     calibration: Calibration | None
+    deadline: Deadline
 
     @property
     def scans(self) -> bool:
@@ -81,7 +83,7 @@ class QueryBlock:
     def of(cls, queries: Embeddings, first: int, search: Search, threads: int) -> QueryBlock:
         if search.params.exact or (search.scan is None and not search.scans):
             return cls(queries, first)
-        seen = SeenQueries(queries, search.codecs, threads)
+        seen = SeenQueries(queries, search.codecs, threads, search.deadline)
         if search.scan is None:
             return cls(queries, first, _coarse(seen, search))
         from xret.index.search.scanned import scanned_documents  # the module needs torch at hand
@@ -177,6 +179,7 @@ def _candidates(query: SeenQueries, search: Search, number: int) -> Chosen:
         wanted,
         sums=query.sums,
         threads=query.threads,
+        deadline=search.deadline,
         calibration=search.calibration,
         first=number,
     )[0]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from xret.deadline import Deadline
 from xret.index.search.filters import Condition, Filter, Logic
 from xret.index.search.ranking import Best, Masks
 from xret.index.storage.segment import Segment, Span
@@ -23,7 +24,8 @@ __all__ = ["Asked", "Commit", "Found", "Matches", "Ranked", "filters"]
 class Commit:
     """The segments of one commit, and which of their documents have not been deleted.
 
-    single_vectors: whether candidates in the place of a scan pay for it.
+    single_vectors: whether candidates in the place of a scan pay for it. seal: the checksum of
+    what the catalog said.
     """
 
     version: int
@@ -31,19 +33,27 @@ class Commit:
     alive: Masks
     codecs: Mapping[int, ResidualCodec]
     single_vectors: bool = False
+    seal: bytes = b""
+
+    @property
+    def identity(self) -> tuple[int, bytes]:
+        """As `Catalog.identity` has it."""
+        return self.version, self.seal
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A request as the index sees it: its text as vectors (None where words alone decide) and
     as words (None where vectors do), its languages and filter as one filter. query_langs: of
-    each query, for `request.calibrate`, which is "off" where it is None."""
+    each query, for `request.calibrate`, which is "off" where it is None. deadline: when it is
+    stopped."""
 
     request: SearchRequest
     queries: Embeddings | None
     words: Words | None
     filter: Filter | None
     query_langs: Sequence[str] = ()
+    deadline: Deadline = field(default_factory=Deadline)
 
 
 @dataclass(frozen=True, slots=True)

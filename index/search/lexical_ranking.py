@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from xret.deadline import Deadline
 from xret.errors import QueryError
 from xret.index.search.ranking import Best, Masks
 from xret.index.storage.segment import Segment
@@ -74,6 +75,7 @@ def rank_words(
     depth: int,
     *,
     counted: bool = False,
+    deadline: Deadline | None = None,
 ) -> list[tuple[Best, Masks]]:
     """For each query its best documents, and which documents they were chosen among.
 
@@ -81,7 +83,10 @@ def rank_words(
     """
     within = masks[1:] if words.join else [masks[0]] * len(words.terms)
     return [
-        (best_by_terms(bm25, segments, terms, own, depth, counted=counted), own)
+        (
+            best_by_terms(bm25, segments, terms, own, depth, counted=counted, deadline=deadline),
+            own,
+        )
         for terms, own in zip(words.terms, within, strict=True)
     ]
 
@@ -94,12 +99,13 @@ def best_by_terms(
     k: int,
     *,
     counted: bool = False,
+    deadline: Deadline | None = None,
 ) -> Best:
     """The k best of one query; documents that have none of its terms are not among them.
 
     A document is scored as a whole, so no passage is named.
     """
-    every = bm25.scores(terms, keep=keep)
+    every = bm25.scores(terms, keep=keep, deadline=deadline)
     best, scores = best_scores(every, k)
     ends = np.cumsum([0, *(segment.n_documents for segment in segments)])
     matches = every > 0

@@ -33,6 +33,7 @@ class _Names:
     """What a commit consists of, as the catalog names it."""
 
     version: int
+    seal: bytes
     records: tuple[SegmentRecord, ...]
     files: Mapping[str, list[StoredFile]]
     codecs: tuple[int, ...]
@@ -68,14 +69,14 @@ class OpenFiles:
             try:
                 return self._opened(names)
             except DamagedIndexError:
-                if self._catalog.version() == names.version:
+                if self._catalog.identity() == (names.version, names.seal):
                     raise
 
     def _names(self) -> _Names:
         with self._catalog.snapshot():
             self._catalog.check_seal()
             return _Names(
-                self._catalog.version(),
+                *self._catalog.identity(),
                 tuple(self._catalog.segments().values()),
                 self._catalog.files(),
                 tuple(self._catalog.codecs()),
@@ -106,7 +107,8 @@ class OpenFiles:
         )
         segments = tuple(segment for _, segment in opened.values())
         codecs = {number: codec for number, (_, codec) in self._codecs.items()}
-        return Commit(names.version, segments, alive, codecs, has_single_vectors(segments))
+        single = has_single_vectors(segments)
+        return Commit(names.version, segments, alive, codecs, single, names.seal)
 
     def _codec(self, number: int, names: _Names) -> tuple[list[StoredFile], ResidualCodec]:
         files = names.files.get(codec_folder(number), [])

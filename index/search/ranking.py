@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from xret.deadline import Deadline
 from xret.index.search.calibration import Calibration, LanguageScale
 from xret.index.search.choice import Chosen, Masks, QueryBlock, Search, at_least
 from xret.index.search.seen_queries import SeenQueries
@@ -69,23 +70,27 @@ def best_documents(
     dense: DenseCandidates | None = None,
     scan: DeviceScan | None = None,
     calibration: Calibration | None = None,
+    deadline: Deadline | None = None,
 ) -> list[Best]:
     """One `Best` a query, the same whatever the threads and the other queries are.
 
     codecs: those of the segments, by number; 0 is that of 8 bits. dense: of these segments,
     where every passage is one vector. scan: of these segments, on a device, in the place of
     both. Neither is asked where `params.exact`. calibration: of these segments, masks and
-    queries; candidates are chosen, and documents ordered, by calibrated scores.
+    queries; candidates are chosen, and documents ordered, by calibrated scores. deadline: when
+    scoring is stopped, which raises DeadlineError.
     """
     threads = params.threads or _usable_cpus()
-    search = Search(segments, keep, k, codecs, params, dense, scan, calibration)
+    until = deadline or Deadline()
+    search = Search(segments, keep, k, codecs, params, dense, scan, calibration, until)
     short = not params.exact and _is_short(segments)
     found: list[Best] = []
     for first in range(0, len(queries), QUERY_BLOCK):
         block = QueryBlock.of(_part(queries, first, first + QUERY_BLOCK), first, search, threads)
 
         def ranked(position: int, threads: int, *, block: QueryBlock = block) -> Best:
-            query = SeenQueries(_part(block.queries, position, position + 1), codecs, threads)
+            own = _part(block.queries, position, position + 1)
+            query = SeenQueries(own, codecs, threads, until)
             scale = block.scale(query, position, search)
             return _ranked(query, search, block.chosen(query, position, scale, search), scale)
 

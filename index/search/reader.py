@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xret.deadline import Deadline
 from xret.errors import (
     DamagedIndexError,
     DimensionMismatchError,
@@ -16,14 +18,14 @@ from xret.errors import (
     QueryError,
 )
 from xret.index.coding.recoding import preset_bits
+from xret.index.search.allowed import AllowedDocuments
 from xret.index.search.calibrating import Calibrator
 from xret.index.search.calibration import Calibration
-from xret.index.search.commit import Asked, Commit, Found, Ranked, filters
+from xret.index.search.commit import Asked, Commit, Found, Ranked
 from xret.index.search.dense.single_vectors import DenseIndex
-from xret.index.search.filters import Filter, compile_filter
+from xret.index.search.filters import Filter
 from xret.index.search.languages import LanguageGroups
 from xret.index.search.lexical_ranking import Words, open_bm25, rank_words
-from xret.index.search.masks import FilterMasks
 from xret.index.search.matches import matches_of, ranked_depth, ranked_params
 from xret.index.search.opening import OpenFiles
 from xret.index.search.placed_hits import placed_hits
@@ -70,7 +72,7 @@ class IndexReader:
         self._catalog = catalog
         self._turn = threading.RLock()
         self._files = OpenFiles(folder, catalog)
-        self._masks = FilterMasks(catalog.documents)
+        self._allowed = AllowedDocuments(folder)
         self._calibrator = Calibrator(catalog.documents)
         self._bm25: tuple[int, Bm25] | None = None
         self._fields: tuple[int, Mapping[str, int]] | None = None
@@ -106,6 +108,7 @@ class IndexReader:
         self._dense.close()
         with self._turn:
             self._catalog.close()
+        self._allowed.close()
 
     @property
     def settings(self) -> dict[str, str]:
@@ -130,12 +133,15 @@ class IndexReader:
             return self._fields[1]
 
     def document_page(
-        self, n: int, *, after: str = "", filter: Filter | None = None
+        self,
+        n: int,
+        *,
+        after: str = "",
+        filter: Filter | None = None,
+        deadline: Deadline | None = None,
     ) -> list[Document]:
         """The n documents whose ids follow `after` in the order of ids, of those in a filter."""
-        with self._turn, self._catalog.snapshot():
-            where = ("1", []) if filter is None else compile_filter(filter)
-            return self._catalog.documents.page(n, after, *where)
+        return self._allowed.page(n, after, filter, deadline or Deadline())
 
     def routes(self) -> dict[str, StoredRoute]:
         """Which adapter the documents of each language went through; empty without adapters."""
@@ -186,6 +192,7 @@ class IndexReader:
         words: Words | None = None,
         fetch: bool = True,
         query_langs: Sequence[str] = (),
+        deadline: Deadline | None = None,
     ) -> Found:
         """The documents that a request is for: k of each query after the first `offset`.
 
@@ -195,47 +202,59 @@ class IndexReader:
         documents that fulfil it are ranked. query_langs: of each query; without them, as where
         the request does not say so, scores are not calibrated. One commit answers the whole
         call: its hits, texts, routes and version; the next call sees later ones. fetch: whether
-        texts and routes are read. Raises
-        DimensionMismatchError, QueryError where the index has no words or no vectors to search,
-        DamagedIndexError where a document or a file is not as it was written, and
-        IndexLockedError while a commit does not end.
+        texts and routes are read. deadline: when the search is stopped, None to let
+        it end. Raises DimensionMismatchError, QueryError where the index has no words or no
+        vectors to search, DamagedIndexError where a document or a file is not as it was
+        written, IndexLockedError while a commit does not end, and DeadlineError.
         """
-        return self._answer(Asked(request, queries, words, filter, query_langs), fetch=fetch)
+        until = deadline or Deadline()
+        return self._answer(Asked(request, queries, words, filter, query_langs, until), fetch=fetch)
 
-    def documents(self, doc_ids: Sequence[str]) -> list[Document]:
+    def documents(
+        self, doc_ids: Sequence[str], *, deadline: Deadline | None = None
+    ) -> list[Document]:
         """The documents of these ids, in that order; deleted ones are left out."""
-        with self._turn, self._catalog.snapshot():
+        with self._held(deadline or Deadline()), self._catalog.snapshot():
             return self._catalog.documents.of(doc_ids)
 
     def _answer(self, asked: Asked, *, fetch: bool) -> Found:
         if asked.queries is not None:
             self._check_dim(asked.queries)
         for _ in range(TRIES):
-            with self._turn:
-                ready = self._ready(asked)
-            ranked = self._scored(ready, asked)
-            with self._turn, self._catalog.snapshot():
-                # Versions only rise: all that was read since `_current` is of this commit.
-                if self._catalog.version() == ready.commit.version:
-                    return self._found(ranked, ready, asked, fetch)
-        with self._turn, self._catalog.snapshot():
             ready = self._ready(asked)
+            if ready is None:
+                continue
+            ranked = self._scored(ready, asked)
+            with self._held(asked.deadline), self._catalog.snapshot():
+                # Versions only rise: all that was read since `_current` is of this commit.
+                if self._catalog.identity() == ready.commit.identity:
+                    return self._found(ranked, ready, asked, fetch)
+        with self._held(asked.deadline), self._catalog.snapshot():
+            commit = self._current()
+            masks = self._allowed.held(commit, asked, self._catalog.documents)
+            ready = self._calibrated(commit, masks, asked)
             return self._found(self._scored(ready, asked), ready, asked, fetch)
 
-    def _ready(self, asked: Asked) -> _Ready:
-        """All that scoring reads of the catalog."""
-        commit = self._current()
-        masks = self._allowed(commit, asked)
+    def _ready(self, asked: Asked) -> _Ready | None:
+        """All that scoring reads of the catalog; None where that is of another commit by now."""
+        with self._held(asked.deadline):
+            commit = self._current()
+        masks = self._allowed.of(commit, asked)
+        if masks is None:
+            return None
+        with self._held(asked.deadline):
+            return self._calibrated(commit, masks, asked)
+
+    def _calibrated(self, commit: Commit, masks: list[Masks], asked: Asked) -> _Ready:
         calibration = self._calibration(commit, asked, masks[0])
         langs = self._calibrator.languages(commit) if asked.request.counted else None
         return _Ready(commit, masks, calibration, langs)
 
-    def _allowed(self, commit: Commit, asked: Asked) -> list[Masks]:
-        """The documents that may be found, then those in each query's own languages."""
-        if asked.filter is None and asked.words is None:
-            return [commit.alive]
-        langs = asked.words.langs if asked.words is not None and asked.words.join else ()
-        return [self._masks.of(commit, wanted) for wanted in filters(asked.filter, langs)]
+    @contextmanager
+    def _held(self, deadline: Deadline) -> Iterator[None]:
+        """The catalog is this thread's inside, and its statements end with the deadline."""
+        with deadline.holding(self._turn), self._catalog.until(deadline):
+            yield
 
     def _calibration(self, commit: Commit, asked: Asked, keep: Masks) -> Calibration | None:
         """What makes the scores of languages compare; None where none is asked for or needed."""
@@ -276,14 +295,17 @@ class IndexReader:
                 dense=candidates,
                 scan=scan,
                 calibration=ready.calibration,
+                deadline=asked.deadline,
             )
         if words is None:
             return [Ranked(one, None) for one in dense]
         if self._bm25 is None or self._bm25[0] != commit.version:
             bm25 = open_bm25(commit.segments, commit.alive, parts=self._word_parts)
             self._bm25 = commit.version, bm25
-        counted = asked.request.counted
-        lexical = rank_words(self._bm25[1], commit.segments, words, masks, depth, counted=counted)
+        counted, until = asked.request.counted, asked.deadline
+        lexical = rank_words(
+            self._bm25[1], commit.segments, words, masks, depth, counted=counted, deadline=until
+        )
         beside: Sequence[Best | None] = dense or [None] * len(lexical)
         return [Ranked(one, *other) for one, other in zip(beside, lexical, strict=True)]
 
@@ -314,7 +336,7 @@ class IndexReader:
         return Found(commit.version, rankings, spans, raw, documents, routes, took, matches)
 
     def _current(self) -> Commit:
-        if self._catalog.version() != self._commit.version:
+        if self._catalog.identity() != self._commit.identity:
             self._commit = self._files.commit()
             if not self._commit.single_vectors:
                 self._dense.close()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from xret.deadline import Deadline
 from xret.index.coding.passage_means import mean_scores, query_sums
 from xret.index.scoring.centroids import centroid_tables
 from xret.index.scoring.maxsim import fine_scores, score_passages
@@ -25,9 +26,14 @@ class SeenQueries:
     """Queries as the codes of each codec see them, made where a segment needs them."""
 
     def __init__(
-        self, queries: Embeddings, codecs: Mapping[int, ResidualCodec], threads: int
+        self,
+        queries: Embeddings,
+        codecs: Mapping[int, ResidualCodec],
+        threads: int,
+        deadline: Deadline | None = None,
     ) -> None:
         self.queries = queries
+        self._deadline = deadline
         self._codecs = codecs
         self.threads = threads
         self._tables: dict[int, tuple[QueryCodes, FloatArray | None]] = {}
@@ -51,6 +57,7 @@ class SeenQueries:
             keep=keep,
             which=which,
             threads=self.threads,
+            deadline=self._deadline,
             tables=tables,
             centroids=segment.coded.centroids,
             bits=8 if codec is None else codec.bits,
@@ -63,6 +70,7 @@ class SeenQueries:
                 keep=keep,
                 which=which,
                 threads=self.threads,
+                deadline=self._deadline,
             )
         return scores
 
@@ -88,7 +96,13 @@ class SeenQueries:
             return self.coarse(segment, which=passages)
         if self._fine is None:
             self._fine = query_codes(self._seen(None), self.queries.offsets, fine=True)
-        return fine_scores(self._fine, *segment.packed, which=passages, threads=self.threads)
+        return fine_scores(
+            self._fine,
+            *segment.packed,
+            which=passages,
+            threads=self.threads,
+            deadline=self._deadline,
+        )
 
     def _seen(self, codec: ResidualCodec | None) -> FloatArray:
         if codec is not None:

@@ -43,6 +43,7 @@ class Catalog:
     def __init__(self, database: Database) -> None:
         self.path = database.path
         self.snapshot = database.snapshot
+        self.until = database.until
         self.documents = DocumentTable(database)
         self._database = database
 
@@ -157,6 +158,14 @@ class Catalog:
         """How many commits the index has seen."""
         with damage(self.path):
             return int(self.setting("commits"))
+
+    def identity(self) -> tuple[int, bytes]:
+        """The version, and the seal over all that is no document: another index has another."""
+        query = "SELECT (SELECT value FROM settings WHERE name = 'commits'), checksum FROM seal"
+        with damage(self.path):
+            for version, seal in self._database.rows(query):
+                return int(version), bytes(seal)
+        raise DamagedIndexError(f"{self.path} has lost its seal; restore it from a copy")
 
     def count_commit(self) -> None:
         """Raise the version that readers compare, once a transaction."""

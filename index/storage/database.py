@@ -14,12 +14,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from xret.errors import DamagedIndexError, IndexLockedError, UnusableIndexError
+from xret.deadline import Deadline
+from xret.errors import DamagedIndexError, DeadlineError, IndexLockedError, UnusableIndexError
 
 __all__ = ["Database", "damage"]
 
 BUSY_S = 30.0
 """How long a reader waits for a commit to end, and a commit for readers."""
+
+STEPS = 2_000
+"""Steps of SQLite's machine, some tens of microseconds, between two looks at a deadline."""
 
 
 class Database:
@@ -74,6 +78,28 @@ class Database:
         finally:
             self._connection.execute("ROLLBACK")
 
+    @contextmanager
+    def until(self, deadline: Deadline) -> Iterator[None]:
+        """Statements inside are interrupted at that moment, and wait for no lock beyond it.
+
+        One thread at a time. Raises DeadlineError.
+        """
+        wait_ms = int(1000 * min(BUSY_S, max(deadline.left_s, 0.0)))
+        with damage(self.path):
+            self._connection.execute(f"PRAGMA busy_timeout = {wait_ms}")
+            self._connection.set_progress_handler(lambda: deadline.passed, STEPS)
+        try:
+            yield
+        except DeadlineError as error:
+            raise deadline.error() from error
+        except IndexLockedError as error:
+            if wait_ms == int(1000 * BUSY_S):
+                raise
+            raise deadline.error() from error
+        finally:
+            self._connection.set_progress_handler(None, 0)
+            self._connection.execute(f"PRAGMA busy_timeout = {int(1000 * BUSY_S)}")
+
     @property
     def changes(self) -> int:
         """Rows written through this connection so far."""
@@ -120,6 +146,8 @@ def damage(path: Path) -> Iterator[None]:
     try:
         yield
     except (sqlite3.DatabaseError, OverflowError, TypeError, ValueError) as error:
+        if _code(error) == sqlite3.SQLITE_INTERRUPT:
+            raise DeadlineError(f"{path}: the statement was stopped") from error
         if _is_busy(error):
             raise IndexLockedError(
                 f"{path} is held by a reader or another process; try again"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -18,6 +19,13 @@ PAGE_DOCUMENTS = 512
 MAX_FIELDS = 10_000
 """Metadata fields that are told of one by one."""
 
+ROWS = 1 << 16
+"""Places of documents whose fields are read at once."""
+
+_METADATA = """
+SELECT document, one.key, one.type, CASE one.type WHEN 'array' THEN one.value ELSE one.atom END
+FROM documents, json_each(CASE WHEN json_valid(meta) THEN meta ELSE '{}' END) AS one
+"""
 _ROW = "title, text, url, doc_id, lang, lang_source, lang_confidence, date, moment, meta, hash"
 _JOINED = "documents LEFT JOIN texts USING (document)"
 
@@ -149,6 +157,35 @@ class DocumentTable:
                 if not isinstance(lang, str) or not isinstance(content, bytes):
                     raise ValueError(f"a language {lang!r} or a hash that is none")
                 yield number - first, lang, content
+
+    def dated_languages(self, segment: int) -> Iterator[tuple[int, str, str | None, int | None]]:
+        """(position, language, date, when that begins) of the documents of a segment."""
+        query = "SELECT document, lang, date, moment FROM documents"
+        for number, *row in self._pages(segment, query):
+            yield number, *row
+
+    def metadata(
+        self, segment: int, names: Sequence[str]
+    ) -> Iterator[tuple[int, str, str, str | float | None]]:
+        """(position, name, JSON type, value) of a segment's metadata of these names.
+
+        A value is a text or number, and of a list its JSON.
+        """
+        named = "one.key IN (SELECT value FROM json_each(?))"
+        for number, *row in self._pages(segment, _METADATA, named, [json.dumps(list(names))]):
+            yield number, *row
+
+    def _pages(
+        self, segment: int, query: str, where: str = "1", values: Sequence[object] = ()
+    ) -> Iterator[tuple[Any, ...]]:
+        """Rows of a segment's documents, their row numbers as positions in it."""
+        start, end = place(segment, 0), place(segment + 1, 0)
+        ranged = f"{query} WHERE document >= ? AND document < ? AND {where}"
+        for first in range(start, min(end, self.last() + 1), ROWS):
+            for number, *row in self._database.rows(
+                ranged, (first, min(first + ROWS, end), *values)
+            ):
+                yield number - start, *row
 
     def damaged(self) -> Iterator[str]:
         """Ids of stored documents that no longer have the hash written with them."""

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from xret.deadline import Deadline
 from xret.errors import DamagedIndexError
 from xret.index.words.lexical import LexicalSegment
 from xret.types import FloatArray, IntArray
@@ -68,23 +69,30 @@ class Bm25:
         self._kept = sum(len(segment.documents) for segment in segments) <= KEPT_POSTINGS
         self._whole: list[npt.NDArray[np.float64] | None] = [None] * len(self._segments)
 
-    def scores(self, terms: QueryTerms, *, keep: Sequence[Mask] | None = None) -> FloatArray:
+    def scores(
+        self,
+        terms: QueryTerms,
+        *,
+        keep: Sequence[Mask] | None = None,
+        deadline: Deadline | None = None,
+    ) -> FloatArray:
         """(documents of all segments,) float32: each document's BM25 for a query's terms.
 
         A term counts as often as the query has it, or as much as it says. keep: of each
         segment (n,) bool, the living documents to score, None for all of them; the statistics
         stay those of the whole index. 0 for a document that is not kept, is dead, or has none
-        of the terms.
+        of the terms. deadline: looked at between terms, and raises DeadlineError.
         Raises DamagedIndexError where postings name documents that are not there.
         """
+        until = deadline or Deadline()
         wanted: Mapping[str, float] = terms if isinstance(terms, Mapping) else Counter(terms)
         names = [term.encode(errors="replace") for term in wanted]
         found = [segment.find(names) for segment in self._segments]
-        weights = self._weights(found, list(wanted.values()))
+        weights = self._weights(found, list(wanted.values()), until)
         masks = self._alive if keep is None else keep
         parts = []
         for number, (alive, mask) in enumerate(zip(self._alive, masks, strict=True)):
-            total = self._segment_scores(number, found[number], weights).astype(np.float32)
+            total = self._segment_scores(number, found[number], weights, until).astype(np.float32)
             mask = alive if mask is None else mask
             if mask is not None:
                 if len(mask) != len(total):
@@ -94,19 +102,27 @@ class Bm25:
         return parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, np.float32), *parts])
 
     def best(
-        self, terms: QueryTerms, k: int, *, keep: Sequence[Mask] | None = None
+        self,
+        terms: QueryTerms,
+        k: int,
+        *,
+        keep: Sequence[Mask] | None = None,
+        deadline: Deadline | None = None,
     ) -> tuple[IntArray, FloatArray]:
         """Positions among the documents of all segments, rising, and scores: of the k best
         documents that have one of the terms, and of all that tie with the last of them.
         """
-        return best_scores(self.scores(terms, keep=keep), k)
+        return best_scores(self.scores(terms, keep=keep, deadline=deadline), k)
 
-    def _weights(self, found: list[list[tuple[int, int]]], times: list[float]) -> list[float]:
+    def _weights(
+        self, found: list[list[tuple[int, int]]], times: list[float], until: Deadline
+    ) -> list[float]:
         """Of each term, its inverse document frequency times its frequency in the query."""
         n = self.n_documents
         having = np.zeros(len(times), np.int64 if self._of_a_word == 1 else np.float64)
         for segment, mask, places in zip(self._segments, self._alive, found, strict=True):
             for term, (start, end) in enumerate(places):
+                until.check()
                 if self._of_a_word > 1:
                     having[term] += self._expected_documents(segment, mask, start, end)
                 elif mask is None:
@@ -128,12 +144,17 @@ class Bm25:
         return float(present.sum())
 
     def _segment_scores(
-        self, number: int, places: list[tuple[int, int]], weights: list[float]
+        self,
+        number: int,
+        places: list[tuple[int, int]],
+        weights: list[float],
+        until: Deadline,
     ) -> npt.NDArray[np.float64]:
         """(n,) float64, summed in the order of the terms."""
         segment = self._segments[number]
         total = np.zeros(segment.n_documents)
         for (start, end), weight in zip(places, weights, strict=True):
+            until.check()
             if start < end:
                 documents = segment.documents[start:end]
                 parts = self._parts(number, start, end)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import time
 from collections.abc import Sequence
 
+from xret.deadline import Deadline
 from xret.index.search.commit import Found
 from xret.index.search.reader import IndexReader
 from xret.retriever.rerankers.stage import Reranked, RerankStage
 from xret.types import Hit, Query, SearchRequest
 
-__all__ = ["rerank_page", "rerank_rankings", "widened_request"]
+__all__ = ["ANSWER_S", "rerank_page", "rerank_rankings", "widened_request"]
+
+
+ANSWER_S = 0.02
+"""Seconds for putting the answer together."""
 
 
 def widened_request(request: SearchRequest, stage: RerankStage) -> SearchRequest:
@@ -27,16 +31,18 @@ def rerank_page(
     stage: RerankStage,
     *,
     began: float,
+    deadline: Deadline,
 ) -> tuple[Found, Reranked]:
     """The page that was asked for, of the only ranking found for `widened_request`; all of it
     where the request counts.
 
-    began: when the search did, by `time.perf_counter`.
+    began: when the search did, by `time.perf_counter`. deadline: when the search has to be over:
+    the reranker stops a little before, since the answer is still to be made.
     """
-    until = math.inf
+    until = deadline.until - ANSWER_S
     if request.deadline_ms is not None:
         passed = time.perf_counter() - began
-        until = time.monotonic() + request.deadline_ms / 1000 - passed
+        until = min(until, time.monotonic() + request.deadline_ms / 1000 - passed)
     reranked = stage.rerank(query, found.rankings[0], found.spans[0], found.documents, until=until)
     page = slice(request.offset, request.offset + request.k)
     if request.counted:

@@ -17,6 +17,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from xret.errors import XretError
+from xret.server.border.leaving import Watched
 from xret.server.errors import HttpError, http_error
 
 __all__ = ["Border", "WholeBody"]
@@ -95,7 +96,10 @@ class Border:
 
 
 class WholeBody:
-    """Reads each body whole before the application sees it, within a size and a time."""
+    """Reads each body whole before the application sees it, within a size and a time.
+
+    Once it is read, the client is watched: what works for one that has left is stopped.
+    """
 
     def __init__(self, app: ASGIApp, *, max_bytes: int, timeout_s: float) -> None:
         self.app = app
@@ -113,7 +117,8 @@ class WholeBody:
                 400, "ambiguous_length", "send Content-Length or Transfer-Encoding, not both", CLOSE
             )
         if length is None and encoding is None:
-            await self.app(scope, receive, send)
+            async with Watched(receive, b"") as watched:
+                await self.app(scope, watched.receive, send)
             return
         if headers.get("content-encoding", "identity").lower() != "identity":
             raise HttpError(415, "unsupported_media_type", "send the body uncompressed", CLOSE)
@@ -124,7 +129,8 @@ class WholeBody:
             raise self._too_large()
         body = await self._read(receive)
         if body is not None:
-            await self.app(scope, _replay(body, receive), send)
+            async with Watched(receive, body) as watched:
+                await self.app(scope, watched.receive, send)
 
     async def _read(self, receive: Receive) -> bytes | None:
         """The body; None when the client has gone."""
@@ -162,15 +168,6 @@ async def _discard(receive: Receive) -> None:
             discarded += len(message.get("body", b""))
             if not message.get("more_body", False):
                 return
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
-    pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def replayed() -> Message:
-        return pending.pop() if pending else await receive()
-
-    return replayed
 
 
 def _request_id(headers: Headers) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 import uuid
 from typing import ClassVar
 
@@ -95,7 +97,14 @@ class TimedProtocol(H11Protocol):
             self._unread_bytes = unread_bytes
             self._wait()
         else:
-            self.transport.abort()
+            self._drop()
+
+    def _drop(self) -> None:
+        """Close at once; what a client does not read the system is not to keep for it either."""
+        connection = self.transport.get_extra_info("socket")
+        if connection is not None and self.flow.write_paused:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
 
     def _done(self) -> None:
         if self._patience is not None:

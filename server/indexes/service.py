@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -13,15 +14,25 @@ from typing import TypeVar
 import anyio
 import anyio.to_thread
 
-from xret.errors import IndexNotFoundError, LanguageError, QueryError, ServerError, XretError
+from xret.deadline import Deadline
+from xret.errors import (
+    DeadlineError,
+    IndexNotFoundError,
+    LanguageError,
+    QueryError,
+    ServerError,
+    XretError,
+)
 from xret.retriever.explaining import ExplainedDocument
 from xret.retriever.rerankers.opened import OFF
 from xret.retriever.searcher import SearchAnswer, Searcher
+from xret.server.border.leaving import LEFT
 from xret.server.errors import HttpError
 from xret.server.indexes.documents import (
     IndexSummary,
     index_summary,
 )
+from xret.server.indexes.queue import GRACE_S, WorkQueue, contained
 from xret.server.settings import ServerSettings
 from xret.types import Mode, SearchRequest
 
@@ -32,6 +43,8 @@ T = TypeVar("T")
 log = logging.getLogger("xret.server")
 
 PROBE = SearchRequest("ready to search")
+PROBE_S = 2.0
+"""How long it may take; an encoder that takes longer cannot serve people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +64,13 @@ class SearchService:
         self.stopping = False
         self._searchers = dict(searchers)
         self.settings = self._settings = settings
-        self._threads = anyio.CapacityLimiter(settings.threads)
-        self._inside = 0
-        self._answered: set[str] = set()
+        self.queue = WorkQueue(
+            threads=settings.threads,
+            max_waiting=settings.max_waiting,
+            max_wait_s=None if settings.max_wait_ms is None else settings.max_wait_ms / 1000,
+        )
+        self._light = anyio.CapacityLimiter(settings.light_threads)
+        self._answered: dict[str, float] = {}
         self._faults: dict[str, _Fault] = {}
 
     async def search(self, request: SearchRequest, *, index: str | None = None) -> SearchAnswer:
@@ -61,12 +78,15 @@ class SearchService:
 
         A request that names no reranker has the server's, and can name no other: rerankers are
         folders and addresses, which are not for clients to choose.
-        Raises HttpError when too many searches are waiting, IndexNotFoundError, and what
-        `Searcher.answer` raises; a failure that is not the query's own fault makes the
+        It is stopped when its time is over, or its client has left. Raises HttpError when too
+        many searches are waiting, IndexNotFoundError, and what `Searcher.answer` raises,
+        DeadlineError among it; a failure that is not the query's own fault makes the
         index unready until a search succeeds.
         """
-        asked = self._with_reranker(request)
-        return await self._asked(index, lambda searcher: searcher.answer(asked))
+        asked, until = self._with_reranker(request), self.deadline(request.timeout_ms)
+        return await self._asked(
+            index, lambda searcher: searcher.answer(asked, deadline=until), until=until
+        )
 
     async def explain(
         self,
@@ -78,8 +98,11 @@ class SearchService:
         index: str | None = None,
     ) -> ExplainedDocument:
         """As `search`, of one document; raises UnknownDocumentError as well."""
+        until = self.deadline()
         return await self._asked(
-            index, lambda searcher: searcher.explain(doc_id, text, lang=lang, mode=mode)
+            index,
+            lambda searcher: searcher.explain(doc_id, text, lang=lang, mode=mode, deadline=until),
+            until=until,
         )
 
     async def apply(self, work: Callable[[Searcher], T], *, index: str | None = None) -> T:
@@ -90,13 +113,33 @@ class SearchService:
         """The name of each index's encoder, by the index's; the first index is the default."""
         return {name: one.encoder.spec.name for name, one in self._searchers.items()}
 
-    async def _asked(self, index: str | None, work: Callable[[Searcher], T]) -> T:
+    def deadline(self, timeout_ms: float | None = None) -> Deadline:
+        """When the request in hand is stopped: after its own time, as far as the settings allow,
+        or once its client has left."""
+        wanted = self._settings.timeout_ms if timeout_ms is None else timeout_ms
+        return Deadline(min(wanted, self._settings.max_timeout_ms) / 1000, gone=LEFT.get())
+
+    async def light(self, work: Callable[[], T]) -> T:
+        """What takes no time, in threads that no search holds up."""
+        return await anyio.to_thread.run_sync(contained, work, limiter=self._light)
+
+    async def _asked(
+        self, index: str | None, work: Callable[[Searcher], T], *, until: Deadline | None = None
+    ) -> T:
+        """Work on an index in its turn; until: when it is over, that of the settings where None."""
         name = next(iter(self._searchers)) if index is None else index
         if name not in self._searchers:
             raise IndexNotFoundError(f"no index called {name!r} is served")
+        deadline = until or self.deadline()
+        return await self._noted(
+            name, lambda: self.queue.run(partial(work, self._searchers[name]), deadline)
+        )
+
+    async def _noted(self, name: str, work: Callable[[], Awaitable[T]]) -> T:
+        """The result of work on an index, by which its readiness falls or returns."""
         try:
-            answer = await self._in_thread(partial(work, self._searchers[name]))
-        except (QueryError, LanguageError, HttpError):
+            answer = await work()
+        except (QueryError, LanguageError, HttpError, DeadlineError):
             raise
         except Exception as error:
             code = error.code if isinstance(error, XretError) else "internal"
@@ -104,7 +147,7 @@ class SearchService:
             raise
         if self._searchers[name].fault is None:  # else only a search by words was answered
             self._faults.pop(name, None)
-            self._answered.add(name)
+            self._answered[name] = time.monotonic()
         return answer
 
     def _with_reranker(self, request: SearchRequest) -> SearchRequest:
@@ -119,10 +162,10 @@ class SearchService:
     @property
     def load(self) -> int:
         """Searches that are computed or waiting for a thread."""
-        return self._inside
+        return self.queue.load
 
     async def indexes(self) -> list[IndexSummary]:
-        return await self._in_thread(
+        return await self.light(
             lambda: [index_summary(name, searcher) for name, searcher in self._searchers.items()]
         )
 
@@ -138,42 +181,41 @@ class SearchService:
         ]
 
     async def watch(self) -> None:
-        """Ask every index one query, and failed ones again and again until they answer.
+        """Ask every index one query, and again and again those that nobody asks or that failed.
 
         Without it an index whose only failure was a passing one would stay unready for
-        ever: nobody sends searches to a server that says it is not ready.
+        ever, since nobody sends searches to a server that says it is not ready; and a failure
+        that no search has met would be told to nobody.
         """
-        for name in self._searchers:
-            await self._probe(name)
+        every_s = self._settings.probe_every_s
+        latest = math.inf
         while True:
-            await anyio.sleep(self._settings.probe_every_s)
-            latest = time.monotonic() - self._settings.probe_every_s
-            for name in [name for name, fault in self._faults.items() if fault.since <= latest]:
-                await self._probe(name)
+            for name in self._searchers:
+                fault = self._faults.get(name)
+                if max(self._answered.get(name, -1.0), fault.since if fault else -1.0) <= latest:
+                    await self._probe(name)
+            await anyio.sleep(every_s)
+            latest = time.monotonic() - every_s
 
     async def _probe(self, name: str) -> None:
+        """One query, in no search's turn: those may be what does not end."""
+        warm = name in self._answered  # the first query may still load something
+        timeout_s = PROBE_S if warm else max(PROBE_S, self._settings.max_timeout_ms / 1000)
+        deadline = Deadline(timeout_s)
+
+        async def ask() -> SearchAnswer:
+            with anyio.move_on_after(timeout_s + GRACE_S):
+                return await anyio.to_thread.run_sync(
+                    contained,
+                    lambda: self._searchers[name].answer(PROBE, deadline=deadline),
+                    limiter=self._light,
+                    abandon_on_cancel=True,
+                )
+            raise deadline.error()
+
         try:
-            await self.search(PROBE, index=name)
+            await self._noted(name, ask)
         except Exception as error:
+            if isinstance(error, DeadlineError):
+                self._faults[name] = _Fault(error.code, time.monotonic())
             log.error("index %s does not answer: %s", name, type(error).__name__)
-
-    async def _in_thread(self, work: Callable[[], T]) -> T:
-        if self._inside >= self._settings.threads + self._settings.max_waiting:
-            raise HttpError(
-                503, "overloaded", "too many searches are waiting; try again", {"Retry-After": "1"}
-            )
-        self._inside += 1
-        try:
-            return await anyio.to_thread.run_sync(_contained, work, limiter=self._threads)
-        finally:
-            self._inside -= 1
-
-
-def _contained(work: Callable[[], T]) -> T:
-    """Run it; a panic in native code, which is no Exception, becomes one."""
-    try:
-        return work()
-    except Exception:
-        raise
-    except BaseException as error:
-        raise RuntimeError(f"native code gave up: {type(error).__name__}") from error

@@ -34,7 +34,7 @@ def add_explain(router: APIRouter, service: SearchService) -> None:
     @router.post(
         "/v1/explain",
         summary="Which words carry the score of a document",
-        responses=problem_responses(400, 404, 408, 413, 415, 422, 500, 503),
+        responses=problem_responses(400, 404, 408, 413, 415, 422, 500, 503, 504),
     )
     async def explain(asked: ExplainBody) -> ExplainedDocument:
         return await service.explain(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.message
 from collections.abc import Callable, Collection, Coroutine
+from contextlib import suppress
 from typing import Annotated, Any
 
 import orjson
@@ -24,6 +25,8 @@ __all__ = [
 ]
 
 INDEX_NAME = r"^[a-z0-9][a-z0-9._-]{0,127}$"
+
+MAX_FIELDS = 256
 
 IndexName = Annotated[str, Field(pattern=INDEX_NAME)]
 FieldName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
@@ -52,7 +55,10 @@ class JsonRoute(APIRoute):
                     "unsupported_media_type",
                     "send the body with Content-Type application/json",
                 )
-            return await handle(_JsonRequest(request.scope, request.receive))
+            asked = _JsonRequest(request.scope, request.receive)
+            if request.method == "POST":
+                await _check_fields(asked)
+            return await handle(asked)
 
         return strict
 
@@ -60,11 +66,24 @@ class JsonRoute(APIRoute):
 class _JsonRequest(Request):
     """Reads JSON strictly: no NaN, no infinite numbers, no lone surrogates, depth 1,024."""
 
+    _value: Any = None
+
     async def json(self) -> Any:
-        return orjson.loads(await self.body())
+        if self._value is None:
+            self._value = orjson.loads(await self.body())
+        return self._value
 
 
 def _is_json(content_type: str | None) -> bool:
     message = email.message.Message()
     message["content-type"] = content_type or "text/plain"
     return message.get_content_type() == "application/json"
+
+
+async def _check_fields(request: _JsonRequest) -> None:
+    """Raises HttpError for more fields than any body has: each would be an error of its own,
+    made while nobody else is answered."""
+    with suppress(orjson.JSONDecodeError):  # which is told of where the body is taken apart
+        value = await request.json()
+        if isinstance(value, dict) and len(value) > MAX_FIELDS:
+            raise HttpError(422, "invalid_request", f"the body has more than {MAX_FIELDS} fields")

@@ -29,6 +29,7 @@ __all__ = ["SearchBody", "SearchLink", "add_search"]
 
 MAX_LIMIT = 100
 MAX_DEADLINE_MS = 60_000
+MAX_TIMEOUT_MS = 3_600_000
 
 
 class SearchBody(BaseModel):
@@ -46,6 +47,7 @@ class SearchBody(BaseModel):
     mode: Mode | None = None
     rerank: Annotated[str, Field(min_length=1, max_length=256)] | None = None
     deadline_ms: Annotated[float, Field(gt=0, le=MAX_DEADLINE_MS)] | None = None
+    timeout_ms: Annotated[float, Field(gt=0, le=MAX_TIMEOUT_MS)] | None = None
     explain: bool = False
     calibrate: Calibrate | None = None
     facets: Annotated[list[FieldName], Field(max_length=MAX_FACETS)] = []
@@ -65,6 +67,7 @@ class SearchBody(BaseModel):
             mode=self.mode,
             rerank=self.rerank,
             deadline_ms=self.deadline_ms,
+            timeout_ms=self.timeout_ms,
             explain=self.explain,
             calibrate=self.calibrate,
             facets=self.facets,
@@ -105,7 +108,7 @@ def add_search(router: APIRouter, service: SearchService) -> None:
     @router.post(
         "/v1/search",
         summary="Search an index",
-        responses=problem_responses(400, 404, 408, 413, 415, 422, 500, 503),
+        responses=problem_responses(400, 404, 408, 413, 415, 422, 500, 503, 504),
     )
     async def search(request: Request, asked: SearchBody) -> SearchAnswer:
         return await answer(request, asked)
@@ -113,7 +116,7 @@ def add_search(router: APIRouter, service: SearchService) -> None:
     @router.get(
         "/v1/search",
         summary="Search an index by link",
-        responses=problem_responses(400, 404, 422, 500, 503),
+        responses=problem_responses(400, 404, 422, 500, 503, 504),
     )
     async def search_by_link(
         request: Request, asked: Annotated[SearchLink, Query()]

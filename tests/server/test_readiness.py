@@ -137,7 +137,7 @@ def test_server_finds_out_by_itself_that_an_index_answers_again(touchy: Searcher
 def test_searches_beyond_the_bound_are_refused_before_those_that_wait_end(
     touchy: Searcher, asking: ThreadPoolExecutor
 ) -> None:
-    with serving({"demo": touchy}, threads=2, max_waiting=3) as served:
+    with serving({"demo": touchy}, threads=2, max_waiting=3, max_wait_ms=1e6) as served:
         accepted: list[Future[httpx.Response]] = []
         try:
             accepted += [asking.submit(search, served, "wait") for _ in range(5)]

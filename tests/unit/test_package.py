@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("xret", "retriever", "index", "server", "eval")
 FLOORS = (
     "errors",
+    "deadline",
     "types",
     "config",
     "index/scoring",

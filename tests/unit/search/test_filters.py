@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import json
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from conftest import build
 from encoders import HashingEncoder
@@ -17,6 +20,8 @@ from hypothesis import strategies as st
 from indices import ranking
 
 from xret.errors import QueryError
+from xret.index.search import masks
+from xret.index.search.commit import Commit
 from xret.index.search.filters import (
     FIELDS,
     MAX_DEPTH,
@@ -27,9 +32,14 @@ from xret.index.search.filters import (
     compile_filter,
     parse_filter,
 )
+from xret.index.search.folding import folded
+from xret.index.search.masks import FilterMasks
 from xret.index.search.reader import IndexReader
 from xret.index.storage.catalog import Catalog
-from xret.index.storage.stored import moment, moment_end
+from xret.index.storage.database import Database
+from xret.index.storage.documents import DocumentTable
+from xret.index.storage.segment import Coded, Segment
+from xret.index.storage.stored import SCHEMA, moment, moment_end
 from xret.retriever.searcher import Searcher
 from xret.types import Document, Query
 
@@ -182,6 +192,73 @@ def test_sql_keeps_what_the_plain_reading_keeps(
         query = f"SELECT document, {where} FROM {joined} ORDER BY document"
         found = connection.execute(query, values).fetchall()
     assert found == [(i, int(holds(wanted, one))) for i, one in enumerate(corpus)]
+
+
+@contextlib.contextmanager
+def tables(corpus: list[Document]) -> Iterator[tuple[Commit, DocumentTable]]:
+    """A commit of one segment of these documents, in memory."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        database = Database(Path("memory"), connection)
+        database.define(SCHEMA)
+        table = DocumentTable(database)
+        table.add(3, [(i, dataclasses.replace(one, doc_id=str(i))) for i, one in enumerate(corpus)])
+        n = len(corpus)
+        coded = Coded(np.zeros((n, 4), np.uint8), np.zeros(n, np.uint16))
+        segment = Segment(3, 0, coded, np.arange(n + 1))
+        yield Commit(1, (segment,), (None,), {}), table
+
+
+def masked(wanted: Filter, commit: Commit, table: DocumentTable) -> list[bool]:
+    (mask,) = FilterMasks().of(commit, wanted, table)
+    assert mask is not None
+    kept: list[bool] = mask.tolist()
+    return kept
+
+
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(corpus=st.lists(documents, min_size=1, max_size=6), wanted=filters)
+def test_columns_and_sql_keep_what_the_plain_reading_keeps(
+    corpus: list[Document], wanted: dict[str, Any]
+) -> None:
+    named = [dataclasses.replace(one, doc_id=str(i)) for i, one in enumerate(corpus)]
+    expected = [holds(wanted, one) for one in named]
+    with tables(corpus) as (commit, table), pytest.MonkeyPatch.context() as patch:
+        assert masked(parse_filter(wanted), commit, table) == expected
+        patch.setattr(masks, "COLUMN_DOCUMENTS", 0)
+        assert masked(parse_filter(wanted), commit, table) == expected
+
+
+def test_comparisons_of_one_field_are_read_once() -> None:
+    unequal = parse_filter(" ".join(f"topic!=a{i}" for i in range(100)))
+    either = parse_filter(
+        {
+            "operator": "OR",
+            "conditions": [
+                {"field": "lang", "operator": "==", "value": code} for code in ("fr", "de", "fr")
+            ],
+        }
+    )
+    assert folded(unequal) == Condition("meta.topic", "not in", tuple(f"a{i}" for i in range(100)))
+    assert folded(either) == Condition("lang", "in", ("fr", "de"))
+    assert folded(Logic("NOT", (either,))) == Condition("lang", "not in", ("fr", "de"))
+
+
+def test_a_field_is_read_once_for_all_filters(monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus = [Document("", "x", "en", meta={"n": n}) for n in range(5)]
+    reads = []
+    with tables(corpus) as (commit, table):
+        read = table.metadata
+        monkeypatch.setattr(
+            table, "metadata", lambda *asked: reads.append(asked[1]) or read(*asked)
+        )
+        kept_masks = FilterMasks()
+        for n in range(5):
+            (mask,) = kept_masks.of(commit, parse_filter(f"n>={n} other!=1"), table)
+            assert mask is not None
+            assert mask.sum() == 5 - n
+    assert reads == [["n", "other"]]
 
 
 @pytest.mark.parametrize(
