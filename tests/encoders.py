@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ import xxhash
 
 from xret.types import Document, Embeddings, EncoderSpec, FloatArray, Query
 
-__all__ = ["HashingEncoder"]
+__all__ = ["HashingEncoder", "MeanEncoder"]
 
 # Scripts written without spaces: every character is a word.
 _WORD = re.compile(
@@ -46,6 +47,28 @@ class HashingEncoder:
 
     def encode_documents(self, documents: Sequence[Document]) -> Embeddings:
         return _encode([f"{document.title} {document.text}" for document in documents])
+
+
+class MeanEncoder(HashingEncoder):
+    """One vector a text: the mean of its words', at unit length. Questions are marked as such."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._spec = dataclasses.replace(self._spec, name="mean", fingerprint="mean-1")
+
+    def encode_queries(self, queries: Sequence[Query]) -> Embeddings:
+        return _means(
+            super().encode_queries([Query("", f"query: {query.text}") for query in queries])
+        )
+
+    def encode_documents(self, documents: Sequence[Document]) -> Embeddings:
+        return _means(super().encode_documents(documents))
+
+
+def _means(made: Embeddings) -> Embeddings:
+    means = np.stack([rows.mean(axis=0) for rows in made])
+    means /= np.linalg.norm(means, axis=1, keepdims=True)
+    return Embeddings(means, np.arange(len(made) + 1, dtype=np.int64))
 
 
 def _encode(texts: Sequence[str]) -> Embeddings:

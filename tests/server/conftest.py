@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
 import pytest
-from encoders import HashingEncoder
+from encoders import HashingEncoder, MeanEncoder
 
 from xret.index.search.reader import IndexReader
 from xret.retriever.build import IndexBuild
@@ -30,28 +29,6 @@ DOCUMENTS = [
     Document("salt.ar", "الملح يحفظ الطعام", "ar"),
     *[Document(f"filler.{i:02}", f"nothing of note number {i}", "en") for i in range(20)],
 ]
-
-
-class MeanEncoder(HashingEncoder):
-    """One vector a text: the mean of its words', at unit length. Questions are marked as such."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._spec = dataclasses.replace(self._spec, name="mean", fingerprint="mean-1")
-
-    def encode_queries(self, queries: Sequence[Query]) -> Embeddings:
-        return _means(
-            super().encode_queries([Query("", f"query: {query.text}") for query in queries])
-        )
-
-    def encode_documents(self, documents: Sequence[Document]) -> Embeddings:
-        return _means(super().encode_documents(documents))
-
-
-def _means(made: Embeddings) -> Embeddings:
-    means = np.stack([rows.mean(axis=0) for rows in made])
-    means /= np.linalg.norm(means, axis=1, keepdims=True)
-    return Embeddings(means, np.arange(len(made) + 1, dtype=np.int64))
 
 
 class TouchyEncoder(HashingEncoder):

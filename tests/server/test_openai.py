@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from encoders import HashingEncoder
+from encoders import HashingEncoder, MeanEncoder
 
-from tests.server.conftest import MeanEncoder, Served
+from tests.server.conftest import Served
 from xret.types import Document, Query
 
 TEXTS = ["The moon makes high water.", "Nyuki wachache"]

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from encoders import HashingEncoder
+from encoders import HashingEncoder, MeanEncoder
 
-from tests.server.conftest import MeanEncoder, Served, serving
+from tests.server.conftest import Served, serving
 from xret.index.search.reader import IndexReader
 from xret.retriever.pair_scores import score_pairs
 from xret.retriever.rerankers.endpoint import Endpoint

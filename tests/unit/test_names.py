@@ -7,10 +7,12 @@ from pathlib import Path
 from tests.unit.test_package import MODULES
 
 COMMAND = "the function of a command is named as the command, and as the verb that it calls"
+FRAMEWORKS = "each framework's retriever and reranker is named as they name theirs"
 REASONS = {
     "COLLECTION": "the registry reads it from each module of one collection",
     "add": "two groups of commands have a command of that name",
     "app": "a group of commands is called so in each module that has one",
+    **dict.fromkeys(("XretReranker", "XretRetriever"), FRAMEWORKS),
     **dict.fromkeys(("compact", "delete", "evaluate", "info", "serve", "verify"), COMMAND),
     **dict.fromkeys(("export_language", "import_language", "remove_language"), COMMAND),
     **dict.fromkeys(("train_modular", "train_static", "trim_model"), COMMAND),
