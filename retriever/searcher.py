@@ -89,6 +89,7 @@ class Searcher:
         encoder: str | None = None,
         mode: Mode | None = None,
         options: EncoderOptions | None = None,
+        in_memory: bool = False,
         **named: Any,
     ) -> Searcher:
         """Open an index by name or path, with its own encoder or the one named.
@@ -99,6 +100,7 @@ class Searcher:
         mode: "lexical" leaves the encoder unopened until vectors are asked for. Where the index
         has words and its own encoder cannot be used, an index that is opened without an
         encoder's name answers by words, and raises what is wrong where vectors are asked for.
+        in_memory: as in `IndexReader.open`.
         Raises IndexNotFoundError, DamagedIndexError,
         UnknownModelError, ModelError, and EncoderMismatchError where the encoder's content
         is not what built the index.
@@ -106,7 +108,7 @@ class Searcher:
         folder = find_index(index)
         if named:
             options = EncoderOptions.of(options, named)
-        reader = IndexReader.open(folder, device=scan_device(options))
+        reader = IndexReader.open(folder, device=scan_device(options), in_memory=in_memory)
         try:
             loaded = open_index_encoder(reader, encoder, options, later=mode == "lexical")
         except BaseException:

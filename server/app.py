@@ -12,6 +12,7 @@ from xret import __version__
 from xret.retriever.searcher import Searcher
 from xret.server.border.limits import Border, WholeBody
 from xret.server.errors import add_error_handlers
+from xret.server.indexes.served import ServedIndex
 from xret.server.indexes.service import SearchService
 from xret.server.mcp.endpoint import McpEndpoint
 from xret.server.routes.router import BODY_FIELDS, create_router
@@ -20,7 +21,9 @@ from xret.server.settings import ServerSettings
 __all__ = ["create_app"]
 
 
-def create_app(searchers: Mapping[str, Searcher], *, settings: ServerSettings) -> FastAPI:
+def create_app(
+    searchers: Mapping[str, Searcher | ServedIndex], *, settings: ServerSettings
+) -> FastAPI:
     """An application over open indices, by the names they have in requests.
 
     Its lifespan asks each index one query; `/readyz` is 503 until they have answered.
@@ -35,6 +38,7 @@ def create_app(searchers: Mapping[str, Searcher], *, settings: ServerSettings) -
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with mcp.running(), anyio.create_task_group() as tasks:
             tasks.start_soon(service.watch)
+            tasks.start_soon(service.look_after)
             yield
             tasks.cancel_scope.cancel()
 

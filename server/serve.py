@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import ipaddress
 import logging
@@ -10,19 +11,23 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from types import FrameType
 
 import uvicorn
 
+from xret.config import find_index
 from xret.errors import ServerError
 from xret.retriever.searcher import Searcher
 from xret.server.app import create_app
 from xret.server.border.protocol import timed_protocol
+from xret.server.indexes.served import ServedIndex
 from xret.server.indexes.service import SearchService
 from xret.server.routes.json_body import INDEX_NAME
 from xret.server.settings import ServerSettings
 
-__all__ = ["HttpServer", "bind", "open_searchers", "serve", "serve_on"]
+__all__ = ["HttpServer", "bind", "open_searchers", "serve", "serve_on", "stage_of"]
 
 log = logging.getLogger("xret.server")
 
@@ -49,38 +54,54 @@ def serve(
     """
     with bind(host, port, allow_public=allow_public) as listener:
         wanted = settings or ServerSettings()
-        searchers = open_searchers(names)
+        searchers = open_searchers(names, in_memory=not wanted.map_files)
         try:
-            for searcher in searchers.values():
-                searcher.rerankers.stage(wanted.rerank, searcher.reader.settings)
+            for one in searchers.values():
+                stage_of(one.searcher, wanted)
             serve_on(searchers, listener, announce=announce, settings=wanted)
         finally:
-            for searcher in searchers.values():
-                searcher.close()
+            for one in searchers.values():
+                one.close()
 
 
-def open_searchers(names: Sequence[str]) -> dict[str, Searcher]:
-    """Open indices under the names they have in requests: their folders', in lower case."""
-    searchers: dict[str, Searcher] = {}
+def stage_of(searcher: Searcher, settings: ServerSettings) -> None:
+    """Open the reranker of the settings. Raises ConfigError, and what `load_reranker` raises."""
+    searcher.rerankers.stage(settings.rerank, searcher.reader.settings)
+
+
+def open_searchers(names: Sequence[str], *, in_memory: bool = True) -> dict[str, ServedIndex]:
+    """Open indices, each given as a name, a path, or `NAME=PATH`, under their names in requests.
+
+    That of a path is what its last folder is called there, in lower case, and not what a link
+    leads to: another index may take its place. in_memory: as in `IndexReader.open`.
+    """
+    served: dict[str, ServedIndex] = {}
     try:
         for given in names:
-            searcher = Searcher.open(given)
-            folder = searcher.reader.folder.resolve()
-            name = folder.name.lower()
-            if not re.fullmatch(INDEX_NAME, name) or name in searchers:
-                searcher.close()
-                reason = "is the name of two indices" if name in searchers else "cannot be used"
+            name, path = _named(given)
+            if not re.fullmatch(INDEX_NAME, name) or name in served:
+                reason = "is the name of two indices" if name in served else "cannot be used"
+                find_index(path)  # one that is not there is what people are told first
                 raise ServerError(
-                    f"{name!r} {reason} in addresses (from {folder}); give the folder a name of "
-                    "its own that begins with a letter or digit and has only a-z, 0-9 and ._-"
+                    f"{name!r} {reason} in addresses (from {path}); serve it as NAME={path}, with "
+                    "a name of its own that begins with a letter or digit and has only a-z, 0-9 "
+                    "and ._-"
                 )
-            searcher.name = name
-            searchers[name] = searcher
+            served[name] = ServedIndex.open(name, path, in_memory=in_memory)
     except BaseException:
-        for searcher in searchers.values():
-            searcher.close()
+        for one in served.values():
+            one.close()
         raise
-    return searchers
+    return served
+
+
+def _named(given: str) -> tuple[str, str]:
+    """The name and the path of an index as it was given."""
+    name, sign, path = given.partition("=")
+    if sign and path and "/" not in name and not Path(given).is_dir():
+        return name, path
+    last = Path(given).name
+    return (last if last not in ("", "..") else Path(given).resolve().name).lower(), given
 
 
 def bind(host: str, port: int, *, allow_public: bool = False) -> socket.socket:
@@ -108,7 +129,7 @@ def bind(host: str, port: int, *, allow_public: bool = False) -> socket.socket:
 
 
 def serve_on(
-    searchers: Mapping[str, Searcher],
+    searchers: Mapping[str, Searcher | ServedIndex],
     listener: socket.socket,
     *,
     announce: Callable[[str], None],
@@ -121,7 +142,10 @@ def serve_on(
         listener.listen(BACKLOG)
     except OSError as error:
         raise _unusable(host, port, error) from error
-    counts = [f"{name} ({s.reader.info().documents:,} documents)" for name, s in searchers.items()]
+    counts = []
+    for name, one in searchers.items():
+        searcher = one.searcher if isinstance(one, ServedIndex) else one
+        counts.append(f"{name} ({searcher.reader.info().documents:,} documents)")
     shown = f"[{host}]" if ":" in host else host
     line = f"serving {', '.join(counts)} on http://{shown}:{port}"
     HttpServer(searchers, settings, started=lambda: announce(line)).run(sockets=[listener])
@@ -137,7 +161,7 @@ class HttpServer(uvicorn.Server):
 
     def __init__(
         self,
-        searchers: Mapping[str, Searcher],
+        searchers: Mapping[str, Searcher | ServedIndex],
         settings: ServerSettings,
         *,
         started: Callable[[], None],
@@ -164,11 +188,21 @@ class HttpServer(uvicorn.Server):
         self._settings = settings
         self._tell_started = started
         self._leave_at: float | None = None
+        self._jobs: set[asyncio.Task[None]] = set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
+            self._reload_on_hangup()
             self._tell_started()
+
+    def _reload_on_hangup(self) -> None:
+        """SIGHUP opens all indices again; not where another thread than the main one serves."""
+        loop = asyncio.get_running_loop()
+        with suppress(ValueError, RuntimeError, NotImplementedError, AttributeError):
+            loop.add_signal_handler(
+                signal.SIGHUP, lambda: self._jobs.add(loop.create_task(self.service.reload_all()))
+            )
 
     async def on_tick(self, counter: int) -> bool:
         leave = await super().on_tick(counter)

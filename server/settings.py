@@ -26,6 +26,9 @@ class ServerSettings:
     keep_alive_s: how long a connection may idle between requests.
     probe_every_s: how long an index may go unasked, or stay failed, until the server asks it
     something by itself.
+    watch_every_s: how often it is seen whether the indices are still there and the same.
+    map_files: leave files on disk, for indices larger than memory; a file that is cut then ends
+    the process.
     drain_s: how long SIGTERM lets new requests in after readiness has fallen.
     shutdown_s: how long requests in flight may still take after that.
     rerank: the only reranker, `NAME[@depth]`, which requests have unless they say "off".
@@ -45,6 +48,8 @@ class ServerSettings:
     body_timeout_s: float = 8.0
     keep_alive_s: int = 5
     probe_every_s: float = 2.0
+    watch_every_s: float = 1.0
+    map_files: bool = False
     drain_s: float = 1.0
     shutdown_s: int = 30
     rerank: str | None = None

@@ -9,7 +9,7 @@ import anyio
 from xret.server.indexes.service import SearchService
 from xret.server.mcp.sdk import create_mcp_server
 from xret.server.mcp.tools import SearchTools
-from xret.server.serve import open_searchers
+from xret.server.serve import open_searchers, stage_of
 from xret.server.settings import ServerSettings
 
 __all__ = ["serve_stdio"]
@@ -31,7 +31,7 @@ def serve_stdio(
     searchers = open_searchers(names)
     try:
         for searcher in searchers.values():
-            searcher.rerankers.stage(wanted.rerank, searcher.reader.settings)
+            stage_of(searcher.searcher, wanted)
         server = create_mcp_server(SearchTools(SearchService(searchers, wanted)))
         announce(f"serving {', '.join(searchers)} over standard input and output")
         anyio.run(server.run_stdio_async)

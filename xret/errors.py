@@ -16,7 +16,8 @@ wrong, what was found and what to do; the command line prints it without a trace
     │   ├── IndexNotFoundError     no index of that name or at that path
     │   ├── DamagedIndexError      a file is missing, cut or changed
     │   ├── EncoderMismatchError   the index was built by another encoder
-    │   └── IndexLockedError       another process is writing to it
+    │   ├── IndexLockedError       another process is writing to it
+    │   └── ReplacedIndexError     another index lies where it was opened
     ├── QueryError             an empty or oversized query, or a k out of range
     │   └── UnknownDocumentError   an index has no document of that id
     ├── DeadlineError          a search was stopped before its end
@@ -44,6 +45,7 @@ __all__ = [
     "MissingLibraryError",
     "ModelError",
     "QueryError",
+    "ReplacedIndexError",
     "RerankError",
     "RunError",
     "ServerError",
@@ -140,6 +142,12 @@ class IndexLockedError(UnusableIndexError):
     """Another process is writing to the index."""
 
     code = "index_locked"
+
+
+class ReplacedIndexError(UnusableIndexError):
+    """Another index lies where this one was opened."""
+
+    code = "index_replaced"
 
 
 class QueryError(XretError):

@@ -180,7 +180,7 @@ def read_codec(index: Path, number: int, files: Sequence[StoredFile]) -> Residua
     path = index / codec_folder(number) / CODEC_FILE
     if [file.name for file in files] != [CODEC_FILE]:
         raise DamagedIndexError(f"{path} is missing from the catalog; build the index again")
-    content = mapped(path, files[0], verify=True, dtype="u8").tobytes()
+    content = mapped(path, files[0], verify=True, dtype="u8", in_memory=True).tobytes()
     try:
         return ResidualCodec.from_arrays(load(content))
     except (SafetensorError, KeyError, ValueError) as error:

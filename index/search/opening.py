@@ -14,7 +14,7 @@ from xret.index.search.dense.single_vectors import has_single_vectors
 from xret.index.search.faults import BackgroundCheck
 from xret.index.search.ranking import Masks
 from xret.index.storage.catalog import Catalog
-from xret.index.storage.files import StoredFile
+from xret.index.storage.files import FileStamp, StoredFile
 from xret.index.storage.segment import Segment, padded, read_segment
 from xret.index.storage.stored import SegmentRecord, codec_folder, deleted_mask
 
@@ -42,8 +42,10 @@ class _Names:
 class OpenFiles:
     """Segments and codecs of the last commit that was asked for. One thread at a time."""
 
-    def __init__(self, folder: Path, catalog: Catalog) -> None:
+    def __init__(self, folder: Path, catalog: Catalog, *, in_memory: bool = False) -> None:
         self.folder = folder
+        self._in_memory = in_memory
+        self.stamps: dict[Path, FileStamp] = {}
         self.dim = int(catalog.setting("dim"))
         self._catalog = catalog
         self.check = BackgroundCheck()
@@ -83,13 +85,15 @@ class OpenFiles:
             )
 
     def _opened(self, names: _Names) -> Commit:
+        stamps = self._stamped(names)  # before: what is touched from now on is seen
         self._codecs = {number: self._codec(number, names) for number in names.codecs}
         new = {
             record.folder: names.files.get(record.folder, [])
             for record in names.records
             if self._segments.get(record.folder, ([], None))[0] != names.files.get(record.folder)
         }
-        eager = sum(f.size_bytes for files in new.values() for f in files) <= EAGER_BYTES
+        size = sum(f.size_bytes for files in new.values() for f in files)
+        eager = self._in_memory or size <= EAGER_BYTES
         opened = {}
         for record in names.records:
             files = names.files.get(record.folder, [])
@@ -101,6 +105,7 @@ class OpenFiles:
         if not eager:
             self.check.start(self.folder, new)
         self._segments = opened
+        self.stamps = stamps
         alive: Masks = tuple(
             ~deleted_mask(record.deleted, record.documents) if record.deleted else None
             for record in names.records
@@ -131,4 +136,16 @@ class OpenFiles:
             n_centroids=n_centroids,
             mean_bytes=mean_bytes,
             verify=verify,
+            in_memory=self._in_memory,
         )
+
+    def _stamped(self, names: _Names) -> dict[Path, FileStamp]:
+        """Of every file of the commit, what tells that it has been touched since."""
+        stamps = {}
+        for folder, files in names.files.items():
+            for file in files:
+                path = self.folder / folder / file.name
+                known = self.stamps.get(path)
+                same = known is not None and known.checksum == file.checksum
+                stamps[path] = known if known and same else FileStamp.of(path, file)
+        return stamps

@@ -16,6 +16,7 @@ from xret.errors import (
     DimensionMismatchError,
     IndexNotFoundError,
     QueryError,
+    ReplacedIndexError,
 )
 from xret.index.coding.recoding import preset_bits
 from xret.index.search.allowed import AllowedDocuments
@@ -31,6 +32,7 @@ from xret.index.search.opening import OpenFiles
 from xret.index.search.placed_hits import placed_hits
 from xret.index.search.ranking import Best, Masks, best_documents
 from xret.index.storage.catalog import Catalog
+from xret.index.storage.encoder_record import same_index
 from xret.index.storage.files import folder_bytes
 from xret.index.storage.stored import IndexInfo, StoredRoute
 from xret.index.words.bm25 import Bm25
@@ -65,13 +67,20 @@ class IndexReader:
     longer may be gone from the folder; those that are open are read to the end.
     """
 
-    def __init__(self, folder: Path, catalog: Catalog, *, device: str | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        catalog: Catalog,
+        *,
+        device: str | None = None,
+        in_memory: bool = False,
+    ) -> None:
         self._device = device_index(device)
         self._dense = DenseIndex()
         self.folder = folder
         self._catalog = catalog
         self._turn = threading.RLock()
-        self._files = OpenFiles(folder, catalog)
+        self._files = OpenFiles(folder, catalog, in_memory=in_memory)
         self._allowed = AllowedDocuments(folder)
         self._calibrator = Calibrator(catalog.documents)
         self._bm25: tuple[int, Bm25] | None = None
@@ -80,13 +89,19 @@ class IndexReader:
         self.dim = int(catalog.setting("dim"))
         self._scans = preset_bits(catalog.setting("preset")) == 8
         self._commit = self._files.commit()
+        self.opened_with = catalog.settings()
+        """Settings as they were when it was opened."""
 
     @classmethod
-    def open(cls, folder: Path, *, device: str | None = None) -> IndexReader:
+    def open(
+        cls, folder: Path, *, device: str | None = None, in_memory: bool = False
+    ) -> IndexReader:
         """Open the index in a folder, checking the size and checksum of every file.
 
         device: where every document is scored: None or "cpu" is the CPU's own kernels and
         candidates; "cuda" or "cuda:1" a GPU, whose best documents the CPU scores again.
+        in_memory: files are read, and not mapped: nothing that happens to them then harms the
+        process or its answers, and each is compared with its checksum, however large.
 
         Files of more than `opening.EAGER_BYTES` together are compared with their checksums after
         it is open, and a search refuses as soon as one differs. Raises IndexNotFoundError
@@ -98,7 +113,7 @@ class IndexReader:
             raise IndexNotFoundError(f"no index at {folder}")
         catalog = Catalog.open(folder)
         try:
-            return cls(folder, catalog, device=device)
+            return cls(folder, catalog, device=device, in_memory=in_memory)
         except BaseException:
             catalog.close()
             raise
@@ -142,6 +157,19 @@ class IndexReader:
     ) -> list[Document]:
         """The n documents whose ids follow `after` in the order of ids, of those in a filter."""
         return self._allowed.page(n, after, filter, deadline or Deadline())
+
+    def touched(self, deadline: Deadline) -> Path | None:
+        """A file of the newest commit that is not the one that was opened, or was written to
+        since; None where all are as they were. Raises as `answer` does."""
+        for _ in range(TRIES):
+            with self._held(deadline):
+                commit = self._current()
+            stamps = self._files.stamps.values()
+            path = next((one.path for one in stamps if not one.untouched), None)
+            with self._held(deadline):
+                if path is None or self._catalog.identity() == commit.identity:
+                    break
+        return path
 
     def routes(self) -> dict[str, StoredRoute]:
         """Which adapter the documents of each language went through; empty without adapters."""
@@ -337,10 +365,20 @@ class IndexReader:
 
     def _current(self) -> Commit:
         if self._catalog.identity() != self._commit.identity:
+            self._check_replaced()
             self._commit = self._files.commit()
             if not self._commit.single_vectors:
                 self._dense.close()
         return self._commit
+
+    def _check_replaced(self) -> None:
+        """Raises ReplacedIndexError where the catalog is no later one of the index that was
+        opened: files of another were copied over it, or older ones of its own."""
+        version, settings = self._catalog.version(), self._catalog.settings()
+        if version <= self._commit.version or not same_index(self.opened_with, settings):
+            raise ReplacedIndexError(
+                f"{self.folder} is another index than the one that was opened; open it again"
+            )
 
 
 def device_index(device: str | None) -> DeviceIndex | None:

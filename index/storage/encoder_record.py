@@ -21,6 +21,7 @@ __all__ = [
     "first_record",
     "record_encoder",
     "recorded_adapters",
+    "same_index",
 ]
 
 NAME, FINGERPRINT = "encoder", "encoder_fingerprint"
@@ -56,6 +57,16 @@ def check_same_encoder(settings: Mapping[str, str], spec: EncoderSpec, folder: P
             found = spec.adapters.get(adapter)
             if found != recorded:
                 raise EncoderMismatchError(_message(folder, lang, adapter, recorded, spec))
+
+
+def same_index(before: Mapping[str, str], after: Mapping[str, str]) -> bool:
+    """Whether settings read later are of the index that was opened, by what shapes its vectors."""
+    if before["dim"] != after["dim"]:
+        return False
+    base = before.get(BASE)
+    return before.get(FINGERPRINT) == after.get(FINGERPRINT) or bool(
+        base and base == after.get(BASE)
+    )
 
 
 def recorded_adapters(settings: Mapping[str, str]) -> dict[str, dict[str, str]]:

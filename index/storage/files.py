@@ -17,6 +17,7 @@ from typing import BinaryIO
 import xxhash
 
 __all__ = [
+    "FileStamp",
     "StoredFile",
     "checksum",
     "create_file",
@@ -37,6 +38,34 @@ class StoredFile:
     name: str
     size_bytes: int
     checksum: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FileStamp:
+    """A file as it was when it was opened: its checksum in the catalog, and what the system
+    says of it, None where it was not there."""
+
+    path: Path
+    checksum: bytes
+    seen: tuple[int, int, int, int] | None
+
+    @classmethod
+    def of(cls, path: Path, file: StoredFile) -> FileStamp:
+        return cls(path, file.checksum, _seen(path))
+
+    @property
+    def untouched(self) -> bool:
+        """Whether the file at that path is the same, and nobody has written to it since."""
+        return self.seen is not None and _seen(self.path) == self.seen
+
+
+def _seen(path: Path) -> tuple[int, int, int, int] | None:
+    """Device, inode, size and time of the last write, in nanoseconds."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 (Path.stat takes twice as long)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def prepare_folder(path: Path) -> None:

@@ -215,8 +215,11 @@ def read_segment(
     n_centroids: int = 0,
     mean_bytes: int = 0,
     verify: bool = True,
+    in_memory: bool = False,
 ) -> Segment:
     """Check every file's size, and its checksum where `verify`, then map it read-only.
+
+    in_memory: or read it, so that whatever becomes of the file these arrays stay as they are.
 
     Raises DamagedIndexError naming the file that is missing, cut or changed.
     """
@@ -228,7 +231,10 @@ def read_segment(
         raise DamagedIndexError(
             f"{folder}: the catalog names {sorted(names)}, not {sorted(required)}"
         )
-    arrays = {file.name: mapped(folder / file.name, file, verify=verify) for file in files}
+    arrays = {
+        file.name: mapped(folder / file.name, file, verify=verify, in_memory=in_memory)
+        for file in files
+    }
     try:
         means = _means(arrays, record.passages, mean_bytes)
         return _segment(record, arrays, code_bytes, n_centroids, means)
@@ -240,9 +246,17 @@ def read_segment(
 
 
 def mapped(
-    path: Path, file: StoredFile, *, verify: bool, dtype: str | None = None
+    path: Path,
+    file: StoredFile,
+    *,
+    verify: bool,
+    dtype: str | None = None,
+    in_memory: bool = False,
 ) -> npt.NDArray[Any]:
     """A file's values, mapped read-only once its size (and checksum) are as written.
+
+    in_memory: read and not mapped. A mapped file that is cut kills who reads it (SIGBUS), and
+    one that is written over changes under them; what was read and then found sound does neither.
 
     dtype: one of `DTYPES`, that of the name's ending where None. Size, checksum and map are
     of one open file, whatever becomes of its name meanwhile.
@@ -251,14 +265,18 @@ def mapped(
     advice = "restore it from a copy or build the index again"
     values = np.dtype(DTYPES[dtype or path.name.rpartition(".")[2]])
     try:
-        with path.open("rb") as opened:
+        with path.open("rb", buffering=0) as opened:
             size = os.fstat(opened.fileno()).st_size
             if size != file.size_bytes:
                 raise DamagedIndexError(
                     f"{path} has {size} bytes where {file.size_bytes} were written; {advice}"
                 )
             content: Any = b""
-            if size:
+            if size and in_memory:
+                content = np.fromfile(opened, np.uint8, size)
+                if len(content) != size:
+                    raise DamagedIndexError(f"{path} was cut while it was read; {advice}")
+            elif size:
                 content = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
     except FileNotFoundError as error:
         raise DamagedIndexError(f"{path} is missing; {advice}") from error
@@ -266,7 +284,9 @@ def mapped(
         raise DamagedIndexError(f"{path} has changed since it was written (checksum); {advice}")
     if size % values.itemsize:
         raise DamagedIndexError(f"{path} has {size} bytes, no whole number of values; {advice}")
-    return np.frombuffer(content, dtype=values)
+    array = np.frombuffer(content, dtype=values)
+    array.flags.writeable = False
+    return array
 
 
 def _means(

@@ -20,7 +20,9 @@ from xret.errors import (
     IndexNotFoundError,
     LanguageError,
     QueryError,
+    ReplacedIndexError,
     ServerError,
+    UnusableIndexError,
     XretError,
 )
 from xret.retriever.explaining import ExplainedDocument
@@ -33,6 +35,7 @@ from xret.server.indexes.documents import (
     index_summary,
 )
 from xret.server.indexes.queue import GRACE_S, WorkQueue, contained
+from xret.server.indexes.served import ServedIndex
 from xret.server.settings import ServerSettings
 from xret.types import Mode, SearchRequest
 
@@ -58,11 +61,13 @@ class _Fault:
 class SearchService:
     """The open indices by name. Used from one event loop; the work is done in threads."""
 
-    def __init__(self, searchers: Mapping[str, Searcher], settings: ServerSettings) -> None:
+    def __init__(
+        self, searchers: Mapping[str, Searcher | ServedIndex], settings: ServerSettings
+    ) -> None:
         if not searchers:
             raise ServerError("there is nothing to serve; name at least one index")
         self.stopping = False
-        self._searchers = dict(searchers)
+        self._served = {name: _served(name, one) for name, one in searchers.items()}
         self.settings = self._settings = settings
         self.queue = WorkQueue(
             threads=settings.threads,
@@ -105,13 +110,20 @@ class SearchService:
             until=until,
         )
 
-    async def apply(self, work: Callable[[Searcher], T], *, index: str | None = None) -> T:
-        """Anything else that is asked of an index, as `search` is."""
-        return await self._asked(index, work)
+    async def apply(
+        self, work: Callable[[Searcher], T], *, index: str | None = None, light: bool = False
+    ) -> T:
+        """Anything else that is asked of an index, as `search` is. light: what takes no time is
+        done in threads of its own, which no search holds up."""
+        if not light:
+            return await self._asked(index, work)
+        name = next(iter(self._served)) if index is None else index
+        job = partial(_asked, self._by_name(name), work)
+        return await self._noted(name, lambda: self.light(job))
 
     def encoders(self) -> dict[str, str]:
         """The name of each index's encoder, by the index's; the first index is the default."""
-        return {name: one.encoder.spec.name for name, one in self._searchers.items()}
+        return {name: one.searcher.encoder.spec.name for name, one in self._served.items()}
 
     def deadline(self, timeout_ms: float | None = None) -> Deadline:
         """When the request in hand is stopped: after its own time, as far as the settings allow,
@@ -127,13 +139,34 @@ class SearchService:
         self, index: str | None, work: Callable[[Searcher], T], *, until: Deadline | None = None
     ) -> T:
         """Work on an index in its turn; until: when it is over, that of the settings where None."""
-        name = next(iter(self._searchers)) if index is None else index
-        if name not in self._searchers:
+        name = next(iter(self._served)) if index is None else index
+        served, deadline = self._by_name(name), until or self.deadline()
+        job = partial(_asked, served, work)
+        return await self._noted(name, lambda: self.queue.run(job, deadline))
+
+    def _by_name(self, name: str) -> ServedIndex:
+        served = self._served.get(name)
+        if served is None:
             raise IndexNotFoundError(f"no index called {name!r} is served")
-        deadline = until or self.deadline()
-        return await self._noted(
-            name, lambda: self.queue.run(partial(work, self._searchers[name]), deadline)
-        )
+        return served
+
+    async def reload(self, index: str) -> IndexSummary:
+        """Open what lies at the index's path now; searches go on in what was open till then.
+
+        Raises IndexNotFoundError, and HttpError where it cannot be opened.
+        """
+        served = self._by_name(index)
+        await self.light(served.reload)
+        self._faults.pop(index, None)
+        return await self.light(lambda: index_summary(index, served.searcher))
+
+    async def reload_all(self) -> None:
+        """`reload` of every index; one that cannot be opened is told of in the log."""
+        for name in self._served:
+            try:
+                await self.reload(name)
+            except HttpError as error:
+                log.error("index %s was not opened again: %s", name, error.detail)
 
     async def _noted(self, name: str, work: Callable[[], Awaitable[T]]) -> T:
         """The result of work on an index, by which its readiness falls or returns."""
@@ -144,8 +177,11 @@ class SearchService:
         except Exception as error:
             code = error.code if isinstance(error, XretError) else "internal"
             self._faults[name] = _Fault(code, time.monotonic())
+            if isinstance(error, UnusableIndexError):
+                log.error("index %s: %s", name, error)
+                raise self._served[name].refusal(error) from error
             raise
-        if self._searchers[name].fault is None:  # else only a search by words was answered
+        if self._served[name].searcher.fault is None:  # else only a search by words was answered
             self._faults.pop(name, None)
             self._answered[name] = time.monotonic()
         return answer
@@ -166,19 +202,36 @@ class SearchService:
 
     async def indexes(self) -> list[IndexSummary]:
         return await self.light(
-            lambda: [index_summary(name, searcher) for name, searcher in self._searchers.items()]
+            lambda: [index_summary(name, one.searcher) for name, one in self._served.items()]
         )
 
     def unready(self) -> list[str]:
         """Why no traffic should be sent here, one reason an index; empty when ready."""
         if self.stopping:
             return ["the server is stopping"]
-        reasons = [f"{name}: {fault.code}" for name, fault in self._faults.items()]
-        return reasons + [
-            f"{name}: starting"
-            for name in self._searchers
-            if name not in self._answered and name not in self._faults
-        ]
+        reasons = []
+        for name, served in self._served.items():
+            if served.fault is not None:
+                refusal = served.refusal(served.fault)
+                reasons.append(f"{name}: {refusal.code} ({refusal.detail})")
+            elif name in self._faults:
+                reasons.append(f"{name}: {self._faults[name].code}")
+            elif name not in self._answered:
+                reasons.append(f"{name}: starting")
+        return reasons
+
+    async def look_after(self) -> None:
+        """See again and again whether the indices are still there, whole, and the same."""
+        while True:
+            await anyio.sleep(self._settings.watch_every_s)
+            for name, served in self._served.items():
+                before = served.searcher, served.fault
+                await self.light(served.look)
+                if served.fault is not None and before[1] is None:
+                    log.error("index %s: %s", name, served.fault)
+                elif served.fault is None and before != (served.searcher, None):
+                    self._faults.pop(name, None)
+                    log.warning("index %s was opened again", name)
 
     async def watch(self) -> None:
         """Ask every index one query, and again and again those that nobody asks or that failed.
@@ -190,7 +243,7 @@ class SearchService:
         every_s = self._settings.probe_every_s
         latest = math.inf
         while True:
-            for name in self._searchers:
+            for name in self._served:
                 fault = self._faults.get(name)
                 if max(self._answered.get(name, -1.0), fault.since if fault else -1.0) <= latest:
                     await self._probe(name)
@@ -207,7 +260,9 @@ class SearchService:
             with anyio.move_on_after(timeout_s + GRACE_S):
                 return await anyio.to_thread.run_sync(
                     contained,
-                    lambda: self._searchers[name].answer(PROBE, deadline=deadline),
+                    lambda: _asked(
+                        self._served[name], lambda s: s.answer(PROBE, deadline=deadline)
+                    ),
                     limiter=self._light,
                     abandon_on_cancel=True,
                 )
@@ -219,3 +274,20 @@ class SearchService:
             if isinstance(error, DeadlineError):
                 self._faults[name] = _Fault(error.code, time.monotonic())
             log.error("index %s does not answer: %s", name, type(error).__name__)
+
+
+def _served(name: str, opened: Searcher | ServedIndex) -> ServedIndex:
+    if isinstance(opened, ServedIndex):
+        return opened
+    return ServedIndex(name, opened.reader.folder, opened, in_memory=False)
+
+
+def _asked(served: ServedIndex, work: Callable[[Searcher], T]) -> T:
+    """Work on what is open; where that has been replaced at its place, on what is there now."""
+    try:
+        with served.borrowed() as searcher:
+            return work(searcher)
+    except ReplacedIndexError:
+        served.look()
+    with served.borrowed() as searcher:
+        return work(searcher)

@@ -61,7 +61,7 @@ def add_indexes(router: APIRouter, service: SearchService) -> None:
 
     @router.get("/v1/indexes/{name}", summary="What an index holds", responses=refusals)
     async def index(name: IndexInPath) -> IndexDetail:
-        return await service.apply(partial(index_detail, name), index=name)
+        return await service.apply(partial(index_detail, name), index=name, light=True)
 
     @router.get(
         "/v1/indexes/{name}/documents", summary="List an index's documents", responses=refusals
@@ -81,4 +81,12 @@ def add_indexes(router: APIRouter, service: SearchService) -> None:
         responses=refusals,
     )
     async def document(name: IndexInPath, doc_id: DocumentInPath) -> ServedDocument:
-        return await service.apply(partial(read_document, doc_id=doc_id), index=name)
+        return await service.apply(partial(read_document, doc_id=doc_id), index=name, light=True)
+
+    @router.post(
+        "/v1/indexes/{name}/reload",
+        summary="Open what lies at an index's path now",
+        responses=problem_responses(404, 413, 415, 422, 500, 503),
+    )
+    async def reload(name: IndexInPath) -> IndexSummary:
+        return await service.reload(name)

@@ -133,7 +133,7 @@ def test_openapi_describes_what_is_really_sent(client: httpx.Client) -> None:
     assert set(document["paths"]) == {
         *(SEARCH, "/v1/explain", "/healthz", "/livez", "/readyz"),
         *("/v1/indexes", "/v1/indexes/{name}", "/v1/indexes/{name}/documents"),
-        "/v1/indexes/{name}/documents/{doc_id}",
+        *("/v1/indexes/{name}/documents/{doc_id}", "/v1/indexes/{name}/reload"),
         *("/v1/embeddings", "/v1/rerank", "/v2/rerank", "/embed", "/rerank"),
     }
     for path, operations in document["paths"].items():
