@@ -1,7 +1,12 @@
-"""Rerankers trained in parts: all weights, ranking adapters, sparse masks; three routings.
+"""Rerankers trained in parts: all weights, ranking adapters, sparse masks; languages; routings.
 
     python benchmarks/parameter_efficient.py rows --data ../shared/data --output /tmp/pe
-    python benchmarks/parameter_efficient.py train --model xret-modular --output /tmp/pe
+    python benchmarks/parameter_efficient.py texts --data ../shared/data --output /tmp/pe
+    xret model trim multilingual-e5-small --output /tmp/pe/start --lang en --lang de --lang sw \
+        --text /tmp/pe/texts/en.txt --text /tmp/pe/texts/de.txt --text /tmp/pe/texts/sw.txt \
+        --pieces 30000
+    python benchmarks/parameter_efficient.py languages --output /tmp/pe
+    python benchmarks/parameter_efficient.py train --output /tmp/pe
     python benchmarks/parameter_efficient.py measure --data ../shared/data --output /tmp/pe
     python benchmarks/parameter_efficient.py table --output /tmp/pe
 
@@ -11,7 +16,12 @@ question's among them or (three in ten) just before them; negatives are what an 
 xret-static ranks high of all English passages, in the passage's language or another one. Each
 text stands in versions of one id: wholly in English, English to another language, and, of whole
 sentences, between two others; xret-modular scores the first, for all (translate-distil). Text of
-the evaluation sets is kept out.
+the evaluation sets is kept out. Of these, what is in English, German and Swahili is learnt
+from.
+
+texts, languages: lines of each of the three, without those of the evaluation sets, and what is
+learnt from them on the start, a plain BERT: sparse masks, and MAD-X's adapters with and without
+invertible layers. A ranking adapter is learnt over each kind; masks are added to a ranking mask.
 
 measure: Belebele, questions in one language to the passages in another; the first documents of an
 index by --first in a new order. No setting was chosen on it.
@@ -21,6 +31,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import tempfile
 import time
 from collections import defaultdict
@@ -39,9 +50,12 @@ from xret.retriever.build import IndexBuild
 from xret.retriever.corpora.lines import read_cells
 from xret.retriever.encoders.precision import multiplies_bf16
 from xret.retriever.languages.codes import language_code
+from xret.retriever.models.module_card import read_card
 from xret.retriever.opening.encoder import load_encoder
 from xret.retriever.searcher import Searcher
+from xret.retriever.training.common.fitting import FitSettings
 from xret.retriever.training.common.held_out import HeldOut
+from xret.retriever.training.modules.learning import ModuleLearning, learn_module
 from xret.retriever.training.rerankers.run import train_reranker
 from xret.retriever.training.rerankers.settings import RerankTraining
 from xret.types import Document, Query
@@ -59,30 +73,40 @@ SENTENCES, SPAN, WHOLE_SHARE, LONGEST = 3, (5, 14), 0.5, 30
 NEIGHBOUR_SHARE, DEPTH, NEGATIVES = 0.3, 30, 3
 
 
+SPOKEN = ("en", "de", "sw")
+"""Languages of the pairs that are measured, for which there are masks and adapters."""
+
+LEARNT: dict[str, dict[str, Any]] = {
+    "masks": {"kind": "mask", "keep": 0.05, "rate": 5e-5},
+    "plain": {"kind": "language", "bottleneck": 192, "rate": 1e-3},
+    "invertible": {"kind": "language", "bottleneck": 192, "invertible": True, "rate": 1e-3},
+}
+
 FIRST = "first stage"
+_ADAPTER = {"part": "adapter", "reduction": 16, "rate": 1e-3}
 TRAINED: dict[str, dict[str, Any]] = {
-    "ra16": {"part": "adapter", "reduction": 16, "rate": 1e-3},
     "full": {"part": "full", "rate": 1e-4},
+    "ra16": _ADAPTER,
+    "ra16-plain": _ADAPTER,
+    "ra16-invertible": _ADAPTER,
     "mask": {"part": "mask", "keep": "5%", "rate": 1e-4},
-    "ra2": {"part": "adapter", "reduction": 2, "rate": 1e-3},
 }
 SYSTEMS = (
     FIRST,
     "full",
-    "ra2",
     "ra16",
-    "ra16#qlang",
-    "ra16#dlang",
-    "ra16#none",
+    "ra16-plain#split",
+    "ra16-invertible#split",
+    "ra16-invertible#qlang",
+    "ra16-invertible#dlang",
     "mask",
+    "mask-languages#split",
     "mask-languages#qlang",
     "mask-languages#dlang",
-    "mask-languages",
 )
-"""`mask-languages` is a copy of `mask` with the masks of languages in its folder `masks`
-(`xret module learn mask --model MODEL --text FILE --lang LANG`)."""
+"""`mask-languages` is a copy of `mask` with the languages' masks beside it."""
 
-PAIRS = (("eng_Latn", "deu_Latn"), ("eng_Latn", "swh_Latn"), ("deu_Latn", "zho_Hans"))
+PAIRS = (("eng_Latn", "deu_Latn"), ("eng_Latn", "swh_Latn"), ("deu_Latn", "swh_Latn"))
 
 
 @dataclass(frozen=True)
@@ -98,21 +122,28 @@ class Passage:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("rows", "train", "measure", "table"))
+    parser.add_argument("what", choices=("rows", "texts", "languages", "train", "measure", "table"))
     parser.add_argument("--data", type=Path, help="folder with train/ and eval/")
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--model", default="xret-modular", help="an X-MOD encoder")
+    parser.add_argument("--model", help="encoder to start from; OUTPUT/start by default")
     parser.add_argument("--texts", type=int, default=800)
-    parser.add_argument("--steps", type=int, default=150)
-    parser.add_argument("--questions", type=int, default=40, help="of each pair")
-    parser.add_argument("--depth", type=int, default=8)
+    parser.add_argument("--lines", type=int, default=300, help="of each language")
+    parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--language-steps", type=int, default=4)
+    parser.add_argument("--questions", type=int, default=3, help="of each pair")
+    parser.add_argument("--depth", type=int, default=4)
     parser.add_argument("--first", default="xret-static", help="encoder of the first stage")
     parser.add_argument("--system", action="append", help="of those below `output`; repeatable")
     arguments = parser.parse_args()
+    start = arguments.model or str(arguments.output / "start")
     if arguments.what == "rows":
         write_rows(arguments.data, arguments.output / "rows.jsonl", arguments.texts)
+    elif arguments.what == "texts":
+        write_texts(arguments.data, arguments.output / "texts", arguments.lines)
+    elif arguments.what == "languages":
+        learn_languages(start, arguments.output, arguments.language_steps)
     elif arguments.what == "train":
-        train(arguments.model, arguments.output, arguments.steps)
+        train(start, arguments.output, arguments.steps)
     elif arguments.what == "measure":
         for system in arguments.system or SYSTEMS:
             measure(system, arguments.data / "eval", arguments.output, arguments)
@@ -120,13 +151,56 @@ def main() -> None:
         print_table(arguments.output / "measured" / arguments.first)
 
 
+def write_texts(data: Path, output: Path, n: int) -> None:
+    """Lines of each language out of the sources of the rows, those of the evaluation left out."""
+    held_out = HeldOut.read(data / "eval", SPOKEN)
+    found: dict[str, dict[str, None]] = {lang: {} for lang in SPOKEN}
+    for source in SHARES:
+        for _, cells in read_cells(
+            data / "train" / f"{source}.tsv.gz", "lang", "lang", "text", "text"
+        ):
+            for lang, text in ((cells[0], cells[2]), (cells[1], cells[3])):
+                if lang in found and len(text) >= 50:
+                    found[lang][text] = None
+    output.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(0)
+    for lang, texts in found.items():
+        lines = [text for text in texts if not held_out.overlaps(text, lang)]
+        chosen = [lines[i] for i in rng.permutation(len(lines))[:n]]
+        (output / f"{lang}.txt").write_text("\n".join(chosen) + "\n", encoding="utf-8")
+        print(f"{lang}: {len(chosen):,} of {len(lines):,} lines", flush=True)
+
+
+def learn_languages(model: str, output: Path, steps: int) -> None:
+    """All of LEARNT for each language; a mask has half the steps in each of its phases."""
+    for kind, options in LEARNT.items():
+        spent = time.process_time()
+        for lang in SPOKEN:
+            file = output / "languages" / kind / f"{lang}.safetensors"
+            if file.is_file():
+                continue
+            fit = FitSettings(steps // 2 if kind == "masks" else steps, batch_size=8)
+            text = output / "texts" / f"{lang}.txt"
+            learning = ModuleLearning(model=Path(model), text=text, lang=lang, fit=fit, **options)
+            for _ in learn_module(learning, file):
+                pass
+            results = read_card(file).results
+            print(f"{kind} {lang}: {dict(results)}", flush=True)
+        print(f"{kind}: {time.process_time() - spent:.0f} s of CPU time", flush=True)
+
+
 def train(model: str, output: Path, steps: int) -> None:
     """All of TRAINED, from one model and the same rows; a mask has half the steps in each phase."""
+    rows = output / "rows-spoken.jsonl"
+    with (output / "rows.jsonl").open(encoding="utf-8") as lines:
+        rows.write_text("".join(line for line in lines if is_spoken(line)), encoding="utf-8")
     for name, part in TRAINED.items():
+        adapters = output / "languages" / name.removeprefix("ra16-")
         settings = RerankTraining(
             model=model,
             output=output / name,
-            data=(output / "rows.jsonl",),
+            data=(rows,),
+            language_adapters=adapters if adapters.is_dir() else None,
             steps=steps // 2 if name == "mask" else steps,
             batch_size=3,
             max_tokens=96,
@@ -138,6 +212,15 @@ def train(model: str, output: Path, steps: int) -> None:
         for _ in train_reranker(settings):
             pass
         print(f"{name}: {time.process_time() - spent:.0f} s of CPU time", flush=True)
+    if not (output / "mask-languages").exists():
+        shutil.copytree(output / "mask", output / "mask-languages")
+        shutil.copytree(output / "languages" / "masks", output / "mask-languages" / "masks")
+
+
+def is_spoken(line: str) -> bool:
+    """Whether a row is wholly in languages that there are masks and adapters of."""
+    row = json.loads(line)
+    return {row["query_lang"], row["positive_lang"], *row["negative_langs"]} <= set(SPOKEN)
 
 
 def measure(system: str, data: Path, output: Path, arguments: argparse.Namespace) -> None:

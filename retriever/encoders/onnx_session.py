@@ -43,14 +43,15 @@ FORMAT = 2
 class OnnxCard:
     """What a graph is.
 
-    kind: one vector a text, or one a token. adapters: row of `lang_ids` by BCP 47 code, for
-    each adapter in the graph; equal ones share a row. base: fingerprint of the weights that
-    all languages share. dim: width of the vectors, of unit length all of them. max_length:
-    tokens, the special ones included. max_error: largest difference from torch in float32.
-    cosine: the smallest to float32, 1.0 in float32. graph, tokenizer: hashes of the files.
+    kind: one vector a text, or one a token, or the score of a pair. adapters: row of `lang_ids`
+    by BCP 47 code, for each adapter in the graph; equal ones share a row. base: fingerprint of
+    the weights that all languages share. dim: width of the vectors, of unit length all of them.
+    max_length: tokens, the special ones included. max_error: largest difference from torch in
+    float32. cosine: the smallest to float32, 1.0 in float32 and of scores. graph, tokenizer:
+    hashes of the files.
     """
 
-    kind: Literal["pooled", "tokens"]
+    kind: Literal["pooled", "tokens", "scores"]
     base: str
     dim: int
     max_length: int
@@ -126,7 +127,7 @@ class OnnxSession:
     def __init__(self, card: OnnxCard, session: InferenceSession) -> None:
         self.card = card
         self._session = session
-        self._chooses = "lang_ids" in {each.name for each in session.get_inputs()}
+        self._inputs = {each.name for each in session.get_inputs()}
 
     @classmethod
     def open(
@@ -150,11 +151,17 @@ class OnnxSession:
         return cls(card, _inference(folder / GRAPH, threads=threads, gpu=gpu))
 
     def forward(
-        self, input_ids: IntArray, attention_mask: IntArray, lang_ids: IntArray | None = None
+        self,
+        input_ids: IntArray,
+        attention_mask: IntArray,
+        lang_ids: IntArray | None = None,
+        *,
+        types: IntArray | None = None,
     ) -> FloatArray:
         """(b, t) int64 each to (b, dim) or (b, t, dim) float32, by the card's kind.
 
         lang_ids: (b,) rows of the adapters, unread by a graph that has none to choose from.
+        types: (b, t), which side of a pair a token is of, unread by a graph without sides.
         Rows at padding are without meaning. Raises ModelError for ids that the model lacks.
         """
         if input_ids.size and not 0 <= input_ids.min() <= input_ids.max() < self.card.vocab_size:
@@ -163,8 +170,10 @@ class OnnxSession:
                 f"{self.card.vocab_size}: the tokenizer is that of another model"
             )
         features = {"input_ids": input_ids, "attention_mask": attention_mask}
-        if lang_ids is not None and self._chooses:
+        if lang_ids is not None and "lang_ids" in self._inputs:
             features["lang_ids"] = lang_ids
+        if types is not None and "token_type_ids" in self._inputs:
+            features["token_type_ids"] = types
         vectors: FloatArray = self._session.run(["vectors"], features)[0]
         return vectors
 

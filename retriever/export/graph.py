@@ -155,10 +155,12 @@ def export_graph(
     tokenizer: Path,
     int8: bool = False,
     reference: Reference | None = None,
+    types: bool = False,
 ) -> GraphReport:
     """Write a module (input_ids, attention_mask) → vectors as a graph, into a folder of its own.
 
-    Where the card names adapters the module takes their rows too, `lang_ids`. tokenizer: the
+    Where the card names adapters the module takes their rows too, `lang_ids`. types: it takes
+    `token_type_ids`. tokenizer: the
     tokenizer.json that goes with it. reference: what the graph is compared with, the module
     itself if None. The folder appears whole or not at all. Raises ModelError for a module that
     is not in float32 and where the graph and torch differ by more than 1e-4;
@@ -169,9 +171,9 @@ def export_graph(
     reference = reference or Reference(module, card.adapters)
     with published_folder(folder) as part:
         shutil.copyfile(tokenizer, part / TOKENIZER)
-        _write_graph(module, part / GRAPH, languages=bool(card.adapters))
+        _write_graph(module, part / GRAPH, languages=bool(card.adapters), types=types)
         card = dataclasses.replace(card, tokenizer=files_hash(part / TOKENIZER))
-        error, _ = _compare(reference, part, card)
+        error, _ = _compare(reference, part, card, types)
         if not error <= TOLERANCE:
             raise ModelError(
                 f"the exported graph differs from torch by {error:.1e}, more than {TOLERANCE:.0e}"
@@ -179,7 +181,7 @@ def export_graph(
         card = dataclasses.replace(card, max_error=error)
         if int8:
             quantise_graph(part / GRAPH)
-            _, cosine = _compare(reference, part, card)
+            _, cosine = _compare(reference, part, card, types)
             card = dataclasses.replace(card, precision="int8", cosine=cosine)
         card = dataclasses.replace(card, graph=graph_hash(part))
         card.write(part)
@@ -192,11 +194,13 @@ def _check_precision(module: nn.Module) -> None:
         raise ModelError(f"a model is exported from float32; load it so, not in {narrow.pop()}")
 
 
-def _write_graph(module: nn.Module, path: Path, *, languages: bool) -> None:
+def _write_graph(module: nn.Module, path: Path, *, languages: bool, types: bool) -> None:
     onnx = onnx_library()
     ids = torch.full(SHAPES[0], 5)
     axes = {0: "texts", 1: "tokens"}
     inputs = {"input_ids": (ids, axes), "attention_mask": (torch.ones_like(ids), axes)}
+    if types:
+        inputs["token_type_ids"] = torch.ones_like(ids), axes
     if languages:
         inputs["lang_ids"] = torch.zeros(len(ids), dtype=torch.int64), {0: "texts"}
     chatter = logging.getLogger("torch.onnx")
@@ -229,17 +233,24 @@ def _n_bytes(module: nn.Module) -> int:
     return sum(weight.numel() * weight.element_size() for weight in module.state_dict().values())
 
 
-def _compare(reference: Reference, folder: Path, card: OnnxCard) -> tuple[float, float]:
-    """(largest difference, smallest cosine) of graph and torch over all samples."""
+def _compare(
+    reference: Reference, folder: Path, card: OnnxCard, types: bool
+) -> tuple[float, float]:
+    """(largest difference, smallest cosine) of graph and torch over all samples; scores by
+    the largest of them where that is above 1, and without a cosine."""
     dataclasses.replace(card, graph=graph_hash(folder)).write(folder)
     session = OnnxSession.open(folder)
     error, cosine = 0.0, 1.0
     for ids, mask, names in _samples(card):
-        wanted = _expected(reference, ids, mask, names)
+        sides = np.cumsum(ids % 3 == 0, axis=1).clip(max=1) if types else None
+        wanted = _expected(reference, ids, mask, names, sides)
         rows = np.array([card.adapters[name] for name in names], np.int64)
-        found = session.forward(ids, mask, rows)
+        found = session.forward(ids, mask, rows, types=sides)
         if found.shape != wanted.shape or found.shape[-1] != card.dim:
             raise ModelError(f"the graph gives {found.shape}, torch {wanted.shape}, not {card.dim}")
+        if card.kind == "scores":
+            error = max(error, float(np.abs(found - wanted).max() / max(1, np.abs(wanted).max())))
+            continue
         if card.kind == "tokens":
             found, wanted = found[mask == 1], wanted[mask == 1]
         error = max(error, float(np.abs(found - wanted).max()))
@@ -249,9 +260,17 @@ def _compare(reference: Reference, folder: Path, card: OnnxCard) -> tuple[float,
     return error, cosine
 
 
-def _expected(reference: Reference, ids: IntArray, mask: IntArray, names: list[str]) -> FloatArray:
+def _expected(
+    reference: Reference,
+    ids: IntArray,
+    mask: IntArray,
+    names: list[str],
+    types: IntArray | None,
+) -> FloatArray:
     device = next(reference.module.parameters()).device
     features = [torch.from_numpy(ids), torch.from_numpy(mask)]
+    if types is not None:
+        features.append(torch.from_numpy(types))
     if names:
         features.append(torch.tensor([reference.lang_ids[name] for name in names]))
     with torch.inference_mode():

@@ -17,7 +17,10 @@ from xret.errors import ModelError
 from xret.retriever.models.kinds import Kind
 
 __all__ = [
+    "architecture",
     "check_loadable",
+    "is_classifier",
+    "is_sentence_encoder",
     "is_stanford",
     "listed_modules",
     "model_kind",
@@ -89,6 +92,26 @@ def is_stanford(folder: Path) -> bool:
     """Whether the folder has the layout in which Stanford's ColBERT saves a checkpoint."""
     named = read_json(folder / "config.json").get("architectures")
     return isinstance(named, list) and "HF_ColBERT" in named
+
+
+def architecture(folder: Path) -> str:
+    """The class of transformers that a folder's configuration names; empty for none."""
+    return str((read_json(folder / "config.json").get("architectures") or [""])[0])
+
+
+def is_sentence_encoder(folder: Path) -> bool:
+    """Whether sentence-transformers has the folder as a model that encodes texts."""
+    kind = read_json(folder / "config_sentence_transformers.json").get("model_type")
+    if kind is None:
+        return (folder / "modules.json").is_file()
+    return bool(kind != "CrossEncoder")
+
+
+def is_classifier(folder: Path) -> bool:
+    """Whether the folder holds a sequence classifier, as cross-encoders are."""
+    return architecture(folder).endswith("ForSequenceClassification") and not is_sentence_encoder(
+        folder
+    )
 
 
 def model_kind(folder: Path) -> Kind:

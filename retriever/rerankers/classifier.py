@@ -16,9 +16,11 @@ from xret.retriever.encoders.batches import run_batches, token_batches
 from xret.retriever.models.fingerprints import model_fingerprint
 from xret.retriever.models.layout import read_json
 from xret.retriever.modules.ranking import RankingAdapter
+from xret.retriever.rerankers.onnx_classifier import CLASSIFIER_FACTS
 from xret.retriever.rerankers.pair_languages import PairLanguages
 from xret.retriever.rerankers.pair_texts import (
     BATCH_TOKENS,
+    CHUNK,
     PairWindows,
     pair_windows,
     passage_text,
@@ -28,13 +30,10 @@ from xret.retriever.rerankers.trained_layout import RerankLayout
 from xret.retriever.rerankers.weights import load_weights
 from xret.types import Document, FloatArray, IntArray, Query
 
-__all__ = ["SequenceClassifier"]
+__all__ = ["SequenceClassifier", "load_pair_model", "pair_tokens"]
 
 MAX_TOKENS = 512
 """Of a pair, where a model would read more: time grows with it faster than quality."""
-
-CHUNK = 8
-"""Passages between two looks at the clock."""
 
 
 class SequenceClassifier:
@@ -56,7 +55,7 @@ class SequenceClassifier:
     ) -> None:
         self.name = name
         self.fingerprint = fingerprint
-        self.max_tokens = _max_tokens(model.config, tokenizer)
+        self.max_tokens = pair_tokens(model.config, tokenizer)
         self._model = model
         self._tokenizer = tokenizer
         self._languages = languages
@@ -64,22 +63,9 @@ class SequenceClassifier:
 
     @classmethod
     def load(cls, folder: Path, *, name: str, routing: str | None = None) -> SequenceClassifier:
-        """Open a folder, with the ranking adapter and the language modules that lie in it.
-
-        routing: through whose language pairs go, the folder's own where None. Raises ModelError
-        for a folder whose model is none, has several labels, lacks weights or has them pickled,
-        needs code that comes with it, or has adapters and no routing; ConfigError for a routing
-        where there are no languages.
-        """
-        check_labels(folder)
-        from transformers import AutoModelForSequenceClassification
-
-        model, tokenizer = load_weights(folder, AutoModelForSequenceClassification)
-        layout = RerankLayout.read(folder)
-        if layout.adapter is not None:
-            RankingAdapter.load(folder / layout.adapter).attach(model)
-        languages = PairLanguages.load(model, folder, layout, layout.with_routing(routing))
-        facts = {"kind": "classifier"}
+        """Open a folder; raises what `load_pair_model` does."""
+        model, tokenizer, languages = load_pair_model(folder, routing)
+        facts = dict(CLASSIFIER_FACTS)
         if languages is not None:
             facts["routing"] = languages.routing
         return cls(name, model_fingerprint(folder, facts), model, tokenizer, languages)
@@ -156,6 +142,26 @@ class SequenceClassifier:
             logits[[chosen[n] for n in batch]] = found
 
 
+def load_pair_model(folder: Path, routing: str | None) -> tuple[Any, Any, PairLanguages | None]:
+    """The model in a folder with the ranking adapter that lies in it, its tokenizer, and its
+    language modules.
+
+    routing: through whose language pairs go, the folder's own where None. Raises ModelError
+    for a folder whose model is none, has several labels, lacks weights or has them pickled,
+    needs code that comes with it, or has adapters and no routing; ConfigError for a routing
+    where there are no languages.
+    """
+    check_labels(folder)
+    from transformers import AutoModelForSequenceClassification
+
+    model, tokenizer = load_weights(folder, AutoModelForSequenceClassification)
+    layout = RerankLayout.read(folder)
+    if layout.adapter is not None:
+        RankingAdapter.load(folder / layout.adapter).attach(model)
+    languages = PairLanguages.load(model, folder, layout, layout.with_routing(routing))
+    return model, tokenizer, languages
+
+
 def check_labels(folder: Path) -> None:
     """Raises ModelError unless the configuration is of a classifier with one label."""
     config = read_json(folder / "config.json")
@@ -167,7 +173,8 @@ def check_labels(folder: Path) -> None:
         )
 
 
-def _max_tokens(config: Any, tokenizer: Any) -> int:
+def pair_tokens(config: Any, tokenizer: Any) -> int:
+    """How many tokens of a pair a model reads at once."""
     positions = int(getattr(config, "max_position_embeddings", MAX_TOKENS) or MAX_TOKENS)
     if config.model_type in ("roberta", "xlm-roberta", "camembert"):
         positions -= int(config.pad_token_id or 0) + 1  # its positions are counted from there

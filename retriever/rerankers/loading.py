@@ -7,7 +7,7 @@ from pathlib import Path
 
 from xret.errors import ConfigError, ModelError, UnknownModelError
 from xret.retriever.models.hub import find_model
-from xret.retriever.models.layout import read_json
+from xret.retriever.models.layout import architecture, is_classifier, is_sentence_encoder
 from xret.retriever.models.location import model_location
 from xret.retriever.models.registry import ENCODERS
 from xret.retriever.models.reranker_registry import RERANKERS
@@ -17,13 +17,15 @@ from xret.retriever.rerankers.pair_routing import PAIR_ROUTINGS
 from xret.retriever.rerankers.reranker import Reranker
 from xret.retriever.rerankers.second_encoder import SecondEncoder
 
-__all__ = ["HEAP", "LISTWISE", "TEI", "load_reranker"]
+__all__ = ["BACKENDS", "HEAP", "LISTWISE", "TEI", "load_reranker", "reranker_folder"]
 
 LISTWISE, HEAP, TEI = "listwise:", "heap:", "tei:"
 """What stands before an address: a chat model that answers with an order, or with the best of
 five; a server of TEI's shape."""
 
-_CLASSIFIER = "ForSequenceClassification"
+BACKENDS = ("onnx", "torch")
+"""What stands behind # and says what runs a cross-encoder: its exported graph, or its weights."""
+
 _GENERATES = ("ForCausalLM", "ForConditionalGeneration")
 
 
@@ -33,56 +35,65 @@ def load_reranker(name: str) -> Reranker:
     An encoder scores as `SecondEncoder` does, by the vectors that an index of it would have.
     Addresses: `https://host/rerank#model` of Cohere's and Jina's shape, `tei:https://...` of
     TEI's, `listwise:` and `heap:https://host/v1/chat/completions#model` of OpenAI's. `NAME#qlang`
-    (or dlang, split, none) says through whose language a cross-encoder's pairs go. Nothing is
+    (or dlang, split, none) says through whose language a cross-encoder's pairs go, `NAME#onnx`
+    and `NAME#torch` what runs it: by default its graph, where it was exported. Nothing is
     downloaded and nobody is asked yet. Raises UnknownModelError for a name that is none,
     ModelError for a folder that cannot rerank, ConfigError for an address that is none.
     """
     if "://" in name:
         return _behind(name)
-    plain, routing = _routed(name)
-    if routing is not None:
-        return _routed_classifier(_folder(plain), name, routing)
+    plain, said = _marked(name)
+    if said is not None:
+        return _marked_classifier(reranker_folder(plain), name, said)
     if name == WORDS_ONLY:
         raise ModelError(f"{name} has no vectors to rerank by; use --mode hybrid for words")
     if name in ENCODERS:
         return SecondEncoder(load_encoder(name))
-    folder = _folder(name)
-    named = str((read_json(folder / "config.json").get("architectures") or [""])[0])
-    kind = read_json(folder / "config_sentence_transformers.json").get("model_type")
-    encodes = kind not in (None, "CrossEncoder") or (
-        kind is None and (folder / "modules.json").is_file()
-    )
-    if named.endswith(_CLASSIFIER) and not encodes:
+    folder = reranker_folder(name)
+    if is_classifier(folder):
         return _classifier(folder, name, None)
-    if named.endswith(_GENERATES) and not encodes:
+    if architecture(folder).endswith(_GENERATES) and not is_sentence_encoder(folder):
         from xret.retriever.rerankers.yes_no import YesNoModel
 
         return YesNoModel.load(folder, name=name)
     return SecondEncoder(load_encoder(str(folder)))
 
 
-def _routed(name: str) -> tuple[str, str | None]:
-    """The name without what stands behind # and says how pairs are routed, and that."""
-    plain, mark, routing = name.rpartition("#")
-    if not mark or routing not in PAIR_ROUTINGS or Path(name).is_dir():
+def _marked(name: str) -> tuple[str, str | None]:
+    """The name without what stands behind # and says how pairs are routed or run, and that."""
+    plain, mark, said = name.rpartition("#")
+    if not mark or said not in (*PAIR_ROUTINGS, *BACKENDS) or Path(name).is_dir():
         return name, None
-    return plain, routing
+    return plain, said
 
 
-def _routed_classifier(folder: Path, name: str, routing: str) -> Reranker:
-    named = str((read_json(folder / "config.json").get("architectures") or [""])[0])
-    if not named.endswith(_CLASSIFIER):
+def _marked_classifier(folder: Path, name: str, said: str) -> Reranker:
+    if not is_classifier(folder):
+        what = "a routing is" if said in PAIR_ROUTINGS else "onnx and torch are"
         raise ConfigError(
-            f"{name}: a routing is of a cross-encoder's pairs, and {folder.name} is a "
-            f"{named or 'model of no known class'}; make a cross-encoder of an encoder with: xret "
-            "train rerank"
+            f"{name}: {what} of a cross-encoder's pairs, and {folder.name} is a "
+            f"{architecture(folder) or 'model of no known class'}; make a cross-encoder of an "
+            "encoder with: xret train rerank"
         )
-    return _classifier(folder, name, routing)
+    return _classifier(folder, name, said)
 
 
-def _classifier(folder: Path, name: str, routing: str | None) -> Reranker:
+def _classifier(folder: Path, name: str, said: str | None) -> Reranker:
+    """said: a routing, or a backend; None for what the folder has."""
+    if said in (None, "onnx"):
+        from xret.retriever.rerankers.onnx_classifier import ExportedClassifier, OnnxClassifier
+
+        exported = ExportedClassifier.read(folder)
+        if exported is not None:
+            return OnnxClassifier.load(folder, exported, name=name)
+        if said == "onnx":
+            raise ModelError(
+                f"{folder} has no graph exported from these weights; run: xret model export "
+                f"{folder} --int8"
+            )
     from xret.retriever.rerankers.classifier import SequenceClassifier
 
+    routing = said if said in PAIR_ROUTINGS else None
     return SequenceClassifier.load(folder, name=name, routing=routing)
 
 
@@ -100,7 +111,11 @@ def _behind(name: str) -> Reranker:
     return RemoteReranker(Endpoint.parse(name), "cohere")
 
 
-def _folder(name: str) -> Path:
+def reranker_folder(name: str) -> Path:
+    """Where the encoder or reranker of that name lies, or the folder that is named.
+
+    Raises UnknownModelError, and ModelError for one that cannot be used.
+    """
     registered = RERANKERS.get(name)
     if registered is None:
         try:

@@ -12,7 +12,10 @@ from xret.cli.options import AsJson
 from xret.cli.output import message, print_json, print_table, show_progress
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from xret.eval.graph_loss import GraphLoss
+    from xret.eval.score_drift import ScoreDrift
     from xret.retriever.export.graph import GraphReport
 
 __all__ = ["export_model"]
@@ -36,11 +39,17 @@ def export_model(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write a model's ONNX graph beside it; queries then need no torch."""
+    """Write a model's ONNX graph beside it; queries, and what a reranker reads, then need no
+    torch.
+    """
     from xret.retriever.languages.codes import language_code
-    from xret.retriever.models.location import model_location
+    from xret.retriever.models.layout import is_classifier
+    from xret.retriever.rerankers.loading import reranker_folder
 
-    folder = model_location(model)
+    folder = reranker_folder(model)
+    if is_classifier(folder):
+        _export_reranker(folder, lang, int8=int8, as_json=as_json)
+        return
     adapters = [language_code(code) for code in lang] if lang else None
     # heavy: after the words are checked
     from xret.eval.graph_loss import graph_loss_steps
@@ -57,6 +66,39 @@ def export_model(
         print_table(("", "value"), [*_rows(report), *(_loss_rows(loss) if loss else [])])
     if int8:
         _say(loss)
+
+
+def _export_reranker(folder: Path, lang: list[str] | None, *, int8: bool, as_json: bool) -> None:
+    from xret.errors import ConfigError
+
+    if lang:
+        raise ConfigError("--lang chooses adapters of an encoder; a reranker's graph has none")
+    from xret.eval.score_drift import LEAST_CORRELATION, score_drift_steps
+    from xret.retriever.export.classifier import export_classifier
+
+    report = export_classifier(folder, int8=int8)
+    loss = show_progress(score_drift_steps(str(folder))) if int8 else None
+    if as_json:
+        graph, lost = dataclasses.asdict(report.card), loss and dataclasses.asdict(loss)
+        folder_name = str(report.folder)
+        print_json({"folder": folder_name, "bytes": report.n_bytes, "graph": graph, "int8": lost})
+    else:
+        print_table(("", "value"), [*_rows(report)[:-1], *(_score_rows(loss) if loss else [])])
+    if loss is not None and loss.correlation < LEAST_CORRELATION:
+        message(
+            f"warning: the scores in int8 have a correlation of {loss.correlation:.3f} with "
+            f"torch's, below {LEAST_CORRELATION}: look at what it does to rankings (xret rerank "
+            "check), or export without --int8"
+        )
+
+
+def _score_rows(loss: ScoreDrift) -> list[tuple[str, str]]:
+    sample = f"{loss.n_questions} questions, {loss.n_pairs} pairs"
+    return [
+        ("correlation with torch's scores", f"{loss.correlation:.4f} ({sample})"),
+        ("largest difference, in their deviations", f"{loss.largest:.3f}"),
+        ("questions with the same first passage", f"{100 * loss.same_first:.0f} %"),
+    ]
 
 
 def _rows(report: GraphReport) -> list[tuple[str, str]]:

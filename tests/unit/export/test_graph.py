@@ -155,7 +155,7 @@ def test_a_graph_that_takes_another_adapter_than_torch_is_refused(
 ) -> None:
     model, made = load_xmod(colbert_xm), colbert_xm / "onnx" / "model"
 
-    def same_graph(_: nn.Module, path: Path, *, languages: bool) -> None:  # noqa: ARG001
+    def same_graph(_: nn.Module, path: Path, **_kept: bool) -> None:
         shutil.copyfile(made / "model.onnx", path)
 
     monkeypatch.setattr(export, "_write_graph", same_graph)
@@ -225,7 +225,7 @@ def test_a_graph_that_differs_from_torch_is_refused_and_leaves_nothing(
 ) -> None:
     model, report = bert
 
-    def other_graph(_: nn.Module, path: Path, *, languages: bool) -> None:  # noqa: ARG001
+    def other_graph(_: nn.Module, path: Path, **_kept: bool) -> None:
         shutil.copyfile(report.folder / "model.onnx", path)
 
     monkeypatch.setattr(export, "_write_graph", other_graph)
