@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import time
 import uuid
@@ -13,7 +14,9 @@ from typing import Any
 from xret.config import find_index
 from xret.deadline import Deadline
 from xret.errors import UnusableIndexError, XretError
+from xret.index.search.bounded import BoundedReader
 from xret.index.search.commit import Found
+from xret.index.search.filters import Filter
 from xret.index.search.lexical_ranking import Words
 from xret.index.search.reader import IndexReader
 from xret.index.storage.encoder_record import recorded_adapters
@@ -120,6 +123,12 @@ class Searcher:
     def fault(self) -> XretError | None:
         """Why the encoder cannot be used, where only a search by words is answered."""
         return self.encoder.fault if isinstance(self.encoder, LaterEncoder) else None
+
+    def within(self, bound: Filter) -> Searcher:
+        """The same index as if it had only the documents of a filter; close this one alone."""
+        view = copy.copy(self)
+        view.reader = BoundedReader(self.reader, bound)
+        return view
 
     def close(self) -> None:
         self.reader.close()

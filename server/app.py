@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import anyio
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
 from xret import __version__
 from xret.retriever.searcher import Searcher
+from xret.server.border.keyring import Keyring
+from xret.server.border.keys import KeyGate
 from xret.server.border.limits import Border, WholeBody
 from xret.server.errors import add_error_handlers
 from xret.server.indexes.served import ServedIndex
@@ -59,5 +63,15 @@ def create_app(
     app.add_middleware(
         WholeBody, max_bytes=settings.max_body_bytes, timeout_s=settings.body_timeout_s
     )
+    if settings.keys is not None:
+        app.add_middleware(KeyGate, keyring=Keyring(Path(settings.keys)))
     app.add_middleware(Border, service=service)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "PUT", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "X-API-Key", "X-Request-ID"],
+            expose_headers=["X-Request-ID", "Retry-After"],
+        )
     return app

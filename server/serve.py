@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import errno
 import ipaddress
 import logging
@@ -21,6 +22,7 @@ from xret.config import find_index
 from xret.errors import ServerError
 from xret.retriever.searcher import Searcher
 from xret.server.app import create_app
+from xret.server.border.keyring import Keyring, keys_file
 from xret.server.border.protocol import timed_protocol
 from xret.server.indexes.served import ServedIndex
 from xret.server.indexes.service import SearchService
@@ -47,13 +49,14 @@ def serve(
     """Serve indices, by name or path, until SIGTERM or SIGINT; returns once all is answered.
 
     port: 0 picks a free one. announce: given one line for people as soon as requests are
-    taken. allow_public: listen on an address that other machines reach; nothing asks
-    clients for a key.
+    taken. allow_public: listen on an address that other machines reach though nothing asks
+    clients for a key. Where keys have been made (`xret key add`), every client needs one.
     Raises ServerError for an address that cannot be used or an index that no request
     could name, and what `Searcher.open` raises.
     """
-    with bind(host, port, allow_public=allow_public) as listener:
-        wanted = settings or ServerSettings()
+    wanted = _with_keys(settings or ServerSettings())
+    has_keys = wanted.keys is not None
+    with bind(host, port, allow_public=allow_public or has_keys) as listener:
         searchers = open_searchers(names, in_memory=not wanted.map_files)
         try:
             for one in searchers.values():
@@ -114,8 +117,8 @@ def bind(host: str, port: int, *, allow_public: bool = False) -> socket.socket:
         raise ServerError(f"{host!r} is no address to listen on; try 127.0.0.1") from error
     if not allow_public and not ipaddress.ip_address(address[0]).is_loopback:
         raise ServerError(
-            f"{host} can be reached from other machines, and nothing asks them for a key; "
-            "listen on 127.0.0.1 and put a proxy that does in front"
+            f"{host} can be reached from other machines, and nothing asks them for a key; make "
+            "keys (xret key add), or listen on 127.0.0.1, or say --public if everybody may ask"
         )
     listener = socket.socket(family, kind, protocol)
     try:
@@ -147,7 +150,8 @@ def serve_on(
         searcher = one.searcher if isinstance(one, ServedIndex) else one
         counts.append(f"{name} ({searcher.reader.info().documents:,} documents)")
     shown = f"[{host}]" if ":" in host else host
-    line = f"serving {', '.join(counts)} on http://{shown}:{port}"
+    scheme = "http" if settings.tls_cert is None else "https"
+    line = f"serving {', '.join(counts)} on {scheme}://{shown}:{port}"
     HttpServer(searchers, settings, started=lambda: announce(line)).run(sockets=[listener])
 
 
@@ -182,6 +186,8 @@ class HttpServer(uvicorn.Server):
             timeout_keep_alive=settings.keep_alive_s,
             timeout_graceful_shutdown=settings.shutdown_s,
             backlog=BACKLOG,
+            ssl_certfile=settings.tls_cert,
+            ssl_keyfile=settings.tls_key,
         )
         super().__init__(config)
         self.service: SearchService = app.state.service
@@ -216,6 +222,24 @@ class HttpServer(uvicorn.Server):
         """Stop being ready now, and stop taking requests after that many seconds."""
         self.service.stopping = True
         self._leave_at = time.monotonic() + drain_s
+
+
+def _with_keys(settings: ServerSettings) -> ServerSettings:
+    """The settings with the user's own keys, where they name no others and there are some.
+
+    Raises ServerError for a file of keys or a certificate that is not there, and ConfigError for
+    one that holds no keys.
+    """
+    if settings.keys is None and keys_file().is_file():
+        settings = dataclasses.replace(settings, keys=str(keys_file()))
+    for path in (settings.keys, settings.tls_cert, settings.tls_key):
+        if path is not None and not Path(path).is_file():
+            raise ServerError(f"there is no file {path}")
+    if (settings.tls_cert is None) != (settings.tls_key is None):
+        raise ServerError("HTTPS needs both files: --tls-cert and --tls-key")
+    if settings.keys is not None:
+        Keyring(Path(settings.keys)).current()
+    return settings
 
 
 def _unusable(host: str, port: int, error: OSError) -> ServerError:

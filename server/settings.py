@@ -35,6 +35,9 @@ class ServerSettings:
     deadline_ms: when it stops reading where a request does not say.
     max_texts: texts that a request may bring to be embedded or scored. max_text_characters: of
     each; longer ones are refused. texts_timeout_s: how long that may take.
+    keys: the file of `xret key`; every request but probes then needs a key in it.
+    cors_origins: pages that may ask from a browser, as `https://example.org`, or "*" for any.
+    tls_cert, tls_key: files in PEM, to be spoken to in HTTPS.
     """
 
     threads: int = field(default_factory=_threads)
@@ -57,3 +60,7 @@ class ServerSettings:
     max_texts: int = 1_000
     max_text_characters: int = 100_000
     texts_timeout_s: float = 30.0
+    keys: str | None = None
+    cors_origins: tuple[str, ...] = ()
+    tls_cert: str | None = None
+    tls_key: str | None = None

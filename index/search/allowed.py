@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from xret.deadline import Deadline
 from xret.index.search.commit import Asked, Commit, filters
@@ -16,6 +18,11 @@ from xret.index.storage.documents import DocumentTable
 from xret.types import Document
 
 __all__ = ["AllowedDocuments"]
+
+T = TypeVar("T")
+
+KEPT_FIELDS = 64
+"""Filters whose documents' fields are kept."""
 
 
 class AllowedDocuments:
@@ -30,6 +37,7 @@ class AllowedDocuments:
         self._masks = FilterMasks()
         self._turn = threading.RLock()
         self._catalog: Catalog | None = None
+        self._fields: dict[str, tuple[object, Mapping[str, int]]] = {}
 
     def close(self) -> None:
         with self._turn:
@@ -57,11 +65,44 @@ class AllowedDocuments:
 
     def page(self, n: int, after: str, wanted: Filter | None, deadline: Deadline) -> list[Document]:
         """The n documents whose ids follow `after` in the order of ids, of those in a filter."""
-        where = ("1", []) if wanted is None else compile_filter(folded(wanted))
+        return self._read(lambda table, *of: table.page(n, after, *of), wanted, deadline)
+
+    def languages(self, wanted: Filter | None, deadline: Deadline) -> dict[str, int]:
+        """How many documents of a filter each language has, most first."""
+        return self._read(lambda table, *of: table.languages(*of), wanted, deadline)
+
+    def ids(self, wanted: Filter | None, deadline: Deadline) -> set[str]:
+        """The ids of the documents of a filter."""
+        return self._read(lambda table, *of: table.ids(*of), wanted, deadline)
+
+    def fields(self, wanted: Filter | None, deadline: Deadline) -> Mapping[str, int]:
+        """How many documents of a filter have each metadata field, most first.
+
+        Kept until the next commit: all documents are read for it.
+        """
+        with deadline.holding(self._turn):
+            key = repr(wanted), self._open().identity()
+            if self._fields.get(key[0], (None, {}))[0] != key[1]:
+                if len(self._fields) >= KEPT_FIELDS:
+                    self._fields.clear()
+                names = self._read(lambda table, *of: table.metadata_fields(*of), wanted, deadline)
+                self._fields[key[0]] = key[1], names
+            return self._fields[key[0]][1]
+
+    def _read(
+        self,
+        read: Callable[[DocumentTable, str, Sequence[object]], T],
+        wanted: Filter | None,
+        deadline: Deadline,
+    ) -> T:
+        """Read the documents of a filter, given as a condition in SQL and its values."""
+        where: tuple[str, Sequence[object]] = ("1", ())
+        if wanted is not None:
+            where = compile_filter(folded(wanted))
         with deadline.holding(self._turn):
             catalog = self._open()
-            with catalog.until(deadline):
-                return catalog.documents.page(n, after, *where)
+            with catalog.until(deadline), catalog.snapshot():
+                return read(catalog.documents, *where)
 
     def held(self, commit: Commit, asked: Asked, documents: DocumentTable) -> list[Masks]:
         """The same from documents that the caller has in a snapshot of that commit."""

@@ -84,7 +84,6 @@ class IndexReader:
         self._allowed = AllowedDocuments(folder)
         self._calibrator = Calibrator(catalog.documents)
         self._bm25: tuple[int, Bm25] | None = None
-        self._fields: tuple[int, Mapping[str, int]] | None = None
         self._word_parts = counted_parts(catalog.settings().get("lexical", ""))
         self.dim = int(catalog.setting("dim"))
         self._scans = preset_bits(catalog.setting("preset")) == 8
@@ -139,13 +138,21 @@ class IndexReader:
         with self._turn:
             return self._catalog.version()
 
-    def metadata_fields(self) -> Mapping[str, int]:
-        """How many documents have each metadata field, most first; read once a commit."""
-        with self._turn, self._catalog.snapshot():
-            version = self._catalog.version()
-            if self._fields is None or self._fields[0] != version:
-                self._fields = version, self._catalog.documents.metadata_fields()
-            return self._fields[1]
+    def languages(
+        self, filter: Filter | None = None, *, deadline: Deadline | None = None
+    ) -> dict[str, int]:
+        """How many documents of a filter each language has, most first."""
+        return self._allowed.languages(filter, deadline or Deadline())
+
+    def doc_ids(self, filter: Filter | None, *, deadline: Deadline | None = None) -> set[str]:
+        """The ids of the documents of a filter."""
+        return self._allowed.ids(filter, deadline or Deadline())
+
+    def metadata_fields(
+        self, filter: Filter | None = None, *, deadline: Deadline | None = None
+    ) -> Mapping[str, int]:
+        """How many documents of a filter have each metadata field, most first."""
+        return self._allowed.fields(filter, deadline or Deadline())
 
     def document_page(
         self,

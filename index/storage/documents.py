@@ -81,9 +81,7 @@ class DocumentTable:
 
     def numbers(self, where: str = "1", values: Sequence[object] = ()) -> Iterator[int]:
         """Row numbers of the documents that a condition holds for; see `index.search.filters`."""
-        query = f"SELECT document FROM {_JOINED} WHERE {where}"  # noqa: S608
-        if "title" not in where and "url" not in where:
-            query = f"SELECT document FROM documents WHERE {where}"  # noqa: S608
+        query = f"SELECT document FROM {_tables(where)} WHERE {where}"  # noqa: S608
         return (int(number) for (number,) in self._database.each(query, values))
 
     def doc_ids(self, numbers: Iterable[int]) -> list[str]:
@@ -120,22 +118,29 @@ class DocumentTable:
                 found.append(stored_document(row))
         return found
 
-    def languages(self) -> dict[str, int]:
-        """How many documents each language has, most first."""
-        return dict(
-            self._database.rows(
-                "SELECT lang, COUNT(*) FROM documents GROUP BY lang ORDER BY COUNT(*) DESC, lang"
-            )
-        )
-
-    def metadata_fields(self) -> dict[str, int]:
-        """How many documents have each metadata field, most first; at most `MAX_FIELDS` of them."""
-        valid = "CASE WHEN json_valid(meta) THEN meta ELSE '{}' END"
+    def languages(self, where: str = "1", values: Sequence[object] = ()) -> dict[str, int]:
+        """How many documents each language has, most first, of those a condition holds for."""
         query = (
-            f"SELECT key, COUNT(*) FROM documents, json_each({valid}) "  # noqa: S608
-            "WHERE key IS NOT NULL GROUP BY key ORDER BY COUNT(*) DESC, key LIMIT ?"
+            f"SELECT lang, COUNT(*) FROM {_tables(where)} WHERE {where} "  # noqa: S608
+            "GROUP BY lang ORDER BY COUNT(*) DESC, lang"
         )
-        return {str(name): int(count) for name, count in self._database.rows(query, (MAX_FIELDS,))}
+        return dict(self._database.rows(query, values))
+
+    def ids(self, where: str, values: Sequence[object]) -> set[str]:
+        """Ids of the documents that a condition holds for."""
+        query = f"SELECT doc_id FROM {_tables(where)} WHERE {where}"  # noqa: S608
+        return {str(doc_id) for (doc_id,) in self._database.each(query, values)}
+
+    def metadata_fields(self, where: str = "1", values: Sequence[object] = ()) -> dict[str, int]:
+        """How many documents have each metadata field, most first; at most `MAX_FIELDS` of them."""
+        valid = "CASE WHEN json_valid(documents.meta) THEN documents.meta ELSE '{}' END"
+        query = (
+            f"SELECT field.key, COUNT(*) FROM {_tables(where)}, json_each({valid}) AS field "  # noqa: S608
+            f"WHERE field.key IS NOT NULL AND {where} "
+            "GROUP BY field.key ORDER BY COUNT(*) DESC, field.key LIMIT ?"
+        )
+        rows = self._database.rows(query, (*values, MAX_FIELDS))
+        return {str(name): int(count) for name, count in rows}
 
     def page(
         self, n: int, after: str, where: str = "1", values: Sequence[object] = ()
@@ -202,6 +207,11 @@ class DocumentTable:
             if following <= last:  # only a damaged file goes round in circles
                 return
             last = following
+
+
+def _tables(where: str) -> str:
+    """The narrow table alone where a condition needs no other."""
+    return _JOINED if "title" in where or "url" in where else "documents"
 
 
 def _is_sound(number: int, row: Sequence[Any], written: object) -> bool:

@@ -39,12 +39,12 @@ class IndexSummary:
 
 @dataclass(frozen=True, slots=True)
 class IndexDetail:
-    """fields: how many documents have each metadata field. modes: how it can be asked. dim: of
-    its vectors, 0 without any."""
+    """passages: None where the key may not know. fields: how many documents have each metadata
+    field. modes: how it can be asked. dim: of its vectors, 0 without any."""
 
     name: str
     documents: int
-    passages: int
+    passages: int | None
     languages: dict[str, int]
     fields: dict[str, int]
     encoder: str
@@ -131,7 +131,7 @@ def index_detail(name: str, searcher: Searcher) -> IndexDetail:
     return IndexDetail(
         name=name,
         documents=info.documents,
-        passages=info.passages,
+        passages=info.passages or None,
         languages=info.languages,
         fields=dict(reader.metadata_fields()),
         encoder=searcher.encoder.spec.name,

@@ -28,6 +28,7 @@ from xret.errors import (
 from xret.retriever.explaining import ExplainedDocument
 from xret.retriever.rerankers.opened import OFF
 from xret.retriever.searcher import SearchAnswer, Searcher
+from xret.server.border.keys import GRANT
 from xret.server.border.leaving import LEFT
 from xret.server.errors import HttpError
 from xret.server.indexes.documents import (
@@ -117,13 +118,22 @@ class SearchService:
         done in threads of its own, which no search holds up."""
         if not light:
             return await self._asked(index, work)
-        name = next(iter(self._served)) if index is None else index
-        job = partial(_asked, self._by_name(name), work)
-        return await self._noted(name, lambda: self.light(job))
+        served = self._by_name(index)
+        job = partial(_asked, served, _bounded(work))
+        return await self._noted(served.name, lambda: self.light(job))
 
     def encoders(self) -> dict[str, str]:
         """The name of each index's encoder, by the index's; the first index is the default."""
-        return {name: one.searcher.encoder.spec.name for name, one in self._served.items()}
+        return {name: one.searcher.encoder.spec.name for name, one in self.visible().items()}
+
+    def visible(self) -> Mapping[str, ServedIndex]:
+        """The indices that the request in hand may know, by name."""
+        grant = GRANT.get()
+        return {
+            name: served
+            for name, served in self._served.items()
+            if grant is None or grant.sees(name)
+        }
 
     def deadline(self, timeout_ms: float | None = None) -> Deadline:
         """When the request in hand is stopped: after its own time, as far as the settings allow,
@@ -139,15 +149,16 @@ class SearchService:
         self, index: str | None, work: Callable[[Searcher], T], *, until: Deadline | None = None
     ) -> T:
         """Work on an index in its turn; until: when it is over, that of the settings where None."""
-        name = next(iter(self._served)) if index is None else index
-        served, deadline = self._by_name(name), until or self.deadline()
-        job = partial(_asked, served, work)
-        return await self._noted(name, lambda: self.queue.run(job, deadline))
+        served, deadline = self._by_name(index), until or self.deadline()
+        job = partial(_asked, served, _bounded(work))
+        return await self._noted(served.name, lambda: self.queue.run(job, deadline))
 
-    def _by_name(self, name: str) -> ServedIndex:
-        served = self._served.get(name)
+    def _by_name(self, index: str | None) -> ServedIndex:
+        """The index of that name, the first one when None, if the request in hand may know it."""
+        visible = self.visible()
+        served = next(iter(visible.values()), None) if index is None else visible.get(index)
         if served is None:
-            raise IndexNotFoundError(f"no index called {name!r} is served")
+            raise IndexNotFoundError(f"no index called {index!r} is served")
         return served
 
     async def reload(self, index: str) -> IndexSummary:
@@ -201,9 +212,10 @@ class SearchService:
         return self.queue.load
 
     async def indexes(self) -> list[IndexSummary]:
-        return await self.light(
-            lambda: [index_summary(name, one.searcher) for name, one in self._served.items()]
-        )
+        asked = [
+            (one, _bounded(partial(index_summary, name))) for name, one in self.visible().items()
+        ]
+        return await self.light(lambda: [summary(one.searcher) for one, summary in asked])
 
     def unready(self) -> list[str]:
         """Why no traffic should be sent here, one reason an index; empty when ready."""
@@ -280,6 +292,13 @@ def _served(name: str, opened: Searcher | ServedIndex) -> ServedIndex:
     if isinstance(opened, ServedIndex):
         return opened
     return ServedIndex(name, opened.reader.folder, opened, in_memory=False)
+
+
+def _bounded(work: Callable[[Searcher], T]) -> Callable[[Searcher], T]:
+    """Work on what the request in hand may know of an index."""
+    grant = GRANT.get()
+    bound = None if grant is None else grant.bound
+    return work if bound is None else lambda searcher: work(searcher.within(bound))
 
 
 def _asked(served: ServedIndex, work: Callable[[Searcher], T]) -> T:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -89,7 +90,8 @@ def serving(searchers: dict[str, Searcher], **limits: Any) -> Iterator[Served]:
 
 
 def _wait_until_warm(http: httpx.Client) -> None:
-    while "starting" in http.get("/readyz").text:
+    # Where keys are asked for, it is not said which index is starting.
+    while re.search("starting|not every", http.get("/readyz").text):
         pass
 
 

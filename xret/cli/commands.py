@@ -19,6 +19,7 @@ from xret.cli import (
     fuse,
     index,
     inspect,
+    key,
     lang,
     lang_add,
     mcp,
@@ -99,6 +100,7 @@ app.command("compact")(compact.compact)
 app.command("config")(settings.config)
 app.command("doctor")(doctor.doctor)
 app.add_typer(corpus.app, name="corpus")
+app.add_typer(key.app, name="key")
 app.add_typer(lang.app, name="lang")
 app.add_typer(model.app, name="model")
 app.add_typer(modules.app, name="module")

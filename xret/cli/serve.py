@@ -21,6 +21,24 @@ def serve(
     port: Annotated[
         int, typer.Option("--port", min=0, max=65535, help="Port; 0 picks one.")
     ] = 8080,
+    public: Annotated[
+        bool,
+        typer.Option(
+            "--public", help="Listen where other machines reach it though no key is asked for."
+        ),
+    ] = False,
+    keys: Annotated[
+        str | None,
+        typer.Option("--keys", help="File of keys; `xret key` says where the usual one is."),
+    ] = None,
+    cors_origin: Annotated[
+        list[str] | None,
+        typer.Option("--cors-origin", help="A page's origin that may ask from a browser."),
+    ] = None,
+    tls_cert: Annotated[
+        str | None, typer.Option("--tls-cert", help="Certificate in PEM, for HTTPS.")
+    ] = None,
+    tls_key: Annotated[str | None, typer.Option("--tls-key", help="Its private key.")] = None,
     rerank: RerankOption = None,
     pair_routing: PairRoutingOption = None,
     deadline_ms: Annotated[
@@ -32,7 +50,13 @@ def serve(
     from xret.server.serve import serve as run
     from xret.server.settings import ServerSettings
 
-    settings = ServerSettings(rerank=routed_reranker(rerank, pair_routing))
+    settings = ServerSettings(
+        rerank=routed_reranker(rerank, pair_routing),
+        keys=keys,
+        cors_origins=tuple(cors_origin or ()),
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+    )
     if deadline_ms is not None:
         settings = dataclasses.replace(settings, deadline_ms=deadline_ms)
-    run(indexes, host=host, port=port, announce=message, settings=settings)
+    run(indexes, host=host, port=port, announce=message, allow_public=public, settings=settings)
