@@ -12,6 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from xret import __version__
 from xret.retriever.searcher import Searcher
+from xret.server.border.hosts import HostGate
 from xret.server.border.keyring import Keyring
 from xret.server.border.keys import KeyGate
 from xret.server.border.limits import Border, WholeBody
@@ -65,6 +66,8 @@ def create_app(
     )
     if settings.keys is not None:
         app.add_middleware(KeyGate, keyring=Keyring(Path(settings.keys)))
+    if settings.allow_hosts is not None:
+        app.add_middleware(HostGate, names=settings.allow_hosts)
     app.add_middleware(Border, service=service)
     if settings.cors_origins:
         app.add_middleware(

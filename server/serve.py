@@ -55,6 +55,8 @@ def serve(
     could name, and what `Searcher.open` raises.
     """
     wanted = _with_keys(settings or ServerSettings())
+    if wanted.allow_hosts is None:
+        wanted = dataclasses.replace(wanted, allow_hosts=())
     has_keys = wanted.keys is not None
     with bind(host, port, allow_public=allow_public or has_keys) as listener:
         searchers = open_searchers(names, in_memory=not wanted.map_files)

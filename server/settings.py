@@ -29,6 +29,8 @@ class ServerSettings:
     watch_every_s: how often it is seen whether the indices are still there and the same.
     map_files: leave files on disk, for indices larger than memory; a file that is cut then ends
     the process.
+    allow_hosts: names beside localhost that clients may call the server by, `*` for any; see
+    `border.hosts`. None: nobody looks at names, which `serve` does not leave so.
     drain_s: how long SIGTERM lets new requests in after readiness has fallen.
     shutdown_s: how long requests in flight may still take after that.
     rerank: the only reranker, `NAME[@depth]`, which requests have unless they say "off".
@@ -53,6 +55,7 @@ class ServerSettings:
     probe_every_s: float = 2.0
     watch_every_s: float = 1.0
     map_files: bool = False
+    allow_hosts: tuple[str, ...] | None = None
     drain_s: float = 1.0
     shutdown_s: int = 30
     rerank: str | None = None

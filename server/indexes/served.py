@@ -59,12 +59,14 @@ class ServedIndex:
         self._turn = threading.Lock()
         self._looking = threading.Lock()
         self._tried: object = None
-        self._opened = self._named(searcher)
+        self._opened = _opened(searcher)
 
     @classmethod
     def open(cls, name: str, path: str, *, in_memory: bool = True) -> ServedIndex:
         """Raises what `Searcher.open` raises."""
-        return cls(name, path, Searcher.open(path, in_memory=in_memory), in_memory=in_memory)
+        searcher = Searcher.open(path, in_memory=in_memory)
+        searcher.name = name
+        return cls(name, path, searcher, in_memory=in_memory)
 
     @property
     def searcher(self) -> Searcher:
@@ -153,7 +155,8 @@ class ServedIndex:
         except (XretError, OSError) as error:
             self._failed(error)
             return
-        opened = self._named(searcher)
+        searcher.name = self.name
+        opened = _opened(searcher)
         with self._turn:
             before, self._opened = self._opened, opened
             before.replaced, self.fault, self._tried = True, None, None
@@ -181,14 +184,14 @@ class ServedIndex:
         searcher.rerankers = before.rerankers
         return searcher
 
-    def _named(self, searcher: Searcher) -> _Opened:
-        searcher.name = self.name
-        return _Opened(searcher, _place(searcher.reader.folder / NAME))
-
     def _failed(self, error: XretError | OSError) -> None:
         fault = error if isinstance(error, XretError) else UnusableIndexError(str(error))
         with self._turn:
             self.fault = fault.with_traceback(None)
+
+
+def _opened(searcher: Searcher) -> _Opened:
+    return _Opened(searcher, _place(searcher.reader.folder / NAME))
 
 
 def _place(catalog: Path) -> Place | None:
