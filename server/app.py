@@ -20,6 +20,7 @@ from xret.server.errors import add_error_handlers
 from xret.server.indexes.served import ServedIndex
 from xret.server.indexes.service import SearchService
 from xret.server.mcp.endpoint import McpEndpoint
+from xret.server.page.routes import create_page
 from xret.server.routes.router import BODY_FIELDS, create_router
 from xret.server.settings import ServerSettings
 
@@ -59,6 +60,8 @@ def create_app(
     app.state.service = service
     app.include_router(create_router(service))
     app.router.routes.append(mcp.route())
+    if settings.page:
+        app.include_router(create_page(service, marks=settings.page_marks))
     add_error_handlers(app, fields=BODY_FIELDS)
     # The last one added is the first to see a request.
     app.add_middleware(

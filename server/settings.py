@@ -35,6 +35,8 @@ class ServerSettings:
     shutdown_s: how long requests in flight may still take after that.
     rerank: the only reranker, `NAME[@depth]`, which requests have unless they say "off".
     deadline_ms: when it stops reading where a request does not say.
+    page: whether readers are served a page at `/`. page_marks: whether it marks the words that
+    carry the score of a hit where the reader has not said; each hit is read anew for that.
     max_texts: texts that a request may bring to be embedded or scored. max_text_characters: of
     each; longer ones are refused. texts_timeout_s: how long that may take.
     keys: the file of `xret key`; every request but probes then needs a key in it.
@@ -60,6 +62,8 @@ class ServerSettings:
     shutdown_s: int = 30
     rerank: str | None = None
     deadline_ms: float | None = 2_000.0
+    page: bool = True
+    page_marks: bool = True
     max_texts: int = 1_000
     max_text_characters: int = 100_000
     texts_timeout_s: float = 30.0

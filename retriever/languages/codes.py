@@ -82,9 +82,9 @@ def direction(code: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def language_name(code: str) -> str:
-    """The English name of a code, for people."""
-    return "unknown" if code == UNDETERMINED else langcodes.Language.get(code).display_name()
+def language_name(code: str, *, within: str = ENGLISH) -> str:
+    """The name of a code for people, in the language `within`."""
+    return "unknown" if code == UNDETERMINED else langcodes.Language.get(code).display_name(within)
 
 
 @lru_cache(maxsize=4096)

@@ -20,7 +20,7 @@ from xret.errors import XretError
 from xret.server.border.leaving import Watched
 from xret.server.errors import HttpError, http_error
 
-__all__ = ["Border", "WholeBody"]
+__all__ = ["Border", "WholeBody", "log_failure"]
 
 log = logging.getLogger("xret.server")
 access_log = logging.getLogger("xret.server.access")
@@ -75,7 +75,7 @@ class Border:
         except Exception as error:
             answer = http_error(error)
             if answer.status >= 500:
-                _log_failure(error, request_id)
+                log_failure(error, request_id)
             if status:
                 raise
             await answer.response(request_id, scope["path"])(scope, receive, send_named)
@@ -175,7 +175,7 @@ def _request_id(headers: Headers) -> str:
     return given if CLIENT_REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
 
 
-def _log_failure(error: Exception, request_id: str) -> None:
+def log_failure(error: Exception, request_id: str) -> None:
     """Our own errors in full, they name files; of others the place but not the message."""
     if isinstance(error, HttpError):
         return

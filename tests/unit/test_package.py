@@ -59,6 +59,7 @@ FLOORS = (
     "server/indexes",
     "server/routes",
     "server/mcp",
+    "server/page",
     "server: app serve stdio",
     "integrations",
     "cli",
