@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from xret.deadline import Deadline
 from xret.errors import RerankError
 from xret.retriever.question import question_in
 from xret.retriever.rerankers.candidates import best_part, has_letters
@@ -18,6 +18,9 @@ from xret.retriever.text_vectors import identified
 from xret.types import Document, FloatArray, Query
 
 __all__ = ["PairScores", "score_pairs"]
+
+CHUNK = 64
+"""Texts that are scored between two looks at the clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +45,14 @@ def score_pairs(
     *,
     query_lang: str | None = None,
     langs: Sequence[str | None] | None = None,
-    until: float = math.inf,
+    deadline: Deadline | None = None,
 ) -> PairScores:
     """Score each text for a question, as `xret search --rerank` scores the documents of an index.
 
     langs: of the texts, BCP 47, as far as they are known; each other text's is identified, so
-    that it goes through its own adapter. Of a text 8,192 characters are read. until: by
-    `time.monotonic`; fewer scores than texts come back where it passes before. A text without
-    letters scores as the worst of the others. Raises QueryError, LanguageError, RerankError.
+    that it goes through its own adapter. Of a text 8,192 characters are read. deadline: fewer
+    scores than texts come back where it passes before. A text without letters scores as the
+    worst of the others. Raises QueryError, LanguageError, RerankError.
     """
     asked = question_in(query, query_lang, identify=True)
     named = langs if langs is not None else [None] * len(texts)
@@ -58,9 +61,7 @@ def score_pairs(
         for n, (text, lang) in enumerate(zip(texts, named, strict=True))
     ]
     readable = [passage for passage in passages if has_letters(passage)]
-    scored = reranker.scores(asked, readable, until=until) if readable else np.empty(0, np.float32)
-    if len(scored) > len(readable) or not np.isfinite(scored).all():
-        raise RerankError(f"{reranker.name} gave scores that are no numbers, or too many")
+    scored = _scored(reranker, asked, readable, deadline or Deadline())
     if len(scored) < len(readable):  # out of time: up to the first that was not scored
         passages = passages[: int(readable[len(scored)].doc_id)]
     given = iter(scored.tolist())
@@ -70,6 +71,26 @@ def score_pairs(
     )
     relevance = _relevance(reranker, asked, scores)
     return PairScores(asked, [passage.lang for passage in passages], scores, relevance)
+
+
+def _scored(
+    reranker: Reranker, query: Query, passages: Sequence[Document], deadline: Deadline
+) -> FloatArray:
+    """Those of the first passages. Vectors are of each passage alone, so that the work can be
+    stopped between some and the next; other rerankers may compare all with each other."""
+    step = CHUNK if isinstance(reranker, SecondEncoder) else max(len(passages), 1)
+    scores = np.empty(0, np.float32)
+    for start in range(0, len(passages), step):
+        if deadline.passed:
+            break
+        chunk = passages[start : start + step]
+        found = reranker.scores(query, chunk, until=deadline.until)
+        if len(found) > len(chunk) or not np.isfinite(found).all():
+            raise RerankError(f"{reranker.name} gave scores that are no numbers, or too many")
+        scores = np.concatenate([scores, found])
+        if len(found) < len(chunk):
+            break
+    return scores
 
 
 def _relevance(reranker: Reranker, query: Query, scores: FloatArray) -> FloatArray:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
+from xret.deadline import Deadline
 from xret.errors import QueryError
 from xret.retriever.encoder import Encoder
 from xret.retriever.languages.codes import language_code
 from xret.retriever.languages.identification import identify_language
-from xret.retriever.rerankers.reranker import is_late
 from xret.types import UNDETERMINED, Document, FloatArray, Query
 
 __all__ = ["TextVectors", "encode_texts", "identified", "makes_one_vector", "text_tokens_read"]
@@ -52,15 +51,15 @@ def encode_texts(
     task: Literal["query", "document"] = "document",
     lang: str | None = None,
     dim: int | None = None,
-    until: float = math.inf,
+    deadline: Deadline | None = None,
 ) -> TextVectors:
     """One vector of each text, which goes through the adapter of its own language.
 
     task: whether texts are read as questions or as documents are. lang: of all of them, BCP 47;
     None identifies each one's where the encoder has adapters. dim: keep that many numbers of
-    each vector, at unit length again (Matryoshka; Kusupati 2022). until: by `time.monotonic`;
-    fewer vectors than texts come back where it passes before all are encoded. Raises QueryError
-    for a dim that is more than the encoder's.
+    each vector, at unit length again (Matryoshka; Kusupati 2022). deadline: fewer vectors than
+    texts come back where it passes before all are encoded. Raises QueryError for a dim that is
+    more than the encoder's.
     """
     width = encoder.spec.dim
     if dim is not None and not 1 <= dim <= width:
@@ -68,7 +67,7 @@ def encode_texts(
     vectors: list[FloatArray] = []
     done = 0
     for start in range(0, len(texts), BATCH):
-        if is_late(until):
+        if deadline is not None and deadline.passed:
             break
         batch = texts[start : start + BATCH]
         langs = [_language(encoder, text, lang) for text in batch]

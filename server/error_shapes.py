@@ -53,7 +53,7 @@ _SHAPES: tuple[tuple[re.Pattern[str], ErrorShape], ...] = (
     (re.compile(r"/v1/embeddings"), _openai),
     (re.compile(r"/v[12]/rerank"), _cohere),
     (re.compile(r"/(?:embed|rerank)"), _tei),
-    (re.compile(r"/v1/[^/]+/(?:search|doc/.*)", re.DOTALL), _plain),
+    (re.compile(r"/v1/(?!indexes/)[^/]+/(?:search|doc/.*)", re.DOTALL), _plain),
     (re.compile(r"/(?:search|score|content|avail|ping)"), _plain),
 )
 

@@ -112,12 +112,19 @@ class SearchService:
         )
 
     async def apply(
-        self, work: Callable[[Searcher], T], *, index: str | None = None, light: bool = False
+        self,
+        work: Callable[[Searcher], T],
+        *,
+        index: str | None = None,
+        light: bool = False,
+        until: Deadline | None = None,
+        queue: WorkQueue | None = None,
     ) -> T:
         """Anything else that is asked of an index, as `search` is. light: what takes no time is
-        done in threads of its own, which no search holds up."""
+        done in threads of its own, which no search holds up. queue: other threads than those of
+        searches, for what takes long."""
         if not light:
-            return await self._asked(index, work)
+            return await self._asked(index, work, until=until, queue=queue)
         served = self._by_name(index)
         job = partial(_asked, served, _bounded(work))
         return await self._noted(served.name, lambda: self.light(job))
@@ -146,12 +153,17 @@ class SearchService:
         return await anyio.to_thread.run_sync(contained, work, limiter=self._light)
 
     async def _asked(
-        self, index: str | None, work: Callable[[Searcher], T], *, until: Deadline | None = None
+        self,
+        index: str | None,
+        work: Callable[[Searcher], T],
+        *,
+        until: Deadline | None = None,
+        queue: WorkQueue | None = None,
     ) -> T:
         """Work on an index in its turn; until: when it is over, that of the settings where None."""
         served, deadline = self._by_name(index), until or self.deadline()
-        job = partial(_asked, served, _bounded(work))
-        return await self._noted(served.name, lambda: self.queue.run(job, deadline))
+        job, turns = partial(_asked, served, _bounded(work)), queue or self.queue
+        return await self._noted(served.name, lambda: turns.run(job, deadline))
 
     def _by_name(self, index: str | None) -> ServedIndex:
         """The index of that name, the first one when None, if the request in hand may know it."""

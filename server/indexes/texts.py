@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import logging
-import time
 import weakref
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Literal, TypeVar
 
-import anyio
-
+from xret.deadline import Deadline
 from xret.errors import RerankError
 from xret.retriever.encoder import Encoder
 from xret.retriever.opening.later import LaterEncoder
@@ -26,9 +23,12 @@ from xret.retriever.text_vectors import (
 )
 from xret.server.error_shapes import MODEL_NOT_FOUND
 from xret.server.errors import HttpError
+from xret.server.indexes.queue import WorkQueue
 from xret.server.indexes.service import SearchService
 
 __all__ = ["TextService"]
+
+T = TypeVar("T")
 
 log = logging.getLogger("xret.server")
 
@@ -37,14 +37,17 @@ class TextService:
     """Over the indices that are served: their encoders, and the server's reranker.
 
     A model is named as its encoder, as an index that it built, or, to score, as the reranker.
-    At least one thread stays free for searches; more requests than threads wait their turn.
+    They have threads of their own, half as many as searches, which they do not hold up.
     """
 
     def __init__(self, service: SearchService) -> None:
         self._service = service
         self._settings = service.settings
-        self._turns = anyio.Semaphore(max(1, self._settings.threads - 1))
-        self._inside = 0
+        self._queue = WorkQueue(
+            threads=max(1, self._settings.threads // 2),
+            max_waiting=self._settings.max_waiting,
+            max_wait_s=self._settings.texts_timeout_s,
+        )
         self._own: weakref.WeakKeyDictionary[Searcher, SecondEncoder] = weakref.WeakKeyDictionary()
         self._single: weakref.WeakKeyDictionary[Encoder, bool] = weakref.WeakKeyDictionary()
 
@@ -64,15 +67,13 @@ class TextService:
         index = self._index_of(model)
         self._check(texts)
 
-        def work(searcher: Searcher) -> tuple[str, TextVectors]:
+        def work(searcher: Searcher, until: Deadline) -> tuple[str, TextVectors]:
             encoder = self._single_encoder(searcher)
-            until = time.monotonic() + self._settings.texts_timeout_s
-            made = encode_texts(encoder, texts, task=task, dim=dim, until=until)
+            made = encode_texts(encoder, texts, task=task, dim=dim, deadline=until)
             self._need_all(len(made.vectors), texts)
             return encoder.spec.name, made
 
-        async with self._turn():
-            return await self._service.apply(work, index=index)
+        return await self._run(work, index)
 
     async def score(
         self,
@@ -91,12 +92,11 @@ class TextService:
         index = self._index_of(model, reranks=True)
         self._check(texts)
 
-        def work(searcher: Searcher) -> tuple[str, PairScores, int]:
+        def work(searcher: Searcher, until: Deadline) -> tuple[str, PairScores, int]:
             reranker = self._reranker(searcher)
-            until = time.monotonic() + self._settings.texts_timeout_s
             try:
                 scored = score_pairs(
-                    reranker, query, texts, query_lang=query_lang, langs=langs, until=until
+                    reranker, query, texts, query_lang=query_lang, langs=langs, deadline=until
                 )
             except RerankError as error:  # the index is sound: it stays ready
                 log.error("%s gave no scores: %s", reranker.name, error)
@@ -108,20 +108,13 @@ class TextService:
                 tokens = text_tokens_read(reranker.encoder, [query, *texts])
             return reranker.name, scored, tokens
 
-        async with self._turn():
-            return await self._service.apply(work, index=index)
+        return await self._run(work, index)
 
-    @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        if self._inside >= self._settings.threads + self._settings.max_waiting:
-            detail = "too many texts are waiting; try again"
-            raise HttpError(503, "overloaded", detail, {"Retry-After": "2"})
-        self._inside += 1
-        try:
-            async with self._turns:
-                yield
-        finally:
-            self._inside -= 1
+    async def _run(self, work: Callable[[Searcher, Deadline], T], index: str | None) -> T:
+        until = self._service.deadline(self._settings.texts_timeout_s * 1000)
+        return await self._service.apply(
+            lambda searcher: work(searcher, until), index=index, until=until, queue=self._queue
+        )
 
     def _index_of(self, model: str | None, *, reranks: bool = False) -> str | None:
         """The index whose encoder is that model; None, the first, where none is named."""

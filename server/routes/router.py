@@ -14,6 +14,8 @@ from xret.server.routes.health import add_health
 from xret.server.routes.indexes import add_indexes
 from xret.server.routes.json_body import JsonRoute
 from xret.server.routes.openai import EmbeddingsBody, add_openai
+from xret.server.routes.pyserini import add_pyserini
+from xret.server.routes.routir import ContentBody, ScoreBody, ServiceBody, add_routir
 from xret.server.routes.search import SearchBody, add_search
 from xret.server.routes.tei import EmbedBody, TeiRerankBody, add_tei
 
@@ -27,6 +29,9 @@ BODY_FIELDS: Mapping[str, Collection[str]] = {
     "/v2/rerank": RerankBody.model_fields,
     "/embed": EmbedBody.model_fields,
     "/rerank": TeiRerankBody.model_fields,
+    "/search": ServiceBody.model_fields,
+    "/score": ScoreBody.model_fields,
+    "/content": ContentBody.model_fields,
 }
 """What a request may hold, by address."""
 
@@ -38,4 +43,6 @@ def create_router(service: SearchService) -> APIRouter:
     texts = TextService(service)
     for add_of_texts in (add_openai, add_cohere, add_tei):
         add_of_texts(router, texts)
+    add_routir(router, service, texts)
+    add_pyserini(router, service)  # the last: an index may have the name of anything else
     return router

@@ -135,6 +135,8 @@ def test_openapi_describes_what_is_really_sent(client: httpx.Client) -> None:
         *("/v1/indexes", "/v1/indexes/{name}", "/v1/indexes/{name}/documents"),
         *("/v1/indexes/{name}/documents/{doc_id}", "/v1/indexes/{name}/reload"),
         *("/v1/embeddings", "/v1/rerank", "/v2/rerank", "/embed", "/rerank"),
+        *("/search", "/score", "/content", "/avail", "/ping"),
+        *("/v1/{index}/search", "/v1/{index}/doc/{docid}"),
     }
     for path, operations in document["paths"].items():
         errors = "application/json" if error_shape(path) else "application/problem+json"

@@ -1,13 +1,12 @@
 """Texts in the order of a question: every text has a score, and the order is the reranker's."""
 
-import time
-
 import numpy as np
 import pytest
 from encoders import HashingEncoder
 from indices import plain_maxsim
 from rerankers import RuleReranker, shared_words
 
+from xret.deadline import Deadline
 from xret.errors import QueryError, RerankError
 from xret.retriever.pair_scores import score_pairs
 from xret.retriever.rerankers.second_encoder import SecondEncoder
@@ -45,7 +44,7 @@ def test_logits_become_shares_in_the_same_order() -> None:
 
 def test_fewer_scores_come_back_where_the_time_is_over() -> None:
     reranker = RuleReranker(shared_words, most=2)
-    scored = score_pairs(reranker, QUERY, TEXTS, until=time.monotonic() + 60)
+    scored = score_pairs(reranker, QUERY, TEXTS, deadline=Deadline(60))
     assert scored.scores.tolist() == [0.0, 3.0, 0.0]  # the third has no letters
 
 
@@ -54,3 +53,13 @@ def test_scores_that_are_none_are_refused() -> None:
         score_pairs(RuleReranker(lambda _q, _p: float("inf")), QUERY, TEXTS)
     with pytest.raises(QueryError):
         score_pairs(RuleReranker(shared_words), " ", TEXTS)
+
+
+def test_many_texts_are_scored_as_few_are() -> None:
+    texts = [f"text{n} of the sea" for n in range(150)]
+    reranker = SecondEncoder(HashingEncoder())
+    together = score_pairs(reranker, QUERY, texts).scores
+    assert together.tolist() == [
+        float(score_pairs(reranker, QUERY, [text]).scores[0]) for text in texts
+    ]
+    assert len(score_pairs(reranker, QUERY, texts, deadline=Deadline(-1)).scores) == 0

@@ -1,12 +1,12 @@
 """One vector of each text: through its own language's adapter, within a time, of a width."""
 
 import dataclasses
-import time
 
 import numpy as np
 import pytest
 from encoders import HashingEncoder
 
+from xret.deadline import Deadline
 from xret.errors import LanguageError, QueryError
 from xret.retriever.text_vectors import encode_texts, makes_one_vector
 from xret.types import Document, Embeddings
@@ -61,7 +61,7 @@ def test_many_texts_are_encoded_as_few_are_until_the_time_is_over() -> None:
     made = encode_texts(FirstWordEncoder(), texts)
     alone = [encode_texts(FirstWordEncoder(), [text]).vectors[0] for text in texts]
     assert np.array_equal(made.vectors, np.stack(alone))
-    late = encode_texts(FirstWordEncoder(), texts, until=time.monotonic() - 1)
+    late = encode_texts(FirstWordEncoder(), texts, deadline=Deadline(-1))
     assert (late.vectors.shape, late.tokens) == ((0, 32), 0)
 
 
