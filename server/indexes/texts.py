@@ -12,6 +12,7 @@ from xret.errors import RerankError
 from xret.retriever.encoder import Encoder
 from xret.retriever.opening.later import LaterEncoder
 from xret.retriever.pair_scores import PairScores, score_pairs
+from xret.retriever.rerankers.opened import OpenRerankers
 from xret.retriever.rerankers.reranker import RerankChoice, Reranker
 from xret.retriever.rerankers.second_encoder import SecondEncoder
 from xret.retriever.searcher import Searcher
@@ -48,7 +49,10 @@ class TextService:
             max_waiting=self._settings.max_waiting,
             max_wait_s=self._settings.texts_timeout_s,
         )
-        self._own: weakref.WeakKeyDictionary[Searcher, SecondEncoder] = weakref.WeakKeyDictionary()
+        # By what all views of an open index share.
+        self._own: weakref.WeakKeyDictionary[OpenRerankers, SecondEncoder] = (
+            weakref.WeakKeyDictionary()
+        )
         self._single: weakref.WeakKeyDictionary[Encoder, bool] = weakref.WeakKeyDictionary()
 
     async def embed(
@@ -167,9 +171,9 @@ class TextService:
         stage = searcher.rerankers.stage(self._settings.rerank, searcher.reader.settings)
         if stage is not None:
             return stage.reranker
-        own = self._own.get(searcher)
+        own = self._own.get(searcher.rerankers)
         if own is None:
-            own = self._own.setdefault(searcher, SecondEncoder(_opened(searcher)))
+            own = self._own.setdefault(searcher.rerankers, SecondEncoder(_opened(searcher)))
         return own
 
 

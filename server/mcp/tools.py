@@ -15,6 +15,7 @@ from pydantic import Field
 from xret.errors import UnknownDocumentError
 from xret.retriever.answer import SearchHit
 from xret.retriever.languages.codes import autonym, language_name
+from xret.retriever.searcher import Searcher
 from xret.server.indexes.service import SearchService
 from xret.types import MAX_QUERY_CHARACTERS, Document, SearchRequest
 
@@ -135,13 +136,13 @@ class SearchTools:
     async def fetch(self, id: DocumentId, index: IndexChoice = None) -> FetchedDocument:
         """Read the whole text of a document that `search` has found, by its id."""
 
-        def read(searcher: Any) -> tuple[str, Document]:
+        def read(searcher: Searcher) -> tuple[str, Document]:
             documents = searcher.reader.documents([id])
             if not documents:
                 raise UnknownDocumentError("the index has no document of that id")
             return searcher.name, documents[0]
 
-        name, document = await self._service.apply(read, index=index)
+        name, document = await self._service.apply(read, index=index, light=True)
         metadata = {**document.meta, "lang": document.lang}
         if document.date:
             metadata["date"] = document.date

@@ -124,7 +124,7 @@ def add_pyserini(router: APIRouter, service: SearchService) -> None:
         index: IndexSegment, docid: IdSegment, asked: Annotated[DocumentLook, Query()]
     ) -> Response:
         asked.check()
-        found = await service.apply(partial(read_document, doc_id=docid), index=index)
+        found = await service.apply(partial(read_document, doc_id=docid), index=index, light=True)
         facts = {"title": found.title, "lang": found.lang, "url": found.url, "date": found.date}
         doc = asked.look(docid, found.text or "", {**facts, **found.fields})
         return json_answer({"api": "v1", "index": index, "docid": docid, "doc": doc})

@@ -77,7 +77,9 @@ def add_routir(router: APIRouter, service: SearchService, texts: TextService) ->
 
     @router.post("/content", summary="A document's text, as RoutIR's are asked for", **answers)
     async def content_by_routir(asked: ContentBody) -> Response:
-        found = await service.apply(partial(read_document, doc_id=asked.id), index=asked.collection)
+        found = await service.apply(
+            partial(read_document, doc_id=asked.id), index=asked.collection, light=True
+        )
         content = {"text": found.text, "title": found.title, "language": found.lang}
         return json_answer({**asked.model_dump(), **content, "cached": False})
 

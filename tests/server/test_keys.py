@@ -271,3 +271,52 @@ def test_files_that_are_not_there_are_said_before_anything_is_served(tmp_path: P
     (tmp_path / "cert").write_text("")
     with pytest.raises(ServerError, match="both files"):
         serve([str(tmp_path)], port=0, settings=ServerSettings(tls_cert=str(tmp_path / "cert")))
+
+
+def test_clients_of_other_programs_are_refused_in_their_own_shapes(locked: Locked) -> None:
+    http = locked.served.http
+    openai = http.post("/v1/embeddings", json={"input": "x"})
+    assert (openai.status_code, openai.json()["error"]["code"]) == (401, "unauthorized")
+    assert http.post("/v2/rerank", json={}).json()["message"].startswith("send a key")
+    assert http.post("/embed", json={}).json()["error_type"] == "Validation"
+    assert http.get("/v1/demo/search", params=QUESTION).json()["error"].startswith("send a key")
+    search = locked.key("search")
+    passages = {"service": "demo", "query": "x", "passages": ["y"]}
+    assert http.post("/score", json=passages, headers=search).status_code == 403
+
+
+def test_for_clients_of_other_programs_there_is_what_their_key_sees(locked: Locked) -> None:
+    key = locked.key("search", "embed", indexes=["second"], filter="lang = sw")
+    http = locked.served.http
+    found = locked.get("/v1/second/search", key, query="bees").json()["candidates"]
+    assert [row["docid"] for row in found] == ["bees.sw"]
+    assert locked.get("/v1/second/doc/bees.en", key).status_code == 404
+    assert locked.get("/v1/demo/search", key, query="bees").status_code == 400
+    assert locked.get("/avail", key).json()["search"] == ["second"]
+    asked = {"service": "second", "query": "bees"}
+    assert list(http.post("/search", json=asked, headers=key).json()["scores"]) == ["bees.sw"]
+    ranked = {"query": "bees", "documents": ["bees", "salt"], "model": "demo"}
+    assert http.post("/v2/rerank", json=ranked, headers=key).status_code == 404
+    ranked["model"] = "second"
+    assert http.post("/v2/rerank", json=ranked, headers=key).status_code == 200
+
+
+def test_a_language_model_sees_what_its_key_sees(locked: Locked) -> None:
+    pytest.importorskip("mcp")
+    key = locked.key("search", filter="lang = sw")
+    headers = {**key, "Accept": "application/json, text/event-stream"}
+
+    def called(name: str, **arguments: Any) -> Any:
+        body = {
+            **{"jsonrpc": "2.0", "id": 1, "method": "tools/call"},
+            "params": {"name": name, "arguments": arguments},
+        }
+        return locked.served.http.post("/mcp", json=body, headers=headers).json()["result"]
+
+    found = called("search", query="bees")["structuredContent"]["results"]
+    assert [row["id"] for row in found] == ["bees.sw"]
+    assert called("fetch", id="bees.sw")["isError"] is False
+    assert called("fetch", id="bees.en")["isError"] is True
+    counted = called("languages")["structuredContent"]["languages"]
+    assert {row["lang"] for row in counted} == {"sw"}
+    assert locked.served.http.post("/mcp", json={}).status_code == 401
