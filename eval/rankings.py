@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -12,6 +13,7 @@ from xret.errors import CorpusError, LanguageError
 from xret.eval.evaluation import Latency
 from xret.eval.trec import RunFile, ranked
 from xret.index.search.candidates import default_candidates
+from xret.index.search.seen_queries import KeptTables
 from xret.retriever.corpora.lines import read_lines
 from xret.retriever.corpora.local import LocalCorpus
 from xret.retriever.corpora.records import kind_of
@@ -135,7 +137,7 @@ class IndexRankings:
                 for at, query in zip(known, queries, strict=True)
             ):
                 return encoded.chosen(known)
-        encoded = self.searcher.encoded(queries, mode=self.mode)
+        encoded = replace(self.searcher.encoded(queries, mode=self.mode), kept=KeptTables())
         self._encoded = {query.query_id: at for at, query in enumerate(queries)}, encoded
         return encoded
 

@@ -27,8 +27,9 @@ from xret.types import UNDETERMINED, Hit, Progress, Query, Run
 
 __all__ = ["PairEvaluation", "PairResult", "QueryTrace"]
 
-BATCH = 256
-"""Queries whose rankings are held at once; 1,000 hits each are some 25 MB."""
+BATCH = 64
+"""Queries that are put to every language before the next: what an index makes of their vectors is
+kept meanwhile (`KEPT_BYTES`), 1.8 MB of one where there are 16,384 centroids."""
 
 TRACE_DEPTH = 100
 """How many documents of a mixed list are kept for the shares of its languages."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from xret.index.search.lexical_ranking import Words
+from xret.index.search.seen_queries import KeptTables
 from xret.types import Embeddings, Mode, Query
 
 __all__ = ["EncodedQueries"]
@@ -18,13 +19,15 @@ class EncodedQueries:
     """Queries with what an index is asked for them.
 
     mode: that of the rankings. embeddings: None where it is "lexical"; words: None where it is
-    "dense".
+    "dense". kept: what an index makes of the vectors, for rankings of one set of documents after
+    another.
     """
 
     queries: tuple[Query, ...]
     mode: Mode
     embeddings: Embeddings | None
     words: Words | None
+    kept: KeptTables | None = None
 
     def __len__(self) -> int:
         return len(self.queries)
@@ -34,7 +37,8 @@ class EncodedQueries:
         if len(positions) == len(self.queries):
             return self
         queries = tuple(self.queries[position] for position in positions)
-        return EncodedQueries(queries, self.mode, self._vectors(positions), self._words(positions))
+        vectors, words = self._vectors(positions), self._words(positions)
+        return EncodedQueries(queries, self.mode, vectors, words, self.kept)
 
     def _vectors(self, positions: Sequence[int]) -> Embeddings | None:
         if self.embeddings is None:

@@ -330,6 +330,7 @@ class Searcher:
             words=asked.words,
             fetch=False,
             query_langs=[query.lang for query in asked.queries],
+            kept=asked.kept,
         )
         if stage is None:
             return found.rankings

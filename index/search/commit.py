@@ -16,6 +16,7 @@ from xret.types import Document, Embeddings, Hit, SearchRequest
 if TYPE_CHECKING:
     from xret.index.coding.codec import ResidualCodec
     from xret.index.search.lexical_ranking import Words
+    from xret.index.search.seen_queries import KeptTables
 
 __all__ = ["Asked", "Commit", "Found", "Matches", "Ranked", "filters"]
 
@@ -46,7 +47,7 @@ class Asked:
     """A request as the index sees it: its text as vectors (None where words alone decide) and
     as words (None where vectors do), its languages and filter as one filter. query_langs: of
     each query, for `request.calibrate`, which is "off" where it is None. deadline: when it is
-    stopped."""
+    stopped. kept: tables of these queries from searches before."""
 
     request: SearchRequest
     queries: Embeddings | None
@@ -54,6 +55,7 @@ class Asked:
     filter: Filter | None
     query_langs: Sequence[str] = ()
     deadline: Deadline = field(default_factory=Deadline)
+    kept: KeptTables | None = None
 
 
 @dataclass(frozen=True, slots=True)

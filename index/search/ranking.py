@@ -21,7 +21,7 @@ import numpy.typing as npt
 from xret.deadline import Deadline
 from xret.index.search.calibration import Calibration, LanguageScale
 from xret.index.search.choice import Chosen, Masks, QueryBlock, Search, at_least
-from xret.index.search.seen_queries import SeenQueries
+from xret.index.search.seen_queries import KeptTables, SeenQueries
 from xret.index.storage.segment import Segment
 from xret.index.storage.stored import place
 from xret.types import Embeddings, FloatArray, IntArray, SearchParams
@@ -71,6 +71,7 @@ def best_documents(
     scan: DeviceScan | None = None,
     calibration: Calibration | None = None,
     deadline: Deadline | None = None,
+    kept: KeptTables | None = None,
 ) -> list[Best]:
     """One `Best` a query, the same whatever the threads and the other queries are.
 
@@ -78,7 +79,8 @@ def best_documents(
     where every passage is one vector. scan: of these segments, on a device, in the place of
     both. Neither is asked where `params.exact`. calibration: of these segments, masks and
     queries; candidates are chosen, and documents ordered, by calibrated scores. deadline: when
-    scoring is stopped, which raises DeadlineError.
+    scoring is stopped, which raises DeadlineError. kept: tables of these queries from searches
+    before.
     """
     threads = params.threads or _usable_cpus()
     until = deadline or Deadline()
@@ -90,7 +92,7 @@ def best_documents(
 
         def ranked(position: int, threads: int, *, block: QueryBlock = block) -> Best:
             own = _part(block.queries, position, position + 1)
-            query = SeenQueries(own, codecs, threads, until)
+            query = SeenQueries(own, codecs, threads, until, kept)
             scale = block.scale(query, position, search)
             return _ranked(query, search, block.chosen(query, position, scale, search), scale)
 

@@ -31,6 +31,7 @@ from xret.index.search.matches import matches_of, ranked_depth, ranked_params
 from xret.index.search.opening import OpenFiles
 from xret.index.search.placed_hits import placed_hits
 from xret.index.search.ranking import Best, Masks, best_documents
+from xret.index.search.seen_queries import KeptTables
 from xret.index.storage.catalog import Catalog
 from xret.index.storage.encoder_record import same_index
 from xret.index.storage.files import folder_bytes
@@ -228,6 +229,7 @@ class IndexReader:
         fetch: bool = True,
         query_langs: Sequence[str] = (),
         deadline: Deadline | None = None,
+        kept: KeptTables | None = None,
     ) -> Found:
         """The documents that a request is for: k of each query after the first `offset`.
 
@@ -238,12 +240,14 @@ class IndexReader:
         the request does not say so, scores are not calibrated. One commit answers the whole
         call: its hits, texts, routes and version; the next call sees later ones. fetch: whether
         texts and routes are read. deadline: when the search is stopped, None to let
-        it end. Raises DimensionMismatchError, QueryError where the index has no words or no
-        vectors to search, DamagedIndexError where a document or a file is not as it was
-        written, IndexLockedError while a commit does not end, and DeadlineError.
+        it end. kept: of searches by the same queries before. Raises DimensionMismatchError,
+        QueryError where the index has no words or no vectors to search, DamagedIndexError where a
+        document or a file is not as it was written, IndexLockedError while a commit does not end,
+        and DeadlineError.
         """
         until = deadline or Deadline()
-        return self._answer(Asked(request, queries, words, filter, query_langs, until), fetch=fetch)
+        asked = Asked(request, queries, words, filter, query_langs, until, kept)
+        return self._answer(asked, fetch=fetch)
 
     def documents(
         self, doc_ids: Sequence[str], *, deadline: Deadline | None = None
@@ -331,6 +335,7 @@ class IndexReader:
                 scan=scan,
                 calibration=ready.calibration,
                 deadline=asked.deadline,
+                kept=asked.kept,
             )
         if words is None:
             return [Ranked(one, None) for one in dense]

@@ -19,11 +19,44 @@ from xret.types import Embeddings, FloatArray, IntArray
 if TYPE_CHECKING:
     from xret.index.coding.codec import ResidualCodec
 
-__all__ = ["SeenQueries", "background_scores"]
+__all__ = ["KeptTables", "SeenQueries", "background_scores"]
+
+KEPT_BYTES = 1 << 27
+"""Of tables that are kept: those of 64 queries to an index of 16,384 centroids."""
+
+Made = tuple[QueryCodes, FloatArray | None, QueryCodes | None]
+"""Queries in the codes of a codec, what its centroids score, and their sums for its means."""
+
+
+class KeptTables:
+    """What single queries are to codecs, for searches of other documents by the same queries.
+
+    The first queries are kept, until they are `KEPT_BYTES` together. Nothing is answered of
+    another commit's codecs.
+    """
+
+    def __init__(self) -> None:
+        self._codecs: Mapping[int, ResidualCodec] = {}
+        self._made: dict[tuple[int, bytes], Made] = {}
+        self._bytes = 0
+
+    def made(self, codecs: Mapping[int, ResidualCodec], key: tuple[int, bytes]) -> Made | None:
+        return self._made.get(key) if self._codecs is codecs else None
+
+    def keep(self, codecs: Mapping[int, ResidualCodec], key: tuple[int, bytes], made: Made) -> None:
+        if self._codecs is not codecs:
+            self._codecs, self._made, self._bytes = codecs, {}, 0
+        size = len(key[1]) + (0 if made[1] is None else made[1].nbytes)
+        if self._bytes + size <= KEPT_BYTES:
+            self._bytes += size
+            self._made[key] = made
 
 
 class SeenQueries:
-    """Queries as the codes of each codec see them, made where a segment needs them."""
+    """Queries as the codes of each codec see them, made where a segment needs them.
+
+    kept: where a single query's are looked for first, and left for the next search.
+    """
 
     def __init__(
         self,
@@ -31,11 +64,13 @@ class SeenQueries:
         codecs: Mapping[int, ResidualCodec],
         threads: int,
         deadline: Deadline | None = None,
+        kept: KeptTables | None = None,
     ) -> None:
         self.queries = queries
         self._deadline = deadline
         self._codecs = codecs
         self.threads = threads
+        self._kept = kept if kept is not None and len(queries) == 1 else None
         self._tables: dict[int, tuple[QueryCodes, FloatArray | None]] = {}
         self.sums: dict[int, QueryCodes] = {}
         self._fine: QueryCodes | None = None
@@ -80,15 +115,31 @@ class SeenQueries:
         Makes their `sums` too, where the codec has means.
         """
         if number not in self._tables:
-            codec, tables = self._codecs.get(number), None
-            seen = self._seen(codec)
-            codes = query_codes(seen, self.queries.offsets)
-            if codec is not None and codec.with_means:
-                self.sums[number] = query_sums(seen, self.queries.offsets)
-            if codec is not None:
-                tables = centroid_tables(codes, codec.centroid_codes, codec.centroid_scales)
+            codes, tables, sums = self._made(number)
+            if sums is not None:
+                self.sums[number] = sums
             self._tables[number] = codes, tables
         return self._tables[number]
+
+    def _made(self, number: int) -> Made:
+        if self._kept is None:
+            return self._make(number)
+        key = number, self.queries.values.tobytes()
+        made = self._kept.made(self._codecs, key)
+        if made is None:
+            made = self._make(number)
+            self._kept.keep(self._codecs, key, made)
+        return made
+
+    def _make(self, number: int) -> Made:
+        codec, tables, sums = self._codecs.get(number), None, None
+        seen = self._seen(codec)
+        codes = query_codes(seen, self.queries.offsets)
+        if codec is not None and codec.with_means:
+            sums = query_sums(seen, self.queries.offsets)
+        if codec is not None:
+            tables = centroid_tables(codes, codec.centroid_codes, codec.centroid_scales)
+        return codes, tables, sums
 
     def final(self, segment: Segment, passages: IntArray) -> FloatArray:
         """(queries, len(passages)) scores that rank: of 8-bit codes by queries of 15 bits."""

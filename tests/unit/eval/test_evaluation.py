@@ -231,7 +231,14 @@ def test_batches_change_nothing() -> None:
     rankings = run_rankings(hits, LANGS)
     evaluation = PairEvaluation(rankings, queries, qrels, measures=["nDCG@10", "AP"])
     steps = list(evaluation.progress())
-    assert [step.done for step in steps] == [256, 512, 768, 808, 848, 888]
+    assert [step.done for step in steps] == [
+        BATCH,
+        2 * BATCH,
+        3 * BATCH,
+        3 * BATCH + 40,
+        3 * BATCH + 80,
+        3 * BATCH + 120,
+    ]
     whole = measure(qrels, rankings.file.run.hits, ["nDCG@10", "AP"])
     assert list(evaluation.results())[-1].measures == pytest.approx(whole)
     assert len(evaluation.answered) == len(hits)

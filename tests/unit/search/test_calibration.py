@@ -11,6 +11,7 @@ import pytest
 from xret import compact
 from xret.index.coding.clustering import train_codec
 from xret.index.coding.codec import ResidualCodec
+from xret.index.search import seen_queries
 from xret.index.search.calibrating import Calibrator
 from xret.index.search.calibration import Calibration, background_scale
 from xret.index.search.commit import Commit
@@ -21,7 +22,7 @@ from xret.index.search.languages import CommitLanguages, LanguageGroups, owners_
 from xret.index.search.pseudo_questions import learn_offsets
 from xret.index.search.ranking import best_documents
 from xret.index.search.reader import IndexReader
-from xret.index.search.seen_queries import SeenQueries, background_scores
+from xret.index.search.seen_queries import KeptTables, SeenQueries, background_scores
 from xret.index.storage.segment import Segment, quantize
 from xret.index.writing.writer import IndexWriter
 from xret.types import Document, Embeddings, EncoderSpec, FloatArray, Hit, SearchParams
@@ -226,6 +227,41 @@ def test_each_way_ranks_by_calibrated_scores_as_if_all_were_scored(
         assert best.numbers[order].tolist() == [number for number, _ in ranked]
         assert best.scores[order].tolist() == [score for _, score in ranked]
         assert best.raw is not None and best.raw.dtype == np.float32
+
+
+def test_kept_tables_change_no_ranking(
+    codec: ResidualCodec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same queries over one half of the documents after the other, then another codec."""
+    segments, queries = language_segments(codec), questions(3)
+    halves = [(np.arange(360) % 2 == half, None) for half in (0, 1)]
+    made = []
+    whole = seen_queries.centroid_tables
+    monkeypatch.setattr(
+        seen_queries, "centroid_tables", lambda *given: made.append(1) or whole(*given)
+    )
+
+    def ranked(codecs: dict[int, ResidualCodec], kept: KeptTables | None) -> list[list[object]]:
+        found = [
+            best_documents(
+                queries,
+                segments,
+                keep,
+                10,
+                codecs=codecs,
+                params=SearchParams(n_candidates=60),
+                kept=kept,
+            )
+            for keep in halves
+        ]
+        return [[best.numbers.tolist(), best.scores.tolist()] for half in found for best in half]
+
+    codecs, kept = {1: codec}, KeptTables()
+    wanted = ranked(codecs, None)
+    assert (ranked(codecs, kept), len(made)) == (wanted, 9)  # 6 without, 3 with
+    assert (ranked(dict(codecs), kept), len(made)) == (wanted, 12)  # those of another commit
+    monkeypatch.setattr(seen_queries, "KEPT_BYTES", 0)
+    assert (ranked(codecs, KeptTables()), len(made)) == (wanted, 18)  # no room
 
 
 def test_candidates_leave_no_language_out(codec: ResidualCodec) -> None:
