@@ -9,9 +9,11 @@ from pathlib import Path
 import anyio
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
 
 from xret import __version__
 from xret.retriever.searcher import Searcher
+from xret.server.border.heads import Heads
 from xret.server.border.hosts import HostGate
 from xret.server.border.keyring import Keyring
 from xret.server.border.keys import KeyGate
@@ -25,6 +27,9 @@ from xret.server.routes.router import BODY_FIELDS, create_router
 from xret.server.settings import ServerSettings
 
 __all__ = ["create_app"]
+
+MIN_ZIPPED_BYTES = 2_048
+"""Of a reply; smaller ones fit into a packet or two as they are."""
 
 
 def create_app(
@@ -64,6 +69,8 @@ def create_app(
         app.include_router(create_page(service, marks=settings.page_marks))
     add_error_handlers(app, fields=BODY_FIELDS)
     # The last one added is the first to see a request.
+    app.add_middleware(GZipMiddleware, minimum_size=MIN_ZIPPED_BYTES, compresslevel=4)
+    app.add_middleware(Heads)
     app.add_middleware(
         WholeBody, max_bytes=settings.max_body_bytes, timeout_s=settings.body_timeout_s
     )

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 
 from xret.errors import (
     DeadlineError,
@@ -34,6 +35,7 @@ __all__ = [
     "add_error_handlers",
     "http_error",
     "problem_body",
+    "problem_of",
     "problem_responses",
 ]
 
@@ -81,10 +83,14 @@ class HttpError(Exception):
 
 def problem_body(error: HttpError, request_id: str) -> bytes:
     """An error as problem+json, at most 8 KiB."""
+    return orjson.dumps(problem_of(error, request_id))
+
+
+def problem_of(error: HttpError, request_id: str) -> Problem:
+    """An error as it is sent; its type is the address of a page about it, on this server."""
     title = HTTPStatus(error.status).phrase
     detail = error.detail[:MAX_DETAIL_CHARACTERS]
-    problem = Problem("about:blank", title, error.status, detail, error.code, request_id)
-    return orjson.dumps(problem)
+    return Problem(f"/errors/{error.code}", title, error.status, detail, error.code, request_id)
 
 
 def http_error(error: Exception) -> HttpError:
@@ -137,12 +143,27 @@ def add_error_handlers(app: FastAPI, *, fields: Mapping[str, Collection[str]]) -
             found = _invalid(error, fields.get(request.url.path, ()))
         elif isinstance(error, HTTPException):
             found = _framework(error)
+            if error.status_code == 405:
+                found.headers["Allow"] = ", ".join(_methods(request))
         else:
             raise error
         return found.response(request.state.request_id, request.url.path)
 
     app.add_exception_handler(RequestValidationError, refuse)
     app.add_exception_handler(HTTPException, refuse)
+
+
+def _methods(request: Request) -> list[str]:
+    """The methods that an address takes, of all routes that it matches."""
+    methods: set[str] = set()
+    routers = request.app.router.routes
+    nested = (getattr(one, "original_router", None) for one in routers)
+    for route in [*routers, *(route for one in nested if one for route in one.routes)]:
+        if route.matches(request.scope)[0] is not Match.NONE:
+            methods |= getattr(route, "methods", None) or set()
+    if "GET" in methods:
+        methods.add("HEAD")
+    return sorted(methods)
 
 
 def _framework(error: HTTPException) -> HttpError:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from xret.deadline import Deadline
 from xret.index.search.commit import Found
 from xret.index.search.filters import Condition, Filter, Logic
 from xret.index.search.reader import IndexReader
@@ -43,6 +44,9 @@ class BoundedReader(IndexReader):
     def routes(self) -> dict[str, StoredRoute]:
         own = self.info().languages
         return {lang: route for lang, route in self._whole.routes().items() if lang in own}
+
+    def touched(self, deadline: Deadline) -> Path | None:
+        return self._whole.touched(deadline)
 
     def size_bytes(self) -> int:
         """0: that of all files would tell how much else there is."""

@@ -34,7 +34,7 @@ OPEN = re.compile(r"/(?:healthz|livez|readyz|openapi\.json|docs(?:/.*)?|errors/[
 
 _RULES: tuple[tuple[re.Pattern[str], Scope], ...] = (
     (re.compile(r"/metrics|/v1/aliases(?:/.*)?|/v1/indexes/[^/]+/reload"), "admin"),
-    (re.compile(r"/v1/tasks(?:/.*)?"), "write"),
+    (re.compile(r"/v1/tasks(?:/.*)?", re.DOTALL), "write"),
     (re.compile(r"/v1/embeddings|/v[12]/rerank|/embed|/rerank|/score"), "embed"),
 )
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})

@@ -42,6 +42,9 @@ class Stoppable(Protocol):
 
     stopping: bool
 
+    def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """route: the template of the address."""
+
 
 class Border:
     """Names every request, sets the headers of every reply, and lets no exception out.
@@ -82,6 +85,7 @@ class Border:
         finally:
             route = getattr(scope.get("route"), "path", "-")
             took_ms = (time.perf_counter() - start) * 1000
+            self.service.count_request(scope["method"], route, status, took_ms / 1000)
             access_log.info(
                 "%s %s %d %.1f ms %s", scope["method"], route, status, took_ms, request_id
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import logging
 import math
@@ -35,6 +36,7 @@ from xret.server.indexes.documents import (
     IndexSummary,
     index_summary,
 )
+from xret.server.indexes.metrics import Metrics
 from xret.server.indexes.queue import GRACE_S, WorkQueue, contained
 from xret.server.indexes.served import ServedIndex
 from xret.server.settings import ServerSettings
@@ -76,6 +78,7 @@ class SearchService:
             max_wait_s=None if settings.max_wait_ms is None else settings.max_wait_ms / 1000,
         )
         self._light = anyio.CapacityLimiter(settings.light_threads)
+        self.metrics = Metrics()
         self._answered: dict[str, float] = {}
         self._faults: dict[str, _Fault] = {}
 
@@ -90,9 +93,11 @@ class SearchService:
         index unready until a search succeeds.
         """
         asked, until = self._with_reranker(request), self.deadline(request.timeout_ms)
-        return await self._asked(
+        answer = await self._asked(
             index, lambda searcher: searcher.answer(asked, deadline=until), until=until
         )
+        self.metrics.count_search(answer, index=answer.index)
+        return answer
 
     async def explain(
         self,
@@ -218,6 +223,9 @@ class SearchService:
         deadline_ms = request.deadline_ms or self._settings.deadline_ms
         return dataclasses.replace(request, rerank=own, deadline_ms=deadline_ms)
 
+    def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
+        self.metrics.count_request(method, route, status, seconds)
+
     @property
     def load(self) -> int:
         """Searches that are computed or waiting for a thread."""
@@ -303,7 +311,8 @@ class SearchService:
 def _served(name: str, opened: Searcher | ServedIndex) -> ServedIndex:
     if isinstance(opened, ServedIndex):
         return opened
-    return ServedIndex(name, opened.reader.folder, opened, in_memory=False)
+    own = copy.copy(opened)  # one searcher may be served under several names
+    return ServedIndex(name, own.reader.folder, own, in_memory=False)
 
 
 def _bounded(work: Callable[[Searcher], T]) -> Callable[[Searcher], T]:

@@ -8,13 +8,17 @@ from fastapi import APIRouter
 
 from xret.server.indexes.service import SearchService
 from xret.server.indexes.texts import TextService
+from xret.server.routes.batch import BatchBody, add_batch
 from xret.server.routes.cohere import RerankBody, add_cohere
 from xret.server.routes.explain import ExplainBody, add_explain
 from xret.server.routes.health import add_health
 from xret.server.routes.indexes import add_indexes
 from xret.server.routes.json_body import JsonRoute
+from xret.server.routes.languages import add_languages
+from xret.server.routes.metrics import add_metrics
 from xret.server.routes.openai import EmbeddingsBody, add_openai
 from xret.server.routes.pyserini import add_pyserini
+from xret.server.routes.reference import add_reference
 from xret.server.routes.routir import ContentBody, ScoreBody, ServiceBody, add_routir
 from xret.server.routes.search import SearchBody, add_search
 from xret.server.routes.tei import EmbedBody, TeiRerankBody, add_tei
@@ -23,6 +27,7 @@ __all__ = ["BODY_FIELDS", "create_router"]
 
 BODY_FIELDS: Mapping[str, Collection[str]] = {
     "/v1/search": SearchBody.model_fields,
+    "/v1/search/batch": [*BatchBody.model_fields, *SearchBody.model_fields],
     "/v1/explain": ExplainBody.model_fields,
     "/v1/embeddings": EmbeddingsBody.model_fields,
     "/v1/rerank": RerankBody.model_fields,
@@ -38,8 +43,10 @@ BODY_FIELDS: Mapping[str, Collection[str]] = {
 
 def create_router(service: SearchService) -> APIRouter:
     router = APIRouter(route_class=JsonRoute)
-    for add in (add_search, add_explain, add_indexes, add_health):
+    adders = (add_search, add_batch, add_explain, add_indexes, add_languages, add_health)
+    for add in (*adders, add_metrics):
         add(router, service)
+    add_reference(router)
     texts = TextService(service)
     for add_of_texts in (add_openai, add_cohere, add_tei):
         add_of_texts(router, texts)

@@ -139,7 +139,7 @@ def test_compressed_body_is_refused(client: httpx.Client) -> None:
 def test_wrong_method_is_told_the_right_ones(client: httpx.Client) -> None:
     reply = client.request("PURGE", "/healthz")
     check_problem(reply, 405)
-    assert reply.headers["Allow"] == "GET"
+    assert reply.headers["Allow"] == "GET, HEAD"
 
 
 def test_unknown_address_is_a_problem(client: httpx.Client) -> None:
