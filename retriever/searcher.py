@@ -359,14 +359,15 @@ class Searcher:
 
     def _mode(self, mode: Mode | None) -> Mode:
         """The mode asked for, where the index can be searched so."""
-        chosen = mode or self._usual_mode()
+        chosen = mode or self.usual_mode
         if chosen != "dense":
             check_mode(chosen, self.reader.settings, self.name)
         if chosen != "lexical":
             self._need_encoder()
         return chosen
 
-    def _usual_mode(self) -> Mode:
+    @property
+    def usual_mode(self) -> Mode:
         """By vectors, and by the words too where these find documents in other languages."""
         if not self.encoder.spec.dim:
             return "lexical"

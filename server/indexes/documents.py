@@ -40,7 +40,7 @@ class IndexSummary:
 @dataclass(frozen=True, slots=True)
 class IndexDetail:
     """passages: None where the key may not know. fields: how many documents have each metadata
-    field. modes: how it can be asked. dim: of its vectors, 0 without any."""
+    field. modes: how it can be asked, the usual way first. dim: of its vectors, 0 without any."""
 
     name: str
     documents: int
@@ -128,6 +128,7 @@ def index_detail(name: str, searcher: Searcher) -> IndexDetail:
     info = reader.info()
     lexical = bool(info.settings.get(WORDS_SETTING))
     modes = (["dense"] if reader.dim else []) + (["lexical"] if lexical else [])
+    modes += ["hybrid"] if len(modes) == 2 else []
     return IndexDetail(
         name=name,
         documents=info.documents,
@@ -138,5 +139,5 @@ def index_detail(name: str, searcher: Searcher) -> IndexDetail:
         version=info.version,
         preset=info.preset,
         dim=reader.dim,
-        modes=modes + (["hybrid"] if len(modes) == 2 else []),
+        modes=sorted(modes, key=lambda mode: mode != searcher.usual_mode),
     )

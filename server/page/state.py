@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol, get_args
 from urllib.parse import quote, urlencode
 
+from xret.errors import LanguageError
+from xret.retriever.languages.codes import language_code
 from xret.server.routes.json_body import INDEX_NAME
-from xret.types import MAX_K, MAX_QUERY_CHARACTERS, Mode
+from xret.types import MAX_K, MAX_QUERY_CHARACTERS, UNDETERMINED, Mode
 
 __all__ = ["PAGE_HITS", "PageState", "Parameters", "View", "document_path", "known_mode"]
 
@@ -64,10 +66,10 @@ class PageState:
 
         return cls(
             q=_readable(last("q")).strip()[:MAX_QUERY_CHARACTERS],
-            lang=_line(last("lang"), 64),
+            lang=_language(last("lang")).replace(UNDETERMINED, ""),
             index=_index(last("index")),
             mode=known_mode(last("mode")),
-            doc_lang=tuple(_lines(parameters.getlist("doc_lang"), 64)),
+            doc_lang=_languages(parameters.getlist("doc_lang")),
             facet=tuple(
                 (name, value)
                 for name, _, value in (
@@ -194,6 +196,20 @@ def _line(text: str, most: int) -> str:
 def _lines(values: list[Any], most: int) -> list[str]:
     lines = [_line(str(value), most) for value in values[:MAX_CHOICES]]
     return [*dict.fromkeys(line for line in lines if line)]
+
+
+def _language(text: str) -> str:
+    """The code of a language, UNDETERMINED where that is said, "" for what is none."""
+    try:
+        code = language_code(_line(text, 64))
+    except LanguageError:
+        return ""
+    return code if code != UNDETERMINED or text == UNDETERMINED else ""
+
+
+def _languages(values: list[Any]) -> tuple[str, ...]:
+    codes = [_language(str(value)) for value in values[:MAX_CHOICES]]
+    return tuple(dict.fromkeys(filter(None, codes)))
 
 
 def _index(text: str) -> str:

@@ -148,9 +148,7 @@ def test_texts_of_strangers_stay_texts(client: httpx.Client) -> None:
         ("/documents/reefs/nope", 404, "There is nothing at this address"),
         ("/documents/reefs", 404, "There is nothing at this address"),
         ("/documents/..%2f/x", 404, "There is nothing at this address"),
-        ("/?q=a&lang=klingonish", 422, "not a language"),
         ("/?q=a&filter=%3F", 422, "cannot be read"),
-        ("/?q=a&doc_lang=nope", 422, "not a language"),
     ],
 )
 def test_an_error_is_a_page_with_its_own_status(

@@ -42,14 +42,16 @@ def test_a_change_goes_back_to_the_first_page_but_for_the_interface() -> None:
 
 
 def test_what_cannot_be_read_counts_as_left_out() -> None:
-    odd = "/?mode=x&page=-1&view=9&index=../..&lang=a%00b&facet=nothing&facet=:x&vs_mode=&marks=2"
+    odd = "/?mode=x&page=-1&view=9&index=../..&lang=klingonish&facet=nothing&facet=:x&vs_mode="
+    odd += "&marks=2&doc_lang=%27%22&lang=a%00b"
     assert read(odd) == PageState()
     assert read("/?page=99999999&page=7") == PageState(page=7)
     assert read("/?page=999999").page == 1_000
     assert read("/?q=%20a%00%ED%A0%80%0Ab%20").q.startswith("a")
     assert "\x00" not in read("/?q=a%00b").q
     assert len(read("/?q=" + "x" * 20_000).q) == 8_192
-    assert len(read("/?" + "&".join(f"doc_lang=l{i}" for i in range(500))).doc_lang) == 64
+    assert len(read("/?" + "&".join(f"facet=l:{i}" for i in range(500))).facet) == 64
+    assert read("/?lang=und&doc_lang=und&doc_lang=fra") == PageState(doc_lang=("und", "fr"))
 
 
 def test_a_choice_is_taken_away_by_choosing_it_again() -> None:

@@ -13,6 +13,7 @@ from xret.retriever.encoders.words_only import WordsOnly
 from xret.retriever.searcher import Searcher
 from xret.retriever.translation.psq import ExpectedTerms, expected_query
 from xret.retriever.upkeep import compact_steps
+from xret.server.indexes.documents import index_detail
 from xret.types import Document, finished
 
 DOCUMENTS = [
@@ -175,6 +176,7 @@ def test_vectors_and_translated_words_together_are_the_usual_mode(
     build([*DOCUMENTS, own], tmp_path / "index", load_encoder("xret-static"), psq=str(table))
     with Searcher.open(tmp_path / "index") as searcher:
         usual = searcher.search("bench", lang="en")
+        assert index_detail("index", searcher).modes == ["hybrid", "dense", "lexical"]
         joined = searcher.search("bench", lang="en", mode="hybrid")
         dense = searcher.search("bench", lang="en", mode="dense")
     assert [hit.id for hit in usual] == [hit.id for hit in joined]
