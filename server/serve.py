@@ -22,10 +22,12 @@ from xret.config import find_index
 from xret.errors import ServerError
 from xret.retriever.searcher import Searcher
 from xret.server.app import create_app
+from xret.server.border.connections import raised_file_limit
 from xret.server.border.keyring import Keyring, keys_file
 from xret.server.border.protocol import timed_protocol
 from xret.server.indexes.served import ServedIndex
 from xret.server.indexes.service import SearchService
+from xret.server.logs import set_up_logs
 from xret.server.routes.json_body import INDEX_NAME
 from xret.server.settings import ServerSettings
 
@@ -55,6 +57,7 @@ def serve(
     could name, and what `Searcher.open` raises.
     """
     wanted = _with_keys(settings or ServerSettings())
+    set_up_logs(wanted)
     if wanted.allow_hosts is None:
         wanted = dataclasses.replace(wanted, allow_hosts=())
     has_keys = wanted.keys is not None
@@ -173,9 +176,10 @@ class HttpServer(uvicorn.Server):
         started: Callable[[], None],
     ) -> None:
         app = create_app(searchers, settings=settings)
+        most = min(raised_file_limit(), settings.max_connections or 1 << 30)
         config = uvicorn.Config(
             app,
-            http=timed_protocol(settings.head_timeout_s),
+            http=timed_protocol(settings.head_timeout_s, most=most),
             ws="none",
             loop="asyncio",
             lifespan="on",

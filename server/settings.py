@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Literal
+
+from xret.errors import ConfigError
 
 __all__ = ["ServerSettings"]
+
+
+MAY_BE_0 = ("max_waiting", "max_wait_ms", "drain_s", "shutdown_s", "keep_alive_s")
 
 
 def _threads() -> int:
@@ -14,34 +20,40 @@ def _threads() -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSettings:
-    """Limits of one server.
+    """Limits of one server. Each has a flag of `xret serve`, which says of it what stands here.
 
-    threads: searches computed at the same time. max_wait_ms: how long a search may be expected to
-    wait for a thread, None as long as a search takes; beyond that, and where max_waiting wait
-    already, it is refused at once. light_threads: beside those, for what is no search.
-    timeout_ms: when a search is stopped that does not say; max_timeout_ms: when any is.
-    max_body_bytes: the largest request body.
+    threads: searches computed at the same time, by default as many as there are processors, 2 to
+    8. max_wait_ms: how long a search may be expected to wait for a thread, by default as long as a
+    search takes; one that would wait longer is refused at once. max_waiting: searches that may
+    wait whatever they take. light_threads: threads for what is no search.
+    timeout_ms: when a search is stopped that does not say so itself. max_timeout_ms: when any
+    search is stopped. max_body_bytes: the largest request body.
     head_timeout_s: how long a client may take to send a request's head, and how long it
-    may stop reading a reply. body_timeout_s: the same from the head's end to the body's.
+    may stop reading a reply. body_timeout_s: how long a client may take to send a body.
+    max_connections: connections at most, where the system's limit of open files allows more; the
+    one that has idled longest ends for the next.
     keep_alive_s: how long a connection may idle between requests.
     probe_every_s: how long an index may go unasked, or stay failed, until the server asks it
     something by itself.
     watch_every_s: how often it is seen whether the indices are still there and the same.
     map_files: leave files on disk, for indices larger than memory; a file that is cut then ends
     the process.
-    allow_hosts: names beside localhost that clients may call the server by, `*` for any; see
-    `border.hosts`. None: nobody looks at names, which `serve` does not leave so.
-    drain_s: how long SIGTERM lets new requests in after readiness has fallen.
-    shutdown_s: how long requests in flight may still take after that.
+    allow_hosts: a name beside localhost that clients may call the server by, `*.example.org` for
+    all below one, `*` for any.
+    drain_s: how long SIGTERM lets new requests in after readiness has fallen: as long as a
+    balancer takes to notice. shutdown_s: how long requests in flight may still take after that.
+    log_level: how much is written to standard error. access_log: whether each request has a line,
+    with time, method, route, status and duration, and never what was searched for.
     rerank: the only reranker, `NAME[@depth]`, which requests have unless they say "off".
-    deadline_ms: when it stops reading where a request does not say.
+    deadline_ms: when the reranker stops reading where a request does not say.
     page: whether readers are served a page at `/`. page_marks: whether it marks the words that
     carry the score of a hit where the reader has not said; each hit is read anew for that.
     max_texts: texts that a request may bring to be embedded or scored. max_text_characters: of
-    each; longer ones are refused. texts_timeout_s: how long that may take.
+    each text that is brought; longer ones are refused. texts_timeout_s: how long embedding or
+    scoring texts may take.
     keys: the file of `xret key`; every request but probes then needs a key in it.
     cors_origins: pages that may ask from a browser, as `https://example.org`, or "*" for any.
-    tls_cert, tls_key: files in PEM, to be spoken to in HTTPS.
+    tls_cert: certificate in PEM, to be spoken to in HTTPS. tls_key: its private key.
     """
 
     threads: int = field(default_factory=_threads)
@@ -53,13 +65,16 @@ class ServerSettings:
     max_body_bytes: int = 1 << 20
     head_timeout_s: float = 6.0
     body_timeout_s: float = 8.0
+    max_connections: int | None = None
     keep_alive_s: int = 5
     probe_every_s: float = 2.0
     watch_every_s: float = 1.0
     map_files: bool = False
     allow_hosts: tuple[str, ...] | None = None
-    drain_s: float = 1.0
+    drain_s: float = 6.0
     shutdown_s: int = 30
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    access_log: Literal["off", "text", "json"] = "off"
     rerank: str | None = None
     deadline_ms: float | None = 2_000.0
     page: bool = True
@@ -71,3 +86,13 @@ class ServerSettings:
     cors_origins: tuple[str, ...] = ()
     tls_cert: str | None = None
     tls_key: str | None = None
+
+    def __post_init__(self) -> None:
+        for own in fields(self):
+            value = getattr(self, own.name)
+            if isinstance(value, int | float) and value <= 0 and own.name not in MAY_BE_0:
+                if isinstance(value, bool):
+                    continue
+                raise ConfigError(f"the server's {own.name} is {value}; it must be more than 0")
+            if isinstance(value, int | float) and value < 0:
+                raise ConfigError(f"the server's {own.name} is {value}; it cannot be less than 0")

@@ -87,7 +87,17 @@ class Border:
             took_ms = (time.perf_counter() - start) * 1000
             self.service.count_request(scope["method"], route, status, took_ms / 1000)
             access_log.info(
-                "%s %s %d %.1f ms %s", scope["method"], route, status, took_ms, request_id
+                "%s %s %d %.1f ms %s",
+                *(scope["method"], route, status, took_ms, request_id),
+                extra={
+                    "request": {
+                        "method": scope["method"],
+                        "route": route,
+                        "status": status,
+                        "took_ms": round(took_ms, 1),
+                        "request_id": request_id,
+                    }
+                },
             )
 
     def _add_headers(self, headers: MutableHeaders, request_id: str) -> None:

@@ -11,6 +11,7 @@ from typing import ClassVar
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from xret.server.border.connections import OpenConnections
 from xret.server.errors import MEDIA_TYPE, HttpError, problem_body
 
 __all__ = ["TimedProtocol", "timed_protocol"]
@@ -26,15 +27,18 @@ class TimedProtocol(H11Protocol):
     """
 
     timeout_s: ClassVar[float] = 6.0
+    open_connections: ClassVar[OpenConnections] = OpenConnections(1 << 30)
     _patience: asyncio.TimerHandle | None = None
     _unread_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._wait()
+        self.open_connections.opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._done()
+        self.open_connections.closed(self)
         super().connection_lost(exc)
 
     def handle_events(self) -> None:
@@ -87,6 +91,7 @@ class TimedProtocol(H11Protocol):
             self._done()
 
     def _wait(self) -> None:
+        self.open_connections.waits(self)
         if self._patience is None:
             self._patience = self.loop.call_later(self.timeout_s, self._time_is_up)
 
@@ -97,9 +102,9 @@ class TimedProtocol(H11Protocol):
             self._unread_bytes = unread_bytes
             self._wait()
         else:
-            self._drop()
+            self.drop()
 
-    def _drop(self) -> None:
+    def drop(self) -> None:
         """Close at once; what a client does not read the system is not to keep for it either."""
         connection = self.transport.get_extra_info("socket")
         if connection is not None and self.flow.write_paused:
@@ -107,11 +112,14 @@ class TimedProtocol(H11Protocol):
         self.transport.abort()
 
     def _done(self) -> None:
+        self.open_connections.works(self)
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None
 
 
-def timed_protocol(timeout_s: float) -> type[TimedProtocol]:
-    """The protocol with that patience; uvicorn takes a class and makes the instances."""
-    return type("TimedProtocol", (TimedProtocol,), {"timeout_s": timeout_s})
+def timed_protocol(timeout_s: float, *, most: int) -> type[TimedProtocol]:
+    """The protocol with that patience and so many connections at most; uvicorn takes a class and
+    makes the instances."""
+    own = {"timeout_s": timeout_s, "open_connections": OpenConnections(most)}
+    return type("TimedProtocol", (TimedProtocol,), own)

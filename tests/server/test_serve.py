@@ -29,7 +29,9 @@ from encoders import HashingEncoder
 from xret.retriever import index_encoder
 from xret.server.serve import serve
 index_encoder.load_encoder = lambda name, **options: HashingEncoder()
-serve(sys.argv[2:], port=0, announce=lambda line: print(line, flush=True))
+from xret.server.settings import ServerSettings
+settings = ServerSettings(drain_s=3.0, max_wait_ms=20_000, log_level="error")
+serve(sys.argv[2:], port=0, announce=lambda line: print(line, flush=True), settings=settings)
 """
 
 

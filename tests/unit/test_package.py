@@ -54,7 +54,7 @@ FLOORS = (
     "eval/reproduction",
     "eval/report",
     "eval: ranked_run fused_run assessment",
-    "server: errors error_guide error_shapes settings",
+    "server: errors error_guide error_shapes settings logs",
     "server/border",
     "server/indexes",
     "server/routes",

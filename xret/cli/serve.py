@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from xret.cli.options import PairRoutingOption, RerankOption, routed_reranker
 from xret.cli.output import message
+from xret.cli.serving import settings_of, with_settings
 
 __all__ = ["serve"]
 
 
+@with_settings
 def serve(
     indexes: Annotated[
-        list[str], typer.Argument(metavar="INDEX...", help="Names or folders of indices.")
+        list[str],
+        typer.Argument(metavar="INDEX...", help="Names or folders of indices, or NAME=FOLDER."),
     ],
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
@@ -27,36 +29,14 @@ def serve(
             "--public", help="Listen where other machines reach it though no key is asked for."
         ),
     ] = False,
-    keys: Annotated[
-        str | None,
-        typer.Option("--keys", help="File of keys; `xret key` says where the usual one is."),
-    ] = None,
-    cors_origin: Annotated[
-        list[str] | None,
-        typer.Option("--cors-origin", help="A page's origin that may ask from a browser."),
-    ] = None,
-    tls_cert: Annotated[
-        str | None, typer.Option("--tls-cert", help="Certificate in PEM, for HTTPS.")
-    ] = None,
-    tls_key: Annotated[str | None, typer.Option("--tls-key", help="Its private key.")] = None,
     rerank: RerankOption = None,
     pair_routing: PairRoutingOption = None,
-    deadline_ms: Annotated[
-        float | None,
-        typer.Option("--deadline-ms", help="When the reranker stops reading; requests may say."),
-    ] = None,
+    **settings: Any,
 ) -> None:
     """Serve indices over HTTP until interrupted; see /openapi.json for the interface."""
     from xret.server.serve import serve as run
     from xret.server.settings import ServerSettings
 
-    settings = ServerSettings(
-        rerank=routed_reranker(rerank, pair_routing),
-        keys=keys,
-        cors_origins=tuple(cors_origin or ()),
-        tls_cert=tls_cert,
-        tls_key=tls_key,
-    )
-    if deadline_ms is not None:
-        settings = dataclasses.replace(settings, deadline_ms=deadline_ms)
-    run(indexes, host=host, port=port, announce=message, allow_public=public, settings=settings)
+    reranker = routed_reranker(rerank, pair_routing)
+    wanted = ServerSettings(rerank=reranker, **settings_of(settings))
+    run(indexes, host=host, port=port, announce=message, allow_public=public, settings=wanted)
