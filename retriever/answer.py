@@ -70,7 +70,8 @@ class SearchHit:
 
     passage: the one that scored, of which the snippet is. adapter: "Galician through the
     Portuguese adapter", empty where a text's language has its own or the encoder has none.
-    stages: after a reranker, what each stage made of the document.
+    stages: after a reranker, what each stage made of the document; where a search by vectors and
+    words is explained, what each of them did, too.
     explanations: where they were asked for, which words carry the score, in short, and the
     snippet is the stretch of the passage that carries most, with those words as its spans.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from xret.index.search.filters import Condition
 from xret.index.search.lexical_ranking import Words
 from xret.index.search.reader import IndexReader
 from xret.index.storage.segment import Span
-from xret.retriever.answer import PassageSpan, QueryInfo, SearchHit
+from xret.retriever.answer import PassageSpan, QueryInfo, SearchHit, StageScore
 from xret.retriever.encoder import Encoder, PlacedVectors, PlacingEncoder
 from xret.retriever.encoders.text_model import document_text
 from xret.retriever.explanation import (
@@ -53,7 +53,9 @@ class ExplainedDocument:
     """Why one document of an index scores what it does for one question.
 
     passage: where in the document's text the passage is that scores best, and text what it says.
-    explanations: one a score, that of the vectors before that of the words.
+    explanations: one a score, that of the vectors before that of the words. stages: what each
+    stage of a search makes of it, in their order: `dense` and `lexical` where both are searched,
+    `first` the list that they make, and with a reranker `rerank` and `final`; those that have it.
     """
 
     index: str
@@ -67,6 +69,7 @@ class ExplainedDocument:
     text: str
     explanations: list[Explanation]
     warnings: list[str]
+    stages: Mapping[str, StageScore] = field(default_factory=dict)
 
 
 def hits_explained(

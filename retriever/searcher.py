@@ -47,6 +47,7 @@ from xret.retriever.question import question_in, question_warnings, unread_of, w
 from xret.retriever.rerankers.opened import OpenRerankers
 from xret.retriever.rerankers.search import rerank_page, rerank_rankings, widened_request
 from xret.retriever.rerankers.stage import RerankStage
+from xret.retriever.stage_scores import StagedQuestion, with_stages
 from xret.retriever.translation.query_words import are_translated, query_words
 from xret.retriever.writer import DocumentWriter
 from xret.types import (
@@ -233,6 +234,11 @@ class Searcher:
         )
         lacks: list[str] = []
         explained = ended
+        if request.explain:
+            asking = StagedQuestion(
+                query, embeddings, words, request.calibrate or CALIBRATE, wanted
+            )
+            hits = with_stages(hits, asking.fused(self.reader, [hit.id for hit in hits], until))
         if request.explain or request.highlight:
             hits, lacks = self._explained(query, chosen, hits, found, request, until)
             explained = time.perf_counter()
@@ -266,13 +272,16 @@ class Searcher:
         *,
         lang: str | None = None,
         mode: Mode | None = None,
+        rerank: str | None = None,
         deadline: Deadline | None = None,
     ) -> ExplainedDocument:
-        """Why one document scores what it does for a question: which words carry how much of it.
+        """Why one document scores what it does for a question: which words carry how much of it,
+        and what each stage of a search makes of it.
 
-        mode: as in SearchRequest. Raises UnknownDocumentError for an id that is not there, and
-        QueryError where the encoder makes one vector of a text, whose score has no parts.
+        mode, rerank: as in SearchRequest. Raises UnknownDocumentError for an id that is not there,
+        and QueryError where the encoder makes one vector of a text, whose score has no parts.
         """
+        until, stage = deadline or Deadline(), self._stage(rerank)
         query, chosen, unread = self._read(text, lang, mode, True)
         info = QueryInfo(query.text, query.lang, query.lang_source, self._through(query.lang))
         explained = document_explained(
@@ -283,10 +292,15 @@ class Searcher:
             doc_id,
             index=self.name,
             info=info,
-            deadline=deadline or Deadline(),
+            deadline=until,
         )
         explained.warnings.extend(question_warnings(self.encoder, query, unread))
-        return explained
+        words, _ = self._words([query], chosen, mode)
+        embeddings = None if chosen == "lexical" else self.encoder.encode_queries([query])
+        asking = StagedQuestion(query, embeddings, words, CALIBRATE)
+        stages, told = asking.stages(self.reader, doc_id, stage, until)
+        explained.warnings.extend(told)
+        return dataclasses.replace(explained, stages=stages)
 
     def encoded(self, queries: Sequence[Query], *, mode: Mode | None = None) -> EncodedQueries:
         """Queries made ready for `rank`, which else makes them so each time that it is asked."""

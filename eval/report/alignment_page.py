@@ -21,6 +21,13 @@ from xret.types import UNDETERMINED
 
 __all__ = ["explanation_page", "explanation_svg"]
 
+STAGES = {
+    "dense": "by vectors",
+    "lexical": "by words",
+    "first": "the list",
+    "rerank": "the reranker",
+    "final": "the list after the reranker",
+}
 MAX_PAIRS = 60
 """Pairs of words that a table lists."""
 
@@ -42,6 +49,8 @@ def explanation_page(found: ExplainedDocument) -> str:
         parts.append(element("div", element("ul", join(warnings)), class_="notice"))
     for number, explanation in enumerate(found.explanations):
         parts.append(_section(found, explanation, number))
+    if found.stages:
+        parts.append(section("Stages", "stages", [_stage_table(found)]))
     body = element("main", join(parts, "\n"), id="main")
     return html_page(title, body, generator=f"xret {__version__}")
 
@@ -90,6 +99,15 @@ def _section(found: ExplainedDocument, explanation: Explanation, number: int) ->
             _word_table(explanation),
         ],
     )
+
+
+def _stage_table(found: ExplainedDocument) -> Markup:
+    """The document's score and rank at each stage of the search."""
+    rows = tuple(
+        (STAGES.get(name, name), decimal(one.score, 4), f"{one.rank:,}")
+        for name, one in found.stages.items()
+    )
+    return html_table(Table("Its place at each stage", ("stage", "score", "rank"), "lrr", rows))
 
 
 def _passage(found: ExplainedDocument, explanation: Explanation) -> Markup:

@@ -106,13 +106,17 @@ class SearchService:
         *,
         lang: str | None = None,
         mode: Mode | None = None,
+        rerank: str | None = None,
         index: str | None = None,
     ) -> ExplainedDocument:
         """As `search`, of one document; raises UnknownDocumentError as well."""
         until = self.deadline()
+        asked = self._with_reranker(SearchRequest(text, lang, mode=mode, rerank=rerank))
         return await self._asked(
             index,
-            lambda searcher: searcher.explain(doc_id, text, lang=lang, mode=mode, deadline=until),
+            lambda searcher: searcher.explain(
+                doc_id, text, lang=lang, mode=mode, rerank=asked.rerank, deadline=until
+            ),
             until=until,
         )
 

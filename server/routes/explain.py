@@ -28,6 +28,7 @@ class ExplainBody(BaseModel):
     query_lang: LanguageName | None = None
     index: IndexName | None = None
     mode: Mode | None = None
+    rerank: Annotated[str, Field(min_length=1, max_length=256)] | None = None
 
 
 def add_explain(router: APIRouter, service: SearchService) -> None:
@@ -38,5 +39,10 @@ def add_explain(router: APIRouter, service: SearchService) -> None:
     )
     async def explain(asked: ExplainBody) -> ExplainedDocument:
         return await service.explain(
-            asked.id, asked.query, lang=asked.query_lang, mode=asked.mode, index=asked.index
+            asked.id,
+            asked.query,
+            lang=asked.query_lang,
+            mode=asked.mode,
+            rerank=asked.rerank,
+            index=asked.index,
         )

@@ -54,6 +54,21 @@ def test_a_search_says_which_words_carry_its_hits(xret: Xret, index: str) -> Non
     assert any(hit["snippets"][0]["spans"] for hit in hits)
 
 
+def test_each_stage_is_told_with_a_reranker(xret: Xret, index: str, tmp_path: Path) -> None:
+    asked = (QUESTION, "--lang", "de", "--rerank", "xret-static@5")
+    lines = xret("search", index, *asked, "-k", "2", "--explain").stdout.splitlines()
+    head, row = lines[0].split("\t"), lines[1].split("\t")
+    assert head[-2:] == ["words", "stages"] and row[-1].startswith("first ")
+    assert ", rerank " in row[-1] and "(rank " in row[-1]
+    done = xret("explain", index, "coral-reefs.zh", *asked, "--html", "page.html", "--json")
+    stages = json.loads(done.stdout)["stages"]
+    assert next(iter(stages)) == "first" and stages["first"]["rank"] >= 1
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "Its place at each stage" in page and "the list" in page
+    told = xret("explain", index, "coral-reefs.zh", *asked).stderr
+    assert "at each stage: first " in told
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -9,7 +9,14 @@ import typer
 
 from xret.cli.explained import print_explanation
 from xret.cli.ids import typed
-from xret.cli.options import AsJson, IndexArgument, LangPolicyOption
+from xret.cli.options import (
+    AsJson,
+    IndexArgument,
+    LangPolicyOption,
+    PairRoutingOption,
+    RerankOption,
+    routed_reranker,
+)
 from xret.cli.output import message, print_json
 from xret.types import Mode
 
@@ -38,14 +45,24 @@ def explain(
         str | None,
         typer.Option("--encoder", help="Where the index's own encoder lies now: name or folder."),
     ] = None,
+    rerank: RerankOption = None,
+    pair_routing: PairRoutingOption = None,
     lang_policy: LangPolicyOption = "nearest",
     as_json: AsJson = False,
 ) -> None:
-    """Say why a document scores what it does: its words against the question's."""
+    """Say why a document scores what it does: its words against the question's, and its score
+    and rank at each stage of the search.
+    """
     import xret
 
     with xret.open(index, encoder=encoder, mode=mode, lang_policy=lang_policy) as searcher:
-        found = searcher.explain(typed(doc_id), " ".join(query), lang=lang, mode=mode)
+        found = searcher.explain(
+            typed(doc_id),
+            " ".join(query),
+            lang=lang,
+            mode=mode,
+            rerank=routed_reranker(rerank, pair_routing),
+        )
     if svg is not None or html is not None:
         from xret.eval.report.alignment_page import explanation_page, explanation_svg
 

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 from xret.cli.output import message, print_table, printable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.text import Text
 
     from xret.retriever.alignment import AlignmentMap
-    from xret.retriever.answer import SearchHit
+    from xret.retriever.answer import SearchHit, StageScore
     from xret.retriever.explaining import ExplainedDocument
     from xret.retriever.explanation import ExplainedWord, Explanation
 
-__all__ = ["matched_words", "print_explanation"]
+__all__ = ["matched_words", "print_explanation", "stage_words"]
 
 HEADINGS = (
     "query word",
@@ -49,6 +51,16 @@ def print_explanation(found: ExplainedDocument) -> None:
                 follows=number > 0,
             )
         message(f"{METHODS[explanation.method]}: {score_sentence(explanation)}")
+    if found.stages:
+        message(f"at each stage: {stage_words(found.stages)}")
+
+
+def stage_words(stages: Mapping[str, StageScore]) -> str:
+    """What each stage made of a document, as one line: `first 12.3 (rank 4), rerank 5.1 (1)`."""
+    return ", ".join(
+        f"{name} {one.score:.4f} ({'rank ' if not place else ''}{one.rank})"
+        for place, (name, one) in enumerate(stages.items())
+    )
 
 
 def matched_words(hit: SearchHit, most: int = 6) -> str:

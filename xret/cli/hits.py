@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from xret.cli.explained import matched_words
+from xret.cli.explained import matched_words, stage_words
 from xret.cli.ids import typable
 from xret.cli.output import message, print_table, printable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.text import Text
 
     from xret.retriever.answer import SearchAnswer, SearchHit
@@ -31,13 +33,23 @@ def print_answer(answer: SearchAnswer, *, narrowed: bool) -> None:
     elif sys.stdout.isatty():
         _print_blocks(answer.hits)
     else:
-        explained = any(hit.explanations for hit in answer.hits)
-        headings = (*HEADINGS, "words") if explained else HEADINGS
-        rows = ((*_row(hit), *([matched_words(hit)] if explained else [])) for hit in answer.hits)
-        print_table(headings, rows)
+        print_table(*_columns(answer.hits))
     through = [answer.query.adapter, *(hit.adapter for hit in answer.hits)]
     for line in dict.fromkeys([*(adapter for adapter in through if adapter), *answer.warnings]):
         message(line)
+
+
+def _columns(hits: Sequence[SearchHit]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Headings and rows, with the words and stages of hits that are explained."""
+    headings: tuple[str, ...] = HEADINGS
+    rows = [_row(hit) for hit in hits]
+    if any(hit.explanations for hit in hits):
+        headings = (*headings, "words")
+        rows = [(*row, matched_words(hit)) for row, hit in zip(rows, hits, strict=True)]
+        if any(hit.stages for hit in hits):
+            headings = (*headings, "stages")
+            rows = [(*row, stage_words(hit.stages)) for row, hit in zip(rows, hits, strict=True)]
+    return headings, rows
 
 
 def _row(hit: SearchHit) -> tuple[str, ...]:
@@ -75,6 +87,8 @@ def _block(hit: SearchHit, width: int) -> list[Text]:
     lines.append(_snippet(hit))
     if hit.explanations:
         lines.append(Text(" " * INDENT + matched_words(hit), style="dim"))
+        if hit.stages:
+            lines.append(Text(" " * INDENT + stage_words(hit.stages), style="dim"))
     return lines
 
 

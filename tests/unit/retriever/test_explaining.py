@@ -79,6 +79,41 @@ def test_a_fused_hit_explains_both_of_its_scores(demo: Searcher) -> None:
         checked(hit, "bm25")
 
 
+def test_a_fused_hit_says_what_vectors_and_words_alone_make_of_it(demo: Searcher) -> None:
+    hits = demo.search(QUESTION, lang="de", k=8, mode="hybrid", explain=True)
+    alone = {
+        name: {h.id: h for h in demo.search(QUESTION, lang="de", k=1000, mode=mode)}
+        for name, mode in (("dense", "dense"), ("lexical", "lexical"))
+    }
+    for hit in hits:
+        assert hit.stages.keys() == {name for name, by in alone.items() if hit.id in by}
+        for name, stage in hit.stages.items():
+            same = alone[name][hit.id]
+            assert (stage.score, stage.rank) == (pytest.approx(same.score, abs=1e-5), same.rank)
+    assert any("lexical" in hit.stages for hit in hits)
+    assert not any(hit.stages for hit in demo.search(QUESTION, lang="de", mode="hybrid"))
+    one = hits[2]
+    stages = demo.explain(one.id, QUESTION, lang="de", mode="hybrid").stages
+    assert {name: stages[name] for name in one.stages} == one.stages
+    assert (stages["first"].rank, list(stages)[-1]) == (one.rank, "first")
+
+
+def test_a_reranked_document_has_the_score_and_rank_of_every_stage(demo: Searcher) -> None:
+    hits = demo.search(QUESTION, lang="de", k=8, rerank="xret-static@5", explain=True)
+    assert [sorted(hit.stages) for hit in hits[:5]] == [["first", "rerank"]] * 5
+    for hit in (hits[0], hits[4]):
+        found = demo.explain(hit.id, QUESTION, lang="de", rerank="xret-static@5")
+        assert list(found.stages) == ["first", "rerank", "final"]
+        assert {name: found.stages[name] for name in hit.stages} == hit.stages
+        assert found.stages["final"].rank == hit.rank
+        assert found.stages["final"].score == pytest.approx(hit.score, abs=1e-5)
+        assert not found.warnings
+    below = demo.explain(hits[6].id, QUESTION, lang="de", rerank="xret-static@5")
+    assert list(below.stages) == ["first", "final"]
+    assert below.stages["final"].rank == 7
+    assert any("below the first 5, which are all xret-static reads" in w for w in below.warnings)
+
+
 def test_a_document_is_explained_with_all_of_its_words_whether_it_is_found_or_not(
     demo: Searcher,
 ) -> None:
