@@ -38,8 +38,8 @@ FLOORS = (
     "retriever/corpora",
     "retriever/translation",
     "retriever: installation upkeep rejects indexing writer build corpus_build "
-    "index_encoder answer_warnings answer_page encoded_queries question explaining searcher "
-    "text_vectors pair_scores",
+    "index_encoder answer_warnings answer_page encoded_queries question explaining stage_scores "
+    "searcher text_vectors pair_scores",
     "retriever/trim",
     "retriever/export",
     "retriever/training/common",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from torch import Tensor, nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
@@ -43,6 +44,7 @@ _TOKENIZER_FILES = (
     "sentencepiece.bpe.model",
 )
 _XMOD = "xmod"
+_POOLER, _POOLER_STD = "pooler.dense.", 0.02
 
 
 class PairStudent:
@@ -61,6 +63,7 @@ class PairStudent:
         routing: PairRouting | None,
         max_tokens: int,
         languages: MadxLanguages | None = None,
+        drawn: Sequence[str] = (),
     ) -> None:
         self.folder = folder
         self.model = model
@@ -69,6 +72,7 @@ class PairStudent:
         self.router = None if languages is None else LanguageRouter(languages.adapters)
         self._tokenizer = tokenizer
         self._max_tokens = max_tokens
+        self._drawn = tuple(drawn)
         self._put_back: Callable[[], None] | None = None
         if model.config.model_type == _XMOD:
             self.router = LanguageRouter(prepare_xmod_pairs(model).adapters)
@@ -123,6 +127,7 @@ class PairStudent:
             routing=(routing or "split") if kind == _XMOD or adapters is not None else None,
             max_tokens=max_tokens,
             languages=None if adapters is None else _with_languages(model, folder, adapters),
+            drawn=_drawn_pooler(model, folder, seed),
         )
         student._freeze()
         return student
@@ -134,9 +139,9 @@ class PairStudent:
 
     @property
     def head(self) -> dict[str, nn.Parameter]:
-        """Weights beside the transformer, by name."""
+        """Weights beside the transformer, and those in it that were drawn, by name."""
         weights = named_weights(self.model)
-        return {name: weights[name] for name in head_names(self.model)}
+        return {name: weights[name] for name in (*head_names(self.model), *self._drawn)}
 
     def scores(self, drawn: Sequence[Drawn]) -> Tensor:
         """(b, m) logits of b questions and the m passages of each, the answer first."""
@@ -206,6 +211,24 @@ class PairStudent:
 
 def _with_languages(model: Any, folder: Path, adapters: Path) -> MadxLanguages:
     return MadxLanguages.attach(model, read_language_adapters(adapters, base=model_base(folder)))
+
+
+@torch.no_grad()
+def _drawn_pooler(model: Any, folder: Path, seed: int) -> list[str]:
+    """Names of what a classifier of BERT's kind reads the pair by, where the encoder does not have
+    it: it is missing, or zeros, through which nothing is learnt, and is drawn from the seed."""
+    weights = {n: weight for n, weight in named_weights(model).items() if n.startswith(_POOLER)}
+    stored: set[str] = set()
+    for path in folder.glob("*.safetensors"):
+        with safe_open(path, framework="pt") as file:
+            stored.update(_POOLER + name.rpartition(_POOLER)[2] for name in file.keys())  # noqa: SIM118
+    if weights.keys() <= stored and any(bool(weight.any()) for weight in weights.values()):
+        return []
+    generator = torch.Generator().manual_seed(seed)
+    for name, weight in weights.items():
+        drawn = torch.randn(weight.shape, generator=generator) * _POOLER_STD
+        weight.copy_(drawn if name.endswith("weight") else torch.zeros_like(drawn))
+    return list(weights)
 
 
 def _pair_model(folder: Path, kind: str, seed: int) -> Any:

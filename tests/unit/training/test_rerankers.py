@@ -13,13 +13,15 @@ import torch
 from safetensors.torch import load_file
 from sentence_transformers import CrossEncoder
 from tiny_encoders import tiny_bi_encoder, tiny_xlmr
-from tiny_models import TEXTS, tiny_xmod
-from tiny_rankers import drain, marked_rows, write_rows
+from tiny_models import TEXTS, randomise, tiny_tokenizer, tiny_xmod
+from tiny_rankers import drain, marked_rows, tiny_bert_config, write_rows
 from torch import Tensor
+from transformers import BertModel
 
 from xret.errors import ConfigError, CorpusError, ModelError, TrainingError, XretError
 from xret.retriever.corpora.rows import Example
 from xret.retriever.models.quiet import quiet_libraries
+from xret.retriever.modules.ranking import RankingAdapter
 from xret.retriever.modules.sparse import SparseMask
 from xret.retriever.rerankers.classifier import SequenceClassifier
 from xret.retriever.rerankers.loading import load_reranker
@@ -124,6 +126,24 @@ def test_an_adapter_learns_beside_weights_that_keep_their_bits(
             assert torch.equal(after[f"roberta.{name}"], weight), name
     assert (output / "ranking.safetensors").is_file()
     assert accuracy(load_reranker(str(output))) >= 0.9
+
+
+@pytest.mark.parametrize("zeros", [False, True])
+def test_a_pooler_that_the_encoder_lacks_learns_with_the_head(
+    folder: Path, tmp_path: Path, zeros: bool
+) -> None:
+    bert = BertModel(tiny_bert_config(tiny_tokenizer(tmp_path / "bert")), add_pooling_layer=zeros)
+    randomise(bert, seed=1)
+    if zeros:
+        for weight in bert.pooler.parameters():
+            weight.data.zero_()
+    with quiet_libraries():
+        bert.save_pretrained(tmp_path / "bert")
+    many: dict[str, Any] = {"model": str(tmp_path / "bert"), "part": "adapter", "reduction": 2}
+    output = run(training(folder, tmp_path / "out", steps=60, rate=5e-3, batch_size=8, **many))
+    adapter = RankingAdapter.load(output / "ranking.safetensors")
+    assert set(adapter.head) >= {"pooler.dense.weight", "classifier.weight"}
+    assert accuracy(load_reranker(str(output))) >= 0.75
 
 
 def test_a_ranking_adapter_is_learnt_over_language_adapters(folder: Path, tmp_path: Path) -> None:
