@@ -35,7 +35,7 @@ __all__ = ["latex_document", "markdown_document"]
 WEAKEST = 10
 _PREAMBLE = r"""
 % Tables of an evaluation by xret. To use one in a paper, copy its table environment;
-% they need \usepackage{booktabs}, \usepackage{graphicx} and \usepackage{amssymb}.
+% they need \usepackage[T1]{fontenc}, {booktabs}, {graphicx} and {amssymb}.
 \documentclass[a4paper]{article}
 \usepackage[T1]{fontenc}
 \usepackage[utf8]{inputenc}

@@ -61,7 +61,7 @@ def _markdown(evaluation: Evaluation) -> str:
 
 
 def _latex(evaluation: Evaluation) -> str:
-    needed = "% \\usepackage{booktabs}, \\usepackage{graphicx} and \\usepackage{amssymb}\n"
+    needed = "% \\usepackage[T1]{fontenc}, {booktabs}, {graphicx} and {amssymb}\n"
     tables = enumerate(paper_tables(evaluation), start=1)
     return needed + "\n".join(latex(table, f"tab:languages-{n}") for n, table in tables)
 

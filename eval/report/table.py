@@ -105,12 +105,17 @@ def _markdown_cell(cell: Cell | str) -> str:
 
 
 def latex(table: Table, label: str) -> str:
-    """A floating booktabs table, scaled to the line where it would be wider; needs graphicx."""
-    wide = _width(table) > LINE
+    """A floating booktabs table; needs graphicx.
+
+    Where it is wider than a column of two it spans both, and is scaled to the line where it would
+    be wider still.
+    """
+    width = _width(table)
+    wide, name = width > LINE, "table*" if width > LINE / 2 else "table"
     body = [" & ".join(map(_latex_cell, row)) + r" \\" for row in table.rows]
-    note = [rf"\par\smallskip\footnotesize {latex_text(table.note)}"] if table.note else []
+    note = [rf"\par\smallskip\parbox{{\linewidth}}{{\footnotesize {latex_text(table.note)}}}"]
     lines = [
-        r"\begin{table}[htbp]",
+        rf"\begin{{{name}}}[htbp]",
         r"\centering\small",
         rf"\caption{{{latex_text(table.caption)}}}",
         rf"\label{{{label}}}",
@@ -122,8 +127,8 @@ def latex(table: Table, label: str) -> str:
         *body,
         r"\bottomrule",
         r"\end{tabular}" + ("}" if wide else ""),
-        *note,
-        r"\end{table}",
+        *(note if table.note else ()),
+        rf"\end{{{name}}}",
     ]
     return "\n".join(lines) + "\n"
 
@@ -156,25 +161,73 @@ _LATEX = {
     "…": r"\ldots{}",
     "▲": r"$^{\blacktriangle}$",
     "▼": r"$^{\blacktriangledown}$",
-    **{sign: f"$^{{{letter}}}$" for sign, letter in SUPERSCRIPTS.items()},
+    # A line that begins with it would be the optional argument of the line break before.
+    "[": "{[}",
     "−": "$-$",
     "≤": r"$\leq$",
     "×": r"$\times$",
-    "α": r"$\alpha$",
-    "β": r"$\beta$",
+    "œ": r"\oe{}",
+    "Œ": r"\OE{}",
+    "ı": r"\i{}",
+    "ł": r"\l{}",
+    "Ł": r"\L{}",
+    "đ": r"\dj{}",
+    "Đ": r"\DJ{}",
     "→": r"$\to$",
     "\u2068": "",
     "\u2069": "",
 }
 
 
+_ACCENTS = {
+    "\u0300": r"\`",
+    "\u0301": r"\'",
+    "\u0302": r"\^",
+    "\u0303": r"\~",
+    "\u0304": r"\=",
+    "\u0306": r"\u",
+    "\u0307": r"\.",
+    "\u0308": r"\"",
+    "\u030a": r"\r",
+    "\u030b": r"\H",
+    "\u030c": r"\v",
+    "\u0323": r"\d",
+    "\u0327": r"\c",
+    "\u0328": r"\k",
+}
+"""Accents of LaTeX by the combining character."""
+
+_LETTERS = re.compile(f"[{''.join(SUPERSCRIPTS)}]+")
+_GREEK = re.compile(r"GREEK (SMALL|CAPITAL) LETTER (\w+)")
+_CAPITALS = [
+    "GAMMA",
+    "DELTA",
+    "THETA",
+    "LAMBDA",
+    "XI",
+    "PI",
+    "SIGMA",
+    "UPSILON",
+    "PHI",
+    "PSI",
+    "OMEGA",
+]
+"""Greek capitals that LaTeX has a command for; the others look like Latin ones."""
+
+
 def latex_text(text: str) -> str:
     """A text for any TeX engine: what pdfLaTeX's fonts lack is named by its code point.
 
-    >>> latex_text("50 % of a_b: é س")
-    '50 \\\\% of a\\\\_b: é [U+0633]'
+    >>> latex_text("50 % of a_b: é ź λ س")
+    "50 \\\\% of a\\\\_b: é \\\\'{z} $\\\\lambda$ {[}U+0633]"
     """
-    return "".join(_latex_character(character) for character in text)
+    parts: list[str] = []
+    at = 0
+    for letters in _LETTERS.finditer(text):
+        parts += map(_latex_character, text[at : letters.start()])
+        parts.append(f"$^{{{''.join(SUPERSCRIPTS[sign] for sign in letters[0])}}}$")
+        at = letters.end()
+    return "".join([*parts, *map(_latex_character, text[at:])])
 
 
 def _latex_character(character: str) -> str:
@@ -183,7 +236,21 @@ def _latex_character(character: str) -> str:
     latin = "À" <= character <= "ÿ" and unicodedata.category(character)[0] == "L"
     if latin or " " <= character <= "~":
         return character
-    return " " if character.isspace() else f"[U+{ord(character):04X}]"
+    base, *accent = unicodedata.normalize("NFD", character)
+    if base.isascii() and base.isalpha() and len(accent) == 1 and accent[0] in _ACCENTS:
+        return f"{_ACCENTS[accent[0]]}{{{base}}}"
+    return " " if character.isspace() else _greek(character) or f"{{[}}U+{ord(character):04X}]"
+
+
+def _greek(character: str) -> str:
+    """The command of an unaccented Greek letter; empty for any other character."""
+    named = _GREEK.fullmatch(unicodedata.name(character, ""))
+    if named is None or named[2] in ("FINAL", "OMICRON"):
+        return ""
+    name = named[2].replace("LAMDA", "LAMBDA")
+    if named[1] == "SMALL":
+        return rf"$\{name.lower()}$"
+    return rf"$\{name.capitalize()}$" if name in _CAPITALS else ""
 
 
 def _latex_cell(cell: Cell | str) -> str:

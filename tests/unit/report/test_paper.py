@@ -202,14 +202,17 @@ def test_paper_has_the_tests_that_open_at_a_click_on_a_screen(evaluation: Evalua
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs TeX")
-def test_the_latex_compiles(evaluation: Evaluation, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["", "[x] 100%_&#$~^{é} łódź ąő λΩ 搜索 سؤال ▲ᵃᵇ\\"])
+def test_the_latex_compiles(evaluation: Evaluation, tmp_path: Path, name: str) -> None:
+    renamed = dataclasses.replace(evaluation.systems[0], name=name or evaluation.systems[0].name)
+    evaluation = dataclasses.replace(evaluation, systems=(renamed, *evaluation.systems[1:]))
     (tmp_path / "report.tex").write_text(latex_document(evaluation), encoding="utf-8")
     done = subprocess.run(
         ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "report.tex"],
         cwd=tmp_path,
         capture_output=True,
-        text=True,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-2000:]
+    assert name or b"Overfull" not in done.stdout
     assert (tmp_path / "report.pdf").is_file()
