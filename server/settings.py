@@ -46,8 +46,8 @@ class ServerSettings:
     with time, method, route, status and duration, and never what was searched for.
     rerank: the only reranker, `NAME[@depth]`, which requests have unless they say "off".
     deadline_ms: when the reranker stops reading where a request does not say.
-    page: whether readers are served a page at `/`. page_marks: whether it marks the words that
-    carry the score of a hit where the reader has not said; each hit is read anew for that.
+    page: whether readers are served a page at `/`. page_marks: whether its script marks the
+    words that carry the score of each hit, which is read anew for that, once hits are shown.
     max_texts: texts that a request may bring to be embedded or scored. max_text_characters: of
     each text that is brought; longer ones are refused. texts_timeout_s: how long embedding or
     scoring texts may take.

@@ -23,7 +23,6 @@ from xret.server.page.interface import Interface, interface_for
 from xret.server.page.rendering import PageTemplates
 from xret.server.page.results import ask_view, page_request, pane_view, results_view
 from xret.server.page.state import PageState, known_mode
-from xret.types import SearchRequest
 
 __all__ = ["Pages"]
 
@@ -42,8 +41,8 @@ View = Callable[[Request, PageState, Interface], Awaitable[Response]]
 
 
 class Pages:
-    """The pages over the served indices. marks: whether the words of hits that carry their scores
-    are marked where a reader has not said."""
+    """The pages over the served indices. marks: whether the script marks the words of hits that
+    carry their scores, once those are shown, where a reader has not said."""
 
     def __init__(self, service: SearchService, templates: PageTemplates, *, marks: bool) -> None:
         self._service = service
@@ -72,7 +71,7 @@ class Pages:
         if not state.q:
             ask = ask_view(state, ui, detail=detail, names=names)
             return self._page("start.html", ui, state, ask=ask, **_holdings(detail, ui))
-        answer = await self._service.search(self._request(state, detail), index=detail.name)
+        answer = await self._service.search(page_request(state, detail), index=detail.name)
         if state.compared:
             return await self._compared(answer, state, ui, detail=detail, summaries=summaries)
         ask = ask_view(state, ui, detail=detail, names=names, answer=answer)
@@ -140,7 +139,7 @@ class Pages:
         turned = dataclasses.replace(
             state, index=beside.name, mode=vs_mode, vs_index=detail.name, vs_mode=mode
         )
-        other = await self._service.search(self._request(turned, beside), index=beside.name)
+        other = await self._service.search(page_request(turned, beside), index=beside.name)
         names = [summary.name for summary in summaries]
         ask = ask_view(state, ui, detail=detail, names=names, answer=answer)
         found = results_view(answer, state, ui, detail)
@@ -154,13 +153,9 @@ class Pages:
         return await self._service.apply(partial(index_detail, index), index=index, light=True)
 
     def _found(self, ui: Interface, state: PageState, **values: Any) -> Response:
-        return self._page("results.html", ui, state, marked=self._marked(state), **values)
-
-    def _marked(self, state: PageState) -> bool:
-        return state.marks == "on" or (self._marks and state.marks != "off")
-
-    def _request(self, state: PageState, detail: IndexDetail) -> SearchRequest:
-        return page_request(state, detail, marks=self._marked(state))
+        later = self._marks and not state.marks
+        marked = state.marks == "on"
+        return self._page("results.html", ui, state, marked=marked, later=later, **values)
 
     def _failed(self, answer: HttpError, state: PageState, ui: Interface) -> Response:
         retried = {name: value for name, value in answer.headers.items() if name == "Retry-After"}

@@ -89,8 +89,8 @@ class ResultsView:
     next: str
 
 
-def page_request(state: PageState, detail: IndexDetail, *, marks: bool) -> SearchRequest:
-    """The search that a state asks for. marks: whether words are marked."""
+def page_request(state: PageState, detail: IndexDetail) -> SearchRequest:
+    """The search that a state asks for."""
     grouped = state.view == "languages" and not state.compared
     per_page = GROUP_HITS if grouped else PAGE_HITS
     return SearchRequest(
@@ -104,7 +104,7 @@ def page_request(state: PageState, detail: IndexDetail, *, marks: bool) -> Searc
         facets=[] if state.compared else facet_names(detail.fields, state),
         group_by="lang" if grouped else None,
         fields=["date"],
-        highlight=marks,
+        highlight=state.marks == "on",
     )
 
 

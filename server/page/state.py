@@ -40,7 +40,7 @@ class PageState:
     index, mode: "" for the server's first and the index's own. doc_lang, facet: what the
     reader narrowed down to, the latter as (field, value). filter: a line of text. view: hits
     by language, or one list, whose page is `page`, from 1. marks: whether the words that
-    matter are marked, "" for what the server does. vs_index, vs_mode: of the second
+    matter are marked, "" for what the server has the script do. vs_index, vs_mode: of the second
     pane, "" for those of the first; none where both are. ui: language of the interface.
     """
 

@@ -53,8 +53,8 @@ def asked(**parameters: str) -> tuple[tuple[str, str], ...]:
 
 STATES = {
     "empty": Shown(),
-    "grouped": Shown(asked=asked()),
-    "merged": Shown(asked=asked(view="list")),
+    "grouped": Shown(asked=asked(), awaited="mark.m3"),
+    "merged": Shown(asked=asked(view="list"), awaited="mark.m3"),
     "narrowed": Shown(asked=asked(doc_lang="ar", facet="topic:coral-reefs")),
     "nothing": Shown(asked=asked(facet="topic:nope")),
     "error": Shown(asked=asked(filter="?")),
@@ -63,7 +63,7 @@ STATES = {
     "explained in place": Shown(
         asked=asked(view="list"), opened="button.why", awaited=".inline-why svg"
     ),
-    "compared": Shown(asked=asked(vs_mode="lexical")),
+    "compared": Shown(asked=asked(vs_mode="lexical"), awaited="mark.m3"),
     "language chip": Shown(asked=asked(), opened="#chip-language summary"),
     "settings": Shown(asked=asked(), size=NARROW, opened="#chip-settings summary"),
     "arabic": Shown(asked=(("q", ARABIC), ("ui", "ar"))),
@@ -71,9 +71,9 @@ STATES = {
     "narrow": Shown(asked=asked(), size=NARROW),
     "narrow empty": Shown(size=NARROW),
     "narrow explanation": Shown(path=DOCUMENT, asked=asked(), size=NARROW),
-    "dark": Shown(asked=asked(), dark=True),
+    "dark": Shown(asked=asked(), dark=True, awaited="mark.m3"),
     "dark explanation": Shown(path=DOCUMENT, asked=asked(), dark=True),
-    "print": Shown(asked=asked(), media="print"),
+    "print": Shown(asked=asked(marks="on"), media="print"),
     "printed explanation": Shown(path=DOCUMENT, asked=asked(), media="print"),
 }
 
@@ -156,6 +156,8 @@ def test_everything_can_be_reached_without_scripts(open_page: Any) -> None:
     page = open_page(STATES["empty"], scripts=False)
     page.fill("#q", QUESTION)
     page.press("#q", "Enter")
+    page.click("text=Mark words")
+    assert page.locator("mark").count() > 0
     page.click("text=One list")
     page.locator(".facet.tongues a", has_text="Kiswahili").click()
     assert {one.get_attribute("lang") for one in page.locator(".hit-title").all()} == {"sw"}
@@ -195,6 +197,15 @@ def test_an_explanation_opens_below_its_hit_and_closes_again(open_page: Any) -> 
     buttons.first.click()
     assert not page.locator(".inline-why").first.is_visible()
     assert buttons.first.get_attribute("aria-expanded") == "false"
+
+
+def test_words_are_marked_once_the_hits_are_shown_and_can_be_cleared(open_page: Any) -> None:
+    page = open_page(STATES["grouped"])
+    titles = page.locator(".hit-title").all_inner_texts()
+    page.locator("a.marks", has_text="Hide marks").wait_for()
+    assert page.locator(".hit-title").all_inner_texts() == titles and "marks" not in page.url
+    page.click("text=Hide marks")
+    assert "marks=off" in page.url and page.locator("mark").count() == 0
 
 
 def test_the_arabic_interface_runs_from_right_to_left(open_page: Any) -> None:

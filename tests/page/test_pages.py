@@ -64,16 +64,17 @@ def test_a_list_has_pages_that_do_not_repeat_a_document(client: httpx.Client) ->
     assert "There are no more results" in beyond and links(beyond, "view=list")
 
 
-def test_words_are_marked_unless_the_reader_or_the_server_says_otherwise(
+def test_words_are_marked_for_who_asks_and_later_by_the_script_if_the_server_lets_it(
     client: httpx.Client, page_searcher: Searcher
 ) -> None:
     text = client.get("/", params=QUESTION).text
-    assert re.search(r'<mark class="m3">corals?</mark>', text)
-    assert "<mark" not in client.get("/", params={**QUESTION, "marks": "off"}).text
+    assert "<mark" not in text and '<a class="marks" data-later href=' in text
+    marked = client.get(links(text, "marks=on")[0]).text
+    assert re.search(r'<mark class="m3">corals?</mark>', marked) and "data-later" not in marked
+    assert "data-later" not in client.get(links(marked, "marks=off")[0]).text
     app = create_app({"reefs": page_searcher}, settings=ServerSettings(page_marks=False))
     with TestClient(app) as plain:
-        assert "<mark" not in plain.get("/", params=QUESTION).text
-        assert "<mark" in plain.get("/", params={**QUESTION, "marks": "on"}).text
+        assert "data-later" not in plain.get("/", params=QUESTION).text
 
 
 def test_the_language_of_the_question_is_shown_and_can_be_changed(client: httpx.Client) -> None:
@@ -160,12 +161,12 @@ def test_an_error_is_a_page_with_its_own_status(
 
 
 def test_a_failure_inside_is_a_page_that_tells_nothing_of_it(
-    client: httpx.Client, page_searcher: Searcher, monkeypatch: pytest.MonkeyPatch
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise ValueError("/secret/place")
 
-    monkeypatch.setattr(page_searcher, "answer", fail)
+    monkeypatch.setattr(Searcher, "answer", fail)
     answer = client.get("/?q=a&ui=de")
     assert answer.status_code == 500 and "secret" not in answer.text
     assert "Auf dem Server ist etwas schiefgegangen" in answer.text

@@ -64,6 +64,25 @@
     button.addEventListener("click", () => explain(button, button.closest(".hit"), address));
   }
 
+  /* Words are marked once the hits are there: each is read anew for that. */
+  const mark = async (link) => {
+    const answer = await fetch(link.href, { credentials: "same-origin" });
+    if (!answer.ok) return;
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const lists = page.querySelectorAll(".hits");
+    document.querySelectorAll(".hits").forEach((list, place) => {
+      const marked = [...(lists[place]?.querySelectorAll(".hit") ?? [])];
+      for (const hit of list.querySelectorAll(".hit")) {
+        const twin = marked.find((other) => other.dataset.id === hit.dataset.id);
+        if (twin) hit.querySelector(".snippet").replaceWith(twin.querySelector(".snippet"));
+      }
+    });
+    if (document.querySelector(".snippet mark")) link.replaceWith(page.querySelector("a.marks"));
+    else link.remove();
+  };
+  const later = document.querySelector("a.marks[data-later]");
+  if (later) mark(later).catch(() => {});
+
   /* The panels behind the chips close when one turns to something else. */
   const chips = [...document.querySelectorAll("details.chip")];
   document.addEventListener("click", (event) => {
@@ -79,15 +98,16 @@
   });
 
   /* Of two lists, the same document in the other one stands out. */
-  const mark = (event, on) => {
+  const lightUp = (event, on) => {
     const hit = event.target.closest?.(".pane .hit");
     if (!hit) return;
     for (const other of document.querySelectorAll(".pane .hit")) {
       if (other.dataset.id === hit.dataset.id) other.classList.toggle("twin", on);
     }
   };
-  for (const name of ["mouseover", "focusin"]) document.addEventListener(name, (e) => mark(e, true));
-  for (const name of ["mouseout", "focusout"]) document.addEventListener(name, (e) => mark(e, false));
+  for (const [name, on] of [["mouseover", true], ["focusin", true], ["mouseout", false], ["focusout", false]]) {
+    document.addEventListener(name, (event) => lightUp(event, on));
+  }
 
   for (const form of document.querySelectorAll("form.ask")) {
     form.addEventListener("submit", () => form.setAttribute("aria-busy", "true"));
