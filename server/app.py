@@ -21,6 +21,7 @@ from xret.server.border.limits import Border, WholeBody
 from xret.server.errors import add_error_handlers
 from xret.server.indexes.served import ServedIndex
 from xret.server.indexes.service import SearchService
+from xret.server.indexes.writing import IndexWrites
 from xret.server.mcp.endpoint import McpEndpoint
 from xret.server.page.routes import create_page
 from xret.server.routes.router import BODY_FIELDS, create_router
@@ -44,13 +45,16 @@ def create_app(
     """
     service = SearchService(searchers, settings)
     mcp = McpEndpoint(service)
+    writes = IndexWrites(service, settings.tasks)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with mcp.running(), anyio.create_task_group() as tasks:
             tasks.start_soon(service.watch)
             tasks.start_soon(service.look_after)
+            tasks.start_soon(writes.run)
             yield
+            writes.stop()
             tasks.cancel_scope.cancel()
 
     app = FastAPI(
@@ -63,7 +67,7 @@ def create_app(
         redirect_slashes=False,
     )
     app.state.service = service
-    app.include_router(create_router(service))
+    app.include_router(create_router(service, writes))
     app.router.routes.append(mcp.route())
     if settings.page:
         app.include_router(create_page(service, marks=settings.page_marks))

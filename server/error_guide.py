@@ -122,5 +122,9 @@ ERROR_GUIDE: Mapping[str, tuple[str, str]] = {
         "The body is of a kind that is not taken.",
         "Send JSON, uncompressed, with Content-Type application/json.",
     ),
+    "writes_off": (
+        "The server takes no changes of documents.",
+        "Who runs it sees why in its log: another server may have the folder of its tasks.",
+    ),
 }
 """By code: what went wrong, and what to do."""

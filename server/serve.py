@@ -18,7 +18,7 @@ from types import FrameType
 
 import uvicorn
 
-from xret.config import find_index
+from xret.config import find_index, home
 from xret.errors import ServerError
 from xret.retriever.searcher import Searcher
 from xret.server.app import create_app
@@ -238,6 +238,8 @@ def _with_keys(settings: ServerSettings) -> ServerSettings:
     """
     if settings.keys is None and keys_file().is_file():
         settings = dataclasses.replace(settings, keys=str(keys_file()))
+    if settings.keys is not None and settings.tasks is None:
+        settings = dataclasses.replace(settings, tasks=str(home() / "tasks"))
     for path in (settings.keys, settings.tls_cert, settings.tls_key):
         if path is not None and not Path(path).is_file():
             raise ServerError(f"there is no file {path}")

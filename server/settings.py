@@ -52,6 +52,7 @@ class ServerSettings:
     each text that is brought; longer ones are refused. texts_timeout_s: how long embedding or
     scoring texts may take.
     keys: the file of `xret key`; every request but probes then needs a key in it.
+    tasks: the folder of changes to documents that are not done yet; no changes without it.
     cors_origins: pages that may ask from a browser, as `https://example.org`, or "*" for any.
     tls_cert: certificate in PEM, to be spoken to in HTTPS. tls_key: its private key.
     """
@@ -83,6 +84,7 @@ class ServerSettings:
     max_text_characters: int = 100_000
     texts_timeout_s: float = 30.0
     keys: str | None = None
+    tasks: str | None = None
     cors_origins: tuple[str, ...] = ()
     tls_cert: str | None = None
     tls_key: str | None = None

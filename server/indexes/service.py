@@ -151,6 +151,10 @@ class SearchService:
             if grant is None or grant.sees(name)
         }
 
+    def named(self, index: str) -> str:
+        """The name of an index that the request in hand may know; raises IndexNotFoundError."""
+        return self._by_name(index).name
+
     def deadline(self, timeout_ms: float | None = None) -> Deadline:
         """When the request in hand is stopped: after its own time, as far as the settings allow,
         or once its client has left."""

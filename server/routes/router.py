@@ -8,6 +8,7 @@ from fastapi import APIRouter
 
 from xret.server.indexes.service import SearchService
 from xret.server.indexes.texts import TextService
+from xret.server.indexes.writing import IndexWrites
 from xret.server.routes.batch import BatchBody, add_batch
 from xret.server.routes.cohere import RerankBody, add_cohere
 from xret.server.routes.explain import ExplainBody, add_explain
@@ -22,6 +23,7 @@ from xret.server.routes.reference import add_reference
 from xret.server.routes.routir import ContentBody, ScoreBody, ServiceBody, add_routir
 from xret.server.routes.search import SearchBody, add_search
 from xret.server.routes.tei import EmbedBody, TeiRerankBody, add_tei
+from xret.server.routes.writes import add_writes
 
 __all__ = ["BODY_FIELDS", "create_router"]
 
@@ -41,11 +43,12 @@ BODY_FIELDS: Mapping[str, Collection[str]] = {
 """What a request may hold, by address."""
 
 
-def create_router(service: SearchService) -> APIRouter:
+def create_router(service: SearchService, writes: IndexWrites) -> APIRouter:
     router = APIRouter(route_class=JsonRoute)
     adders = (add_search, add_batch, add_explain, add_indexes, add_languages, add_health)
     for add in (*adders, add_metrics):
         add(router, service)
+    add_writes(router, service, writes)
     add_reference(router)
     texts = TextService(service)
     for add_of_texts in (add_openai, add_cohere, add_tei):
