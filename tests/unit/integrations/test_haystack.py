@@ -34,15 +34,18 @@ def test_haystacks_filters_are_understood(demo: Searcher) -> None:
     assert {one.meta["lang"] for one in retriever.run(QUESTION, french)["documents"]} == {"fr"}
 
 
-def test_a_pipeline_is_written_and_read_again(demo_folder: Path) -> None:
+def test_a_pipeline_is_written_and_read_again(
+    demo_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Haystack 3 opens classes of modules that are named to it only.
+    monkeypatch.setenv("HAYSTACK_DESERIALIZATION_ALLOWLIST", "xret.integrations.haystack")
     pipeline = Pipeline()
     pipeline.add_component("retriever", XretRetriever(demo_folder, top_k=5))
     pipeline.add_component("ranker", XretReranker("xret-static", top_k=2))
     pipeline.connect("retriever", "ranker")
     inputs = {"retriever": {"query": QUESTION}, "ranker": {"query": QUESTION}}
     ranked = pipeline.run(inputs)["ranker"]["documents"]
-    read = Pipeline.loads(pipeline.dumps(), allowed_modules=["xret.integrations.haystack"])
-    again = read.run(inputs)["ranker"]["documents"]
+    again = Pipeline.loads(pipeline.dumps()).run(inputs)["ranker"]["documents"]
     assert [one.id for one in again] == [one.id for one in ranked]
     assert len(ranked) == 2
     assert 1 >= ranked[0].score >= ranked[1].score >= 0
