@@ -35,7 +35,7 @@ import shutil
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,7 @@ NEIGHBOUR_SHARE, DEPTH, NEGATIVES = 0.3, 30, 3
 
 
 SPOKEN = ("en", "de", "sw")
-"""Languages of the pairs that are measured, for which there are masks and adapters."""
+"""Of the pairs that are measured, by default: for these there are masks and adapters."""
 
 LEARNT: dict[str, dict[str, Any]] = {
     "masks": {"kind": "mask", "keep": 0.05, "rate": 5e-5},
@@ -134,16 +134,23 @@ def main() -> None:
     parser.add_argument("--depth", type=int, default=4)
     parser.add_argument("--first", default="xret-static", help="encoder of the first stage")
     parser.add_argument("--system", action="append", help="of those below `output`; repeatable")
+    parser.add_argument(
+        "--lang", action="append", help="of what is learnt from; repeatable; en, de and sw"
+    )
+    parser.add_argument(
+        "--pair", action="append", help="as eng_Latn:deu_Latn, that is measured; repeatable"
+    )
     arguments = parser.parse_args()
     start = arguments.model or str(arguments.output / "start")
+    langs = tuple(arguments.lang or SPOKEN)
     if arguments.what == "rows":
         write_rows(arguments.data, arguments.output / "rows.jsonl", arguments.texts)
     elif arguments.what == "texts":
-        write_texts(arguments.data, arguments.output / "texts", arguments.lines)
+        write_texts(arguments.data, arguments.output / "texts", arguments.lines, langs)
     elif arguments.what == "languages":
-        learn_languages(start, arguments.output, arguments.language_steps)
+        learn_languages(start, arguments.output, arguments.language_steps, langs)
     elif arguments.what == "train":
-        train(start, arguments.output, arguments.steps)
+        train(start, arguments.output, arguments.steps, langs, arguments.system or TRAINED)
     elif arguments.what == "measure":
         for system in arguments.system or SYSTEMS:
             measure(system, arguments.data / "eval", arguments.output, arguments)
@@ -151,10 +158,10 @@ def main() -> None:
         print_table(arguments.output / "measured" / arguments.first)
 
 
-def write_texts(data: Path, output: Path, n: int) -> None:
+def write_texts(data: Path, output: Path, n: int, langs: Sequence[str]) -> None:
     """Lines of each language out of the sources of the rows, those of the evaluation left out."""
-    held_out = HeldOut.read(data / "eval", SPOKEN)
-    found: dict[str, dict[str, None]] = {lang: {} for lang in SPOKEN}
+    held_out = HeldOut.read(data / "eval", langs)
+    found: dict[str, dict[str, None]] = {lang: {} for lang in langs}
     for source in SHARES:
         for _, cells in read_cells(
             data / "train" / f"{source}.tsv.gz", "lang", "lang", "text", "text"
@@ -171,11 +178,11 @@ def write_texts(data: Path, output: Path, n: int) -> None:
         print(f"{lang}: {len(chosen):,} of {len(lines):,} lines", flush=True)
 
 
-def learn_languages(model: str, output: Path, steps: int) -> None:
+def learn_languages(model: str, output: Path, steps: int, langs: Sequence[str]) -> None:
     """All of LEARNT for each language; a mask has half the steps in each of its phases."""
     for kind, options in LEARNT.items():
         spent = time.process_time()
-        for lang in SPOKEN:
+        for lang in langs:
             file = output / "languages" / kind / f"{lang}.safetensors"
             if file.is_file():
                 continue
@@ -189,12 +196,15 @@ def learn_languages(model: str, output: Path, steps: int) -> None:
         print(f"{kind}: {time.process_time() - spent:.0f} s of CPU time", flush=True)
 
 
-def train(model: str, output: Path, steps: int) -> None:
-    """All of TRAINED, from one model and the same rows; a mask has half the steps in each phase."""
+def train(
+    model: str, output: Path, steps: int, langs: Sequence[str], systems: Iterable[str]
+) -> None:
+    """Some of TRAINED, from one model and the same rows; a mask half the steps in each phase."""
     rows = output / "rows-spoken.jsonl"
     with (output / "rows.jsonl").open(encoding="utf-8") as lines:
-        rows.write_text("".join(line for line in lines if is_spoken(line)), encoding="utf-8")
-    for name, part in TRAINED.items():
+        rows.write_text("".join(line for line in lines if is_spoken(line, langs)), encoding="utf-8")
+    for name in systems:
+        part = TRAINED[name]
         adapters = output / "languages" / name.removeprefix("ra16-")
         settings = RerankTraining(
             model=model,
@@ -212,15 +222,16 @@ def train(model: str, output: Path, steps: int) -> None:
         for _ in train_reranker(settings):
             pass
         print(f"{name}: {time.process_time() - spent:.0f} s of CPU time", flush=True)
-    if not (output / "mask-languages").exists():
+    masks = output / "languages" / "masks"
+    if masks.is_dir() and (output / "mask").is_dir() and not (output / "mask-languages").exists():
         shutil.copytree(output / "mask", output / "mask-languages")
-        shutil.copytree(output / "languages" / "masks", output / "mask-languages" / "masks")
+        shutil.copytree(masks, output / "mask-languages" / "masks")
 
 
-def is_spoken(line: str) -> bool:
-    """Whether a row is wholly in languages that there are masks and adapters of."""
+def is_spoken(line: str, langs: Sequence[str]) -> bool:
+    """Whether a row is wholly in some languages."""
     row = json.loads(line)
-    return {row["query_lang"], row["positive_lang"], *row["negative_langs"]} <= set(SPOKEN)
+    return {row["query_lang"], row["positive_lang"], *row["negative_langs"]} <= set(langs)
 
 
 def measure(system: str, data: Path, output: Path, arguments: argparse.Namespace) -> None:
@@ -228,7 +239,8 @@ def measure(system: str, data: Path, output: Path, arguments: argparse.Namespace
     found: dict[str, list[float]] = {}
     reranker = None if system == FIRST else f"{output / system}@{arguments.depth}"
     spent = time.process_time()
-    for asked, told in PAIRS:
+    pairs = [tuple(pair.split(":")) for pair in arguments.pair or ()] or PAIRS
+    for asked, told in pairs:
         queries, passages, relevant = read_pair(data, asked, told)
         queries = queries[:: len(queries) // arguments.questions][: arguments.questions]
         with tempfile.TemporaryDirectory() as place:

@@ -52,6 +52,20 @@ def test_hits_say_which_words_carry_them_where_that_is_asked(client: httpx.Clien
     assert "lune" in [snippet["text"][start:end] for start, end, _ in snippet["spans"]]
 
 
+def test_each_stage_is_told_with_the_servers_reranker_and_no_other(folder: Path) -> None:
+    with Searcher.open(folder) as searcher:
+        app = create_app({"demo": searcher}, settings=ServerSettings(rerank="xret-static@2"))
+        with TestClient(app, raise_server_exceptions=False) as client:
+            stages = client.post("/v1/explain", json=ASKED).json()["stages"]
+            assert list(stages) == ["first", "rerank", "final"]
+            assert stages["final"]["rank"] == 1
+            off = client.post("/v1/explain", json={**ASKED, "rerank": "off"}).json()["stages"]
+            assert off == {"first": stages["first"]}
+            refused = client.post("/v1/explain", json={**ASKED, "rerank": "xret-modular"})
+            assert refused.status_code == 422
+            assert "no such reranker" in refused.text
+
+
 def test_a_document_is_explained_with_its_similarities(client: httpx.Client) -> None:
     answer = client.post("/v1/explain", json=ASKED).json()
     (explained,) = answer["explanations"]
