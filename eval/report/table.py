@@ -236,7 +236,7 @@ def _latex_character(character: str) -> str:
     latin = "À" <= character <= "ÿ" and unicodedata.category(character)[0] == "L"
     if latin or " " <= character <= "~":
         return character
-    base, *accent = unicodedata.normalize("NFD", character)
+    base, *accent = list(unicodedata.normalize("NFD", character))
     if base.isascii() and base.isalpha() and len(accent) == 1 and accent[0] in _ACCENTS:
         return f"{_ACCENTS[accent[0]]}{{{base}}}"
     return " " if character.isspace() else _greek(character) or f"{{[}}U+{ord(character):04X}]"
