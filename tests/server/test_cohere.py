@@ -1,5 +1,6 @@
 """`/v1/rerank` and `/v2/rerank`, asked as Cohere's and Jina's clients do, and by Cohere's own."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,21 @@ def test_a_reranker_that_fails_leaves_the_index_ready(
     refused = asked(served, model=None)
     assert (refused.status_code, refused.json()["code"]) == (424, "rerank")
     assert served.http.get("/readyz").status_code == 200
+
+
+def test_work_that_takes_too_long_is_stopped_and_leaves_the_index_ready(index: Path) -> None:
+    opened = Searcher("demo", IndexReader.open(index), HashingEncoder())
+    slow = RuleReranker(lambda _q, passage: time.sleep(0.4 * ("slow" in passage.text)) or 1.0)
+    opened.rerankers.add("slow", slow)
+    with serving({"demo": opened}, rerank="slow", texts_timeout_s=0.2) as running:
+        began = time.monotonic()
+        late = asked(running, model=None, documents=["slow", "slow again"])
+        assert (late.status_code, time.monotonic() - began < 0.7) == (504, True)
+        assert "0.2 s" in late.json()["message"] or "200 ms" in late.json()["message"]
+        assert running.http.get("/readyz").status_code == 200
+        while asked(running, model=None, documents=["quick"]).status_code != 200:
+            assert time.monotonic() - began < 10
+    opened.close()
 
 
 def test_coheres_own_clients(clients: Served) -> None:

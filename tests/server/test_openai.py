@@ -110,6 +110,7 @@ def test_openais_own_client(clients: Served) -> None:
         made = client.embeddings.create(model="mean", input=TEXTS)  # asks for base64 by itself
         expected = MeanEncoder().encode_documents(DOCUMENTS).values
         assert np.float32([row.embedding for row in made.data]).tolist() == expected.tolist()
+        assert [model.id for model in client.models.list()] == ["hashing", "mean"]
         with pytest.raises(openai.NotFoundError) as unknown:
             client.embeddings.create(model="ada", input="moon")
         assert unknown.value.code == "model_not_found"
