@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
-from xret.config import index_folder
+from xret.config import CATALOG_FILE, index_folder
 from xret.errors import ConfigError, CorpusError, IndexNotFoundError
 from xret.index.search.reader import IndexReader
 from xret.index.storage.catalog import Catalog
@@ -26,12 +26,17 @@ from xret.retriever.models.location import encoder_name
 from xret.retriever.opening.editions import check_edition
 from xret.retriever.opening.encoder import load_encoder
 from xret.retriever.rejects import Rejects, TruncatedTexts
+from xret.retriever.translation.named import SHIPPED_TABLE
 from xret.types import Progress, Work, finished
 
 __all__ = ["BuildReport", "build", "build_steps"]
 
 OnError = Literal["reject", "stop"]
 Preset = Literal["exact", "balanced", "compact"]
+
+
+WORDS_AS_THEY_ARE = "off"
+"""In the place of a translation table's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +94,9 @@ def build_steps(
     of a new index, the default one. doc_lang: languages of a named corpus (with commas, or "all");
     of a file, the language of documents that name none. on_error: what becomes of a record that
     cannot be read. options, or the fields of EncoderOptions by name: how the encoder is used.
-    source: the corpus where it is opened already. The rest is as in IndexBuild.
+    psq: the translation table of a new index's words, or "off" for words as they are; None is
+    the shipped table where there are vectors too. source: the corpus where it is opened already.
+    The rest is as in IndexBuild.
     """
     corpus = str(corpus)
     own_index = has_own_index(corpus)
@@ -106,14 +113,15 @@ def build_steps(
     first = next(documents, None)
     if first is None:
         raise CorpusError(f"{corpus} holds no document that can be indexed{rejects.why()}")
+    loaded = _load_encoder(folder, encoder, EncoderOptions.of(options, named))
     index = IndexBuild(
         chain([first], documents),
         folder,
-        _load_encoder(folder, encoder, EncoderOptions.of(options, named)),
+        loaded,
         duplicates=duplicates,
         preset=preset,
         lexical=lexical,
-        psq=psq,
+        psq=_table(psq, folder, words=lexical, vectors=bool(loaded.spec.dim)),
         on_truncated=truncated.add,
     )
     total = source.count_records()
@@ -125,6 +133,15 @@ def build_steps(
 
 
 build = finished(build_steps)
+
+
+def _table(psq: str | None, folder: Path, *, words: bool, vectors: bool) -> str | None:
+    """The table that the words of a new index go through; None where they stay as they are, and
+    for an index that is there, which knows its own."""
+    if psq is not None:
+        return None if psq == WORDS_AS_THEY_ARE else psq
+    new = not (folder / CATALOG_FILE).exists()
+    return SHIPPED_TABLE if new and words and vectors else None
 
 
 def _load_encoder(folder: Path, encoder: str | None, given: EncoderOptions) -> Encoder:

@@ -200,7 +200,7 @@ class StaticEncoder:
             fingerprint=_fingerprint(folder),
             dim=config.dim,
             languages=config.languages,
-            words_share=0.4,
+            words_share=0.5,
         )
         return cls(config, table, pieces, spec)
 

@@ -76,9 +76,10 @@ def _translated(table: TranslationTable, chunk: str, lang: str) -> list[tuple[st
     """The target's terms for a text without white space, with their probabilities."""
     target = table.target
     known = None if lang.partition("-")[0] == target else table.language(lang)
-    if known is None:
-        return [(term, 1.0) for term in analyse(chunk, target)]
     terms = analyse(chunk, lang)
+    if known is None:
+        # Names as the target writes them, and words as those who ask in the language do.
+        return [(term, 1.0) for term in dict.fromkeys([*analyse(chunk, target), *terms])]
     translated: list[tuple[str, float]] = []
     for term in terms:
         row = None if term.isdigit() else known.translations(term)

@@ -83,9 +83,9 @@ def index(
         typer.Option(
             "--psq",
             metavar="TABLE",
-            help="Words of a new index are what a translation table makes of the documents' own: "
-            f"{SHIPPED_TABLE}, or a folder by xret train translation-table; ask in its language "
-            "with --mode lexical or hybrid.",
+            help="The translation table of a new index's words, by which questions in one language "
+            f"find them in others: {SHIPPED_TABLE} where there are vectors too, a folder by xret "
+            "train translation-table, or off for words as they are.",
         ),
     ] = None,
     on_error: Annotated[
