@@ -48,7 +48,8 @@ def test_unknown_words_and_numbers_are_read_as_english(table: Path) -> None:
     expected = ExpectedTerms(write_tiny_table(table))
     assert expected.of(DOCUMENTS[4]).keys() == {"obama", "moon", "landscap", "1945"}
     assert expected.of(DOCUMENTS[3])["bench"] == UNIT
-    assert expected.of(Document("x", "obama fi", "fi")) == {"obama": UNIT, "fi": UNIT}
+    finnish = expected.of(Document("x", "obama fi", "fi"))
+    assert finnish == {"obama": UNIT, "obam": UNIT, "fi": UNIT}  # as both languages write it
 
 
 def test_an_english_question_finds_documents_in_other_languages(
