@@ -38,7 +38,7 @@ _RULES: tuple[tuple[re.Pattern[str], Scope], ...] = (
     (re.compile(r"/v1/embeddings|/v[12]/rerank|/embed|/rerank|/score"), "embed"),
 )
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
-_DOCUMENTS = re.compile(r"/v1/indexes/[^/]+/documents(?:/.*)?", re.DOTALL)
+_DOCUMENTS = re.compile(r"/v1/indexes/[^/]+/(?:deletions|documents(?:/.*)?)", re.DOTALL)
 _INDEXES = re.compile(r"/v1/indexes(?:/.*)?", re.DOTALL)
 
 

@@ -16,7 +16,7 @@ import anyio
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from xret.errors import XretError
+from xret.errors import DeadlineError, XretError
 from xret.server.border.leaving import Watched
 from xret.server.errors import HttpError, http_error
 
@@ -191,7 +191,7 @@ def _request_id(headers: Headers) -> str:
 
 def log_failure(error: Exception, request_id: str) -> None:
     """Our own errors in full, they name files; of others the place but not the message."""
-    if isinstance(error, HttpError):
+    if isinstance(error, HttpError | DeadlineError):  # which clients ask for
         return
     if isinstance(error, XretError):
         log.error("request %s failed: %s", request_id, error)

@@ -116,7 +116,7 @@ def add_writes(router: APIRouter, service: SearchService, writes: IndexWrites) -
         return await taken(name, kind, content, response)
 
     @router.post(
-        "/v1/indexes/{name}/documents/delete",
+        "/v1/indexes/{name}/deletions",
         summary="Delete documents",
         status_code=202,
         responses=refusals,

@@ -110,6 +110,7 @@ def test_a_key_does_what_its_scopes_say(locked: Locked) -> None:
         ("GET", "/v1/indexes/a/documents/b\n", "search"),
         ("DELETE", "/v1/indexes/a/documents/b\n", "write"),
         ("POST", "/v1/indexes/a/documents", "write"),
+        ("POST", "/v1/indexes/a/deletions", "write"),
         ("GET", "/v1/tasks/7", "write"),
         ("POST", "/v2/rerank", "embed"),
         ("GET", "/healthz/", "search"),

@@ -139,7 +139,7 @@ def test_openapi_describes_what_is_really_sent(client: httpx.Client) -> None:
         *("/v1/{index}/search", "/v1/{index}/doc/{docid}"),
         *("/v1/search/batch", "/v1/languages", "/v1/models"),
         *("/metrics", "/docs", "/errors/{code}"),
-        *("/v1/indexes/{name}/documents/delete", "/v1/tasks", "/v1/tasks/{task_id}"),
+        *("/v1/indexes/{name}/deletions", "/v1/tasks", "/v1/tasks/{task_id}"),
     }
     pages = {"/metrics": "text/plain", "/docs": "text/html", "/errors/{code}": "text/html"}
     for path, operations in document["paths"].items():
