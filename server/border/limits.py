@@ -42,6 +42,8 @@ class Stoppable(Protocol):
 
     stopping: bool
 
+    def check_room(self, path: str) -> None: ...
+
     def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
         """route: the template of the address."""
 
@@ -74,6 +76,7 @@ class Border:
             await send(message)
 
         try:
+            self.service.check_room(scope["path"])  # before anything is read or taken apart
             await self.app(scope, receive, send_named)
         except Exception as error:
             answer = http_error(error)

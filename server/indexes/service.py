@@ -48,6 +48,11 @@ T = TypeVar("T")
 
 log = logging.getLogger("xret.server")
 
+SEARCHING = frozenset(
+    ("/v1/search", "/v1/search/batch", "/v1/explain", "/v1/embeddings", "/v1/rerank", "/v2/rerank")
+) | {"/embed", "/rerank"}
+"""Addresses whose requests wait for a thread."""
+
 PROBE = SearchRequest("ready to search")
 PROBE_S = 2.0
 """How long it may take; an encoder that takes longer cannot serve people."""
@@ -233,6 +238,12 @@ class SearchService:
 
     def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
         self.metrics.count_request(method, route, status, seconds)
+
+    def check_room(self, path: str) -> None:
+        """Raises HttpError for the address of a search while no more are taken: a refusal is to
+        cost nearly nothing, or the refused would slow down the others."""
+        if path in SEARCHING:
+            self.queue.check()
 
     @property
     def load(self) -> int:
