@@ -27,14 +27,18 @@ def print_answer(answer: SearchAnswer, *, narrowed: bool) -> None:
 
     narrowed: whether only some of the documents were asked for.
     """
-    if not answer.hits:
+    hits = answer.hits or [hit for group in answer.groups for hit in group.hits]
+    if not hits:
         among = " among the documents that --doc-lang and --filter leave" if narrowed else ""
         message(f"no hits in {answer.index}{among}")
     elif sys.stdout.isatty():
-        _print_blocks(answer.hits)
+        _print_blocks(hits)
     else:
-        print_table(*_columns(answer.hits))
-    through = [answer.query.adapter, *(hit.adapter for hit in answer.hits)]
+        print_table(*_columns(hits))
+    for name, facet in answer.facets.items():
+        counts = ", ".join(f"{one.value} {one.count}" for one in facet.values[:20])
+        message(f"{name}, of the best {facet.documents}: {counts or 'none'}")
+    through = [answer.query.adapter, *(hit.adapter for hit in hits)]
     for line in dict.fromkeys([*(adapter for adapter in through if adapter), *answer.warnings]):
         message(line)
 

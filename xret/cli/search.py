@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -66,6 +66,26 @@ def search(
     explain: Annotated[
         bool, typer.Option("--explain", help="Say which words carry each hit's score.")
     ] = False,
+    highlight: Annotated[
+        bool, typer.Option("--highlight", help="Mark the words that carry each hit's score.")
+    ] = False,
+    group_by: Annotated[
+        Literal["lang"] | None,
+        typer.Option("--group-by", help="Sort the best hits by language, -k of each."),
+    ] = None,
+    facet: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--facet", help="Count a field's values: lang, date, or metadata; repeatable."
+        ),
+    ] = None,
+    field: Annotated[
+        list[str] | None,
+        typer.Option("--field", help="With --json: only this metadata; may be repeated."),
+    ] = None,
+    text: Annotated[
+        bool, typer.Option("--text", help="With --json: the whole text of each hit.")
+    ] = False,
     query_lang: OldQueryLang = None,
     as_json: AsJson = False,
 ) -> None:
@@ -93,6 +113,11 @@ def search(
                 deadline_ms=deadline_ms,
                 explain=explain,
                 calibrate=calibrate,
+                facets=facet or (),
+                group_by=group_by,
+                fields=field,
+                full_text=text,
+                highlight=highlight,
             )
         )
     if as_json:
