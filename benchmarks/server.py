@@ -147,7 +147,8 @@ async def open_loop(
 ) -> tuple[list[float], list[float]]:
     """Seconds of the answered and of the refused requests, which come whatever has been answered.
 
-    Counted from when the client sends; a client that is still waiting takes the next one later.
+    Counted from when the client sends. One that is still waiting sends its next one later, and
+    none after the end: few clients cannot offer more than they have time to wait for.
     """
     answered: list[float] = []
     refused: list[float] = []
@@ -159,6 +160,8 @@ async def open_loop(
             if (pause := at - time.perf_counter()) > 0:
                 await asyncio.sleep(pause)
             began = time.perf_counter()
+            if began > end:
+                return
             status, _ = await own.ask(QUERY)
             (answered if status == 200 else refused).append(time.perf_counter() - began)
 

@@ -27,7 +27,6 @@ from xret.server.border.keyring import Keyring, keys_file
 from xret.server.border.protocol import timed_protocol
 from xret.server.indexes.served import ServedIndex
 from xret.server.indexes.service import SearchService
-from xret.server.logs import set_up_logs
 from xret.server.routes.json_body import INDEX_NAME
 from xret.server.settings import ServerSettings
 
@@ -57,7 +56,6 @@ def serve(
     could name, and what `Searcher.open` raises.
     """
     wanted = _with_keys(settings or ServerSettings())
-    set_up_logs(wanted)
     if wanted.allow_hosts is None:
         wanted = dataclasses.replace(wanted, allow_hosts=())
     has_keys = wanted.keys is not None

@@ -19,6 +19,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[str, Any
     """What the server is started with, in the place of starting it."""
     calls: list[dict[str, Any]] = []
     monkeypatch.setattr("xret.server.serve.serve", lambda _, **how: calls.append(how))
+    monkeypatch.setattr("xret.server.logs.set_up_logs", lambda _: None)
     monkeypatch.chdir(tmp_path)
     return calls
 

@@ -34,9 +34,11 @@ def serve(
     **settings: Any,
 ) -> None:
     """Serve indices over HTTP until interrupted; see /openapi.json for the interface."""
+    from xret.server.logs import set_up_logs
     from xret.server.serve import serve as run
     from xret.server.settings import ServerSettings
 
     reranker = routed_reranker(rerank, pair_routing)
     wanted = ServerSettings(rerank=reranker, **settings_of(settings))
+    set_up_logs(wanted)
     run(indexes, host=host, port=port, announce=message, allow_public=public, settings=wanted)
