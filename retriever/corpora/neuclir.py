@@ -18,7 +18,7 @@ from xret.retriever.corpora.qrels import Qrels
 from xret.retriever.corpora.records import read_records
 from xret.retriever.corpora.topics import Wording, read_queries
 
-__all__ = ["NEUCLIR_2022", "NEUCLIR_2022_HARD", "NEUCLIR_2023", "NEUCLIR_2023_HARD"]
+__all__ = ["NEUCLIR_2022", "NEUCLIR_2022_HARD", "NEUCLIR_2023", "NEUCLIR_2023_HARD", "news_part"]
 
 SHORT = {"fas": "fa", "rus": "ru", "zho": "zh"}
 DOCUMENTS = {"fas": 2_232_016, "rus": 4_627_543, "zho": 3_179_209}
@@ -76,7 +76,8 @@ def _qrels_2023(lang: str) -> Qrels:
     return IrDatasetsCorpus(dataset_id, dataset).judgements()
 
 
-def _part(year: int, doc_lang: str, *, query_lang: str, suffix: str) -> Part:
+def news_part(year: int, doc_lang: str, *, query_lang: str, suffix: str) -> Part:
+    """The news of one language with its topics and judgements of a year."""
     documents = CatalogueFile("neuclir", f"1/{SHORT[doc_lang]}/docs")
     topics = CatalogueFile("neuclir", f"trec-{year}/queries")
     judged = CatalogueFile("neuclir", f"trec-{year}/qrels")
@@ -97,7 +98,7 @@ def _collection(year: int) -> Collection:
     def parts(choice: Choice) -> Sequence[Part]:
         several = len(choice.query_langs) > 1
         return [
-            _part(year, doc, query_lang=query, suffix=f":{query}" if several else "")
+            news_part(year, doc, query_lang=query, suffix=f":{query}" if several else "")
             for doc in choice.doc_langs
             for query in choice.query_langs
         ]

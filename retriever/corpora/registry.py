@@ -26,7 +26,9 @@ CORPORA: dict[str, str] = {
     "neuclir-2023": "neuclir:NEUCLIR_2023",
     "neuclir-2023-hard": "neuclir:NEUCLIR_2023_HARD",
     "neuclir-bench": "neuclir_bench:COLLECTION",
+    "neuclir-tech": "neuclir_tech:COLLECTION",
     "clef": "clef:COLLECTION",
+    "milq": "milq:COLLECTION",
     "ciral": "ciral:COLLECTION",
     "mr-tydi": "mrtydi:COLLECTION",
     "mmarco": "mmarco:COLLECTION",
@@ -37,6 +39,7 @@ CORPORA: dict[str, str] = {
     "tatoeba": "parallel:TATOEBA",
     "mkqa": "mkqa:COLLECTION",
     "mlqa": "mlqa:COLLECTION",
+    "multi-eup": "multi_eup:COLLECTION",
 }
 """Where each collection is described: a module of this package and a name in it."""
 

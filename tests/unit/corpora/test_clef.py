@@ -125,3 +125,30 @@ def test_what_is_not_there_is_said_with_what_to_do(
     monkeypatch.delenv("CLEF_HOME")
     with pytest.raises(CorpusError, match=r"licensed by ELRA.*set CLEF_HOME"):
         documents("en")
+
+
+@pytest.mark.usefixtures("suite")
+def test_milq_asks_mixed_queries_over_the_same_documents(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "milq"
+    monkeypatch.setenv("MILQ_HOME", str(folder))
+    with pytest.raises(CorpusError, match="MILQ_HOME"):
+        open_corpus("milq", doc_langs=["en"], query_langs=["sw"]).queries()
+    put(folder / "clef/english_swahili_2000-2003_queries_title.tsv", "141\tletter\n", "utf-8")
+    mixed = "1\tdhahabu of gold\n141\tbomu la letter\n142\tChristo sanaa\n"
+    put(folder / "clef/english_swahili_2000-2003_queries_concat.tsv", mixed, "utf-8")
+    corpus = open_corpus("milq", doc_langs=["en"], query_langs=["sw"])
+    assert [(q.query_id, q.text, q.lang) for q in corpus.queries()] == [
+        ("141", "bomu la letter", "sw"),
+        ("142", "Christo sanaa", "sw"),
+    ]
+    assert corpus.qrels()["142"] == {"LA010194-0002": 1}
+    early = open_corpus("milq", doc_langs=["en"], query_langs=["sw"], split="2000")
+    assert [q.text for q in early.queries()] == ["dhahabu of gold"]
+    with pytest.raises(CorpusError, match="no queries that mix English and so"):
+        open_corpus("milq", doc_langs=["en"], query_langs=["so"]).queries()
+    with pytest.raises(CorpusError, match="several mixtures"):
+        open_corpus("milq", doc_langs=["en"], query_langs=["sw", "so"])
+    with pytest.raises(CorpusError, match="no pair"):
+        open_corpus("milq", doc_langs=["zh"], query_langs=["sw"])

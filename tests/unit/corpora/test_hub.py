@@ -458,3 +458,65 @@ def test_mlqa_has_passages_and_questions_of_every_pair(
         assert corpus.qrels()["deu-eng/Q1"] == {"deu-eng/C1": 1}
     with pytest.raises(CorpusError, match=r"7 languages; choose with --doc-lang"):
         open_corpus("mlqa")
+
+
+def test_neuclir_tech_asks_about_abstracts_of_science(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = tmp_path / "served/data"
+    lines(served / "eng.tsv", "301\tsoil acidity", "302\tnobody judged it")
+    lines(served / "zho.tsv", "301\t土壤酸度")
+    lines(served / "qrels.gains.txt", "301 0 csl-1 3", "301 0 csl-2 0")
+    row = {"title": "T", "keywords": ["k"], "category": "c", "discipline": "d"}
+    made = [{"doc_id": f"csl-{n}", "abstract": f"摘要 {n}", **row} for n in (1, 2)]
+    lines(tmp_path / "irds/csl/docs.jsonl.gz", *made)
+    with hub_of_datasets({"neuclir/tech": tmp_path / "served"}) as (address, _):
+        monkeypatch.setenv("HF_ENDPOINT", address)
+        corpus = open_corpus("neuclir-tech")
+        assert [(q.query_id, q.text, q.lang) for q in corpus.queries()] == [
+            ("301", "soil acidity", "en")
+        ]
+        assert corpus.qrels() == {"301": {"csl-1": 3, "csl-2": 0}}
+        assert [(d.doc_id, d.title, d.text, d.lang) for d in documents(corpus)] == [
+            ("csl-1", "T", "摘要 1", "zh"),
+            ("csl-2", "T", "摘要 2", "zh"),
+        ]
+        both = open_corpus("neuclir-tech", query_langs=["all"])
+        assert {q.query_id: q.lang for q in both.queries()} == {"301:eng": "en", "301:zho": "zh"}
+
+
+def test_multi_eup_has_speeches_by_the_titles_of_their_debates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = "did,TEXT,LANGUAGE,DATE,qid_EN,title_EN,qid_FR,title_FR,qid_GA,title_GA"
+    rows = [
+        's1,"A speech, with\nlines",EN,2022-01-18,d1#EN,Fisheries,d1#FR,La pêche,null,',
+        "s2,Un discours,FR,2022-01-18,d1#EN,Fisheries,d1#FR,La pêche,null,",
+        "s3,Another,EN,2022-01-19,d2#EN,Energy,d2#FR,Énergie,,",
+    ]
+    lines(tmp_path / "served/MultiEuP.csv", head, *rows)
+    with hub_of_datasets({"unimelb-nlp/Multi-EuP": tmp_path / "served"}) as (address, _):
+        monkeypatch.setenv("HF_ENDPOINT", address)
+        corpus = open_corpus("multi-eup", doc_langs=["en", "fr"])
+        assert [(d.doc_id, d.lang, d.text, d.date) for d in documents(corpus)] == [
+            ("s1", "en", "A speech, with\nlines", "2022-01-18"),
+            ("s3", "en", "Another", "2022-01-19"),
+            ("s2", "fr", "Un discours", "2022-01-18"),
+        ]
+        assert {q.query_id: q.text for q in corpus.queries()} == {"d1": "Fisheries", "d2": "Energy"}
+        assert corpus.qrels() == {"d1": {"s1": 1, "s2": 1}, "d2": {"s3": 1}}
+        french = open_corpus("multi-eup", doc_langs=["en"], query_langs=["fr", "ga"])
+        assert [(q.query_id, q.lang) for q in french.queries()] == [
+            ("d1:fr", "fr"),
+            ("d2:fr", "fr"),
+        ]
+
+
+def test_another_table_than_multi_eups_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines(tmp_path / "served/MultiEuP.csv", "id,text", "1,x")
+    with hub_of_datasets({"unimelb-nlp/Multi-EuP": tmp_path / "served"}) as (address, _):
+        monkeypatch.setenv("HF_ENDPOINT", address)
+        with pytest.raises(CorpusError, match="not in the layout of Multi-EuP"):
+            open_corpus("multi-eup").queries()
