@@ -10,6 +10,7 @@ import typer
 from xret.cli.model import FolderArgument
 from xret.cli.options import AsJson
 from xret.cli.output import message, print_json, print_table, show_progress
+from xret.errors import ConfigError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,7 +49,9 @@ def export_model(
 
     folder = reranker_folder(model)
     if is_classifier(folder):
-        _export_reranker(folder, lang, int8=int8, as_json=as_json)
+        if lang:
+            raise ConfigError("--lang chooses adapters of an encoder; a reranker's graph has none")
+        _export_reranker(folder, int8=int8, as_json=as_json)
         return
     adapters = [language_code(code) for code in lang] if lang else None
     # heavy: after the words are checked
@@ -68,16 +71,18 @@ def export_model(
         _say(loss)
 
 
-def _export_reranker(folder: Path, lang: list[str] | None, *, int8: bool, as_json: bool) -> None:
-    from xret.errors import ConfigError
-
-    if lang:
-        raise ConfigError("--lang chooses adapters of an encoder; a reranker's graph has none")
-    from xret.eval.score_drift import LEAST_CORRELATION, score_drift_steps
+def _export_reranker(folder: Path, *, int8: bool, as_json: bool) -> None:
+    from xret.eval.score_drift import score_drift_steps
     from xret.retriever.export.classifier import export_classifier
 
     report = export_classifier(folder, int8=int8)
     loss = show_progress(score_drift_steps(str(folder))) if int8 else None
+    _print_reranker(report, loss, as_json=as_json)
+
+
+def _print_reranker(report: GraphReport, loss: ScoreDrift | None, *, as_json: bool) -> None:
+    from xret.eval.score_drift import LEAST_CORRELATION
+
     if as_json:
         graph, lost = dataclasses.asdict(report.card), loss and dataclasses.asdict(loss)
         folder_name = str(report.folder)
