@@ -125,14 +125,30 @@ class Calibration:
         found, which are -inf then.
         """
         numbers = self.numbers(which)
-        sizes = [len(self.groups.numbers[segment]) for segment in which]
-        starts = np.cumsum([0, *sizes])
-        there = [self.background[s] + start for s, start in zip(which, starts, strict=False)]
-        places = np.concatenate(there)
+        places = self._places(which)
         places = places[row[places] >= least]
         scale = self.scale(query, row[places], numbers[places].astype(np.int64))
         calibrated: Floats = np.where(row >= least, scale.of(row, numbers), -np.inf)
         return calibrated
+
+    def of_words(self, row: npt.NDArray[np.number]) -> Floats:
+        """Calibrated scores by words of all documents, segment by segment.
+
+        How languages differ in general is learnt of vectors, and says nothing here: a language
+        with few documents borrows what the others say of this question as it is.
+        """
+        places = self._places(range(len(self.groups.numbers)))
+        n_langs = len(self.groups.langs)
+        scores = row[places].astype(np.float64)
+        scale = background_scale(scores, self.owners, n_langs, fixed=self.fixed)
+        return scale.of(row, self.numbers())
+
+    def _places(self, which: Sequence[int]) -> IntArray:
+        """Of the background in these segments, counted through them."""
+        sizes = [len(self.groups.numbers[segment]) for segment in which]
+        starts = np.cumsum([0, *sizes])
+        there = [self.background[s] + start for s, start in zip(which, starts, strict=False)]
+        return np.concatenate(there)
 
 
 def background_scale(

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 
 from xret.deadline import Deadline
 from xret.errors import QueryError
+from xret.index.search.calibration import Calibration
 from xret.index.search.ranking import Best, Masks
 from xret.index.storage.segment import Segment
 from xret.index.storage.stored import place
@@ -38,12 +41,15 @@ class Words:
 
     join: makes one ranking of a dense one, one by BM25 of the documents in `langs` alone, and
     the ids of those among the dense ones; None: BM25 of all documents, by itself.
-    langs: of each query, the languages that its words are of; none for any.
+    langs: of each query, the languages that its words are of; none for any. calibrated: whether
+    scores of documents in different languages are made to compare, where that is asked for:
+    words of one language for all can be, each language's own cannot.
     """
 
     terms: Sequence[QueryTerms]
     join: Join | None = None
     langs: Sequence[tuple[str, ...]] = ()
+    calibrated: bool = False
 
 
 def open_bm25(segments: Sequence[Segment], alive: Masks, *, parts: int = 1) -> Bm25:
@@ -74,6 +80,7 @@ def rank_words(
     masks: Sequence[Masks],
     depth: int,
     *,
+    calibration: Calibration | None = None,
     counted: bool = False,
     deadline: Deadline | None = None,
 ) -> list[tuple[Best, Masks]]:
@@ -82,13 +89,16 @@ def rank_words(
     counted: whether it is said which documents have one of the words.
     """
     within = masks[1:] if words.join else [masks[0]] * len(words.terms)
-    return [
-        (
-            best_by_terms(bm25, segments, terms, own, depth, counted=counted, deadline=deadline),
-            own,
-        )
-        for terms, own in zip(words.terms, within, strict=True)
-    ]
+    rank = partial(
+        best_by_terms,
+        bm25,
+        segments,
+        k=depth,
+        calibration=calibration if words.calibrated else None,
+        counted=counted,
+        deadline=deadline,
+    )
+    return [(rank(terms, own), own) for terms, own in zip(words.terms, within, strict=True)]
 
 
 def best_by_terms(
@@ -96,8 +106,9 @@ def best_by_terms(
     segments: Sequence[Segment],
     terms: QueryTerms,
     keep: Masks,
-    k: int,
     *,
+    k: int,
+    calibration: Calibration | None = None,
     counted: bool = False,
     deadline: Deadline | None = None,
 ) -> Best:
@@ -105,8 +116,16 @@ def best_by_terms(
 
     A document is scored as a whole, so no passage is named.
     """
-    every = bm25.scores(terms, keep=keep, deadline=deadline)
-    best, scores = best_scores(every, k)
+    if calibration is None:
+        every = bm25.scores(terms, keep=keep, deadline=deadline)
+        best, scores = best_scores(every, k)
+        raw = None
+    else:
+        whole = bm25.scores(terms, deadline=deadline)  # the background may be filtered out
+        every = whole * _joined(keep, segments)
+        calibrated = np.where(every > 0, calibration.of_words(whole), -np.inf)
+        best, scores = best_scores(calibrated, k, least=-np.inf)
+        raw = every[best]
     ends = np.cumsum([0, *(segment.n_documents for segment in segments)])
     matches = every > 0
     matching = [matches[start:end] for start, end in pairwise(ends.tolist())] if counted else []
@@ -115,7 +134,16 @@ def best_by_terms(
     numbers = best - ends[of] + firsts[of] if len(best) else np.empty(0, np.int64)
     spans = np.full((len(best), 2), -1, np.int32)
     total = int(np.count_nonzero(matches))
-    return Best(scores, numbers, spans, total=total, matching=tuple(matching))
+    return Best(scores, numbers, spans, raw, total=total, matching=tuple(matching))
+
+
+def _joined(masks: Masks, segments: Sequence[Segment]) -> npt.NDArray[np.bool_]:
+    """The masks of all segments as one."""
+    parts = [
+        np.ones(segment.n_documents, np.bool_) if mask is None else mask
+        for segment, mask in zip(segments, masks, strict=True)
+    ]
+    return np.concatenate([np.empty(0, np.bool_), *parts])
 
 
 def numbers_within(numbers: IntArray, segments: Sequence[Segment], masks: Masks) -> list[int]:

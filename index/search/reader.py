@@ -298,10 +298,11 @@ class IndexReader:
     def _calibration(self, commit: Commit, asked: Asked, keep: Masks) -> Calibration | None:
         """What makes the scores of languages compare; None where none is asked for or needed."""
         how = asked.request.calibrate or "off"
-        if how == "off" or asked.queries is None or not asked.query_langs:
+        words = asked.words is not None and asked.words.calibrated
+        if how == "off" or not asked.query_langs or (asked.queries is None and not words):
             return None
-        fixed = how == "fixed"
-        return self._calibrator.of(commit, keep, query_langs=asked.query_langs, fixed=fixed)
+        langs = () if asked.queries is None else asked.query_langs
+        return self._calibrator.of(commit, keep, query_langs=langs, fixed=how == "fixed")
 
     def _check_dim(self, queries: Embeddings) -> None:
         if not self.dim:
@@ -344,7 +345,14 @@ class IndexReader:
             self._bm25 = commit.version, bm25
         counted, until = asked.request.counted, asked.deadline
         lexical = rank_words(
-            self._bm25[1], commit.segments, words, masks, depth, counted=counted, deadline=until
+            self._bm25[1],
+            commit.segments,
+            words,
+            masks,
+            depth,
+            calibration=ready.calibration,
+            counted=counted,
+            deadline=until,
         )
         beside: Sequence[Best | None] = dense or [None] * len(lexical)
         return [Ranked(one, *other) for one, other in zip(beside, lexical, strict=True)]

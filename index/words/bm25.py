@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,7 @@ QueryTerms = Sequence[str] | Mapping[str, float]
 
 Mask = npt.NDArray[np.bool_] | None
 _Array = npt.NDArray[Any]
+_Scores = TypeVar("_Scores", FloatArray, npt.NDArray[np.float64])
 
 
 class Bm25:
@@ -184,10 +185,11 @@ class Bm25:
         return parts
 
 
-def best_scores(scores: FloatArray, k: int) -> tuple[IntArray, FloatArray]:
-    """Where the k best scores above 0 stand, and all that tie with the last; and those scores."""
-    low = np.partition(scores, -k)[-k] if 0 < k < len(scores) else np.float32(0)
-    found = np.flatnonzero(scores >= low if low > 0 else scores > 0)
+def best_scores(scores: _Scores, k: int, *, least: float = 0.0) -> tuple[IntArray, _Scores]:
+    """Where the k best scores above `least` stand, and all that tie with the last; and those
+    scores."""
+    low = np.partition(scores, -k)[-k] if 0 < k < len(scores) else least
+    found = np.flatnonzero(scores >= low if low > least else scores > least)
     return found, scores[found]
 
 

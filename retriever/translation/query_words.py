@@ -55,14 +55,14 @@ def query_words(
     if mode == "dense":
         return None
     terms = [query_terms(query, settings) for query in queries]
-    if mode == "lexical":
-        return Words(terms)
     table = _Table.of(settings)
+    if mode == "lexical":
+        return Words(terms, calibrated=table is not None)
     if table is None:
         return Words(terms, fuse_within, [langs_sharing_words(query.lang) for query in queries])
     fusion = Fusion("z-score", weights=(1 - share, share))
     langs = [_spoken_for(query, table) for query in queries]
-    return Words(terms, partial(fuse_within, fusion=fusion), langs)
+    return Words(terms, partial(fuse_within, fusion=fusion), langs, calibrated=True)
 
 
 def query_terms(query: Query, settings: Mapping[str, str]) -> QueryTerms:

@@ -3,11 +3,13 @@
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import build
 from tiny_translation import write_tiny_table
 
 from xret.errors import ConfigError, UnusableIndexError
+from xret.index.search.calibration import background_scale
 from xret.index.words.expected import UNIT
 from xret.retriever.encoders.words_only import WordsOnly
 from xret.retriever.searcher import Searcher
@@ -184,3 +186,55 @@ def test_vectors_and_translated_words_together_are_the_usual_mode(
     # The table has no Finnish: such a document keeps the place that its vectors gave it.
     place = [hit.id for hit in dense].index("6")
     assert [hit.id for hit in usual].index("6") == place
+
+
+def mixed_documents() -> list[Document]:
+    german = [Document(f"de{i}", "Fluss " * (i % 4) + f"Bank w{i}", "de") for i in range(12)]
+    russian = [Document(f"ru{i}", "река " * (i % 3) + f"x{i}", "ru") for i in range(9)]
+    english = [Document(f"en{i}", "river bank " * (1 + i % 3) + f"y{i}", "en") for i in range(15)]
+    return [*german, *russian, *english]
+
+
+def test_lists_by_translated_words_are_calibrated_between_languages(
+    tmp_path: Path, table: Path
+) -> None:
+    documents = mixed_documents()
+    lang_of = {document.doc_id: document.lang for document in documents}
+    with psq_index(tmp_path / "index", table, documents) as searcher:
+        raw = {
+            hit.id: hit.score for hit in searcher.search("river", lang="en", k=50, calibrate="off")
+        }
+        hits = searcher.search("river", lang="en", k=50)
+        german = [
+            searcher.search("river", lang="en", k=50, doc_langs=["de"], calibrate=how)
+            for how in ("off", "z")
+        ]
+        later = searcher.search("river", lang="en", k=50, filter="lang:de,ru")
+    langs = sorted(set(lang_of.values()))
+    scores = np.array([raw.get(name, 0.0) for name in lang_of])
+    owners = np.array([langs.index(lang) for lang in lang_of.values()])
+    scale = background_scale(scores, owners, len(langs))
+    for hit in hits:
+        place = langs.index(lang_of[hit.id])
+        expected = (raw[hit.id] - scale.means[place]) / scale.spreads[place]
+        assert hit.score == pytest.approx(expected, abs=1e-4)  # raw scores have six digits
+        assert hit.raw_score == pytest.approx(raw[hit.id])
+    assert {hit.id for hit in hits} == raw.keys()
+    # A list of one language is as it was, bit for bit; a filter chooses, and leaves the order.
+    assert [(h.id, h.score) for h in german[0]] == [(h.id, h.score) for h in german[1]]
+    for lang in ("de", "ru"):
+        own = [[hit.id for hit in found if lang_of[hit.id] == lang] for found in (hits, later)]
+        assert own[0] == own[1]
+
+
+def test_calibrated_words_are_the_same_in_any_number_of_segments(
+    tmp_path: Path, table: Path
+) -> None:
+    documents = mixed_documents()
+    with psq_index(tmp_path / "whole", table, documents) as whole:
+        expected = [(hit.id, hit.score) for hit in whole.search("river bench", lang="en", k=50)]
+    parts = psq_index(tmp_path / "parts", table, documents[:7])
+    parts.add(documents[7:20])
+    parts.add(documents[20:])
+    assert [(hit.id, hit.score) for hit in parts.search("river bench", lang="en", k=50)] == expected
+    parts.close()
