@@ -92,9 +92,9 @@ class ServerSettings:
     def __post_init__(self) -> None:
         for own in fields(self):
             value = getattr(self, own.name)
-            if isinstance(value, int | float) and value <= 0 and own.name not in MAY_BE_0:
+            if isinstance(value, int | float) and not value > 0 and own.name not in MAY_BE_0:
                 if isinstance(value, bool):
                     continue
                 raise ConfigError(f"the server's {own.name} is {value}; it must be more than 0")
-            if isinstance(value, int | float) and value < 0:
+            if isinstance(value, int | float) and not value >= 0:
                 raise ConfigError(f"the server's {own.name} is {value}; it cannot be less than 0")

@@ -33,7 +33,7 @@ OPEN = re.compile(r"/(?:healthz|livez|readyz|openapi\.json|docs(?:/.*)?|errors/[
 """Probes, and what is said of every server alike."""
 
 _RULES: tuple[tuple[re.Pattern[str], Scope], ...] = (
-    (re.compile(r"/metrics|/v1/aliases(?:/.*)?|/v1/indexes/[^/]+/reload"), "admin"),
+    (re.compile(r"/metrics|/v1/indexes/[^/]+/reload"), "admin"),
     (re.compile(r"/v1/tasks(?:/.*)?", re.DOTALL), "write"),
     (re.compile(r"/v1/embeddings|/v[12]/rerank|/embed|/rerank|/score"), "embed"),
 )

@@ -76,6 +76,8 @@ class Border:
             await send(message)
 
         try:
+            if scope["path"].endswith("\n"):  # which the `$` of a route's pattern does not see
+                raise HttpError(404, "not_found", "no address ends with a line break")
             self.service.check_room(scope["path"])  # before anything is read or taken apart
             await self.app(scope, receive, send_named)
         except Exception as error:

@@ -73,7 +73,7 @@ class Metrics:
         for (_, _, status), count in self._requests.items():
             if status in ("429", "503"):
                 refused[status,] += count
-        help_of_refusals = "Requests refused because there were too many."
+        help_of_refusals = "Requests answered with 429 or 503."
         _add(lines, "xret_refusals_total", "counter", help_of_refusals, refused, ("status",))
         name, told = "xret_request_seconds", "How long requests took."
         _add_histograms(lines, name, told, self._routes, ("route",))

@@ -48,10 +48,8 @@ T = TypeVar("T")
 
 log = logging.getLogger("xret.server")
 
-SEARCHING = frozenset(
-    ("/v1/search", "/v1/search/batch", "/v1/explain", "/v1/embeddings", "/v1/rerank", "/v2/rerank")
-) | {"/embed", "/rerank"}
-"""Addresses whose requests wait for a thread."""
+SEARCHING = frozenset(("/v1/search", "/v1/search/batch", "/v1/explain"))
+"""Addresses whose requests wait for a thread of the searches."""
 
 PROBE = SearchRequest("ready to search")
 PROBE_S = 2.0

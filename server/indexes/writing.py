@@ -49,11 +49,15 @@ class IndexWrites:
         """Do what is to be done until it is cancelled, which `stop` comes before."""
         if self._folder is None:
             return
-        try:
-            self._store = await anyio.to_thread.run_sync(TaskStore, Path(self._folder))
-        except (ServerError, OSError) as error:
-            log.error("documents cannot be changed over HTTP: %s", error)
-            return
+        told = ""
+        while self._store is None:  # another server may hold the folder, and leave
+            try:
+                self._store = await anyio.to_thread.run_sync(TaskStore, Path(self._folder))
+            except (ServerError, OSError) as error:
+                if str(error) != told:
+                    told = str(error)
+                    log.error("documents cannot be changed over HTTP: %s", told)
+                await anyio.sleep(RETRY_S)
         limiter = anyio.CapacityLimiter(1)
         try:
             while not self._stopping.is_set():

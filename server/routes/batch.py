@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
 from xret.retriever.searcher import SearchAnswer
+from xret.server.border.limits import log_failure
 from xret.server.errors import Problem, http_error, problem_of, problem_responses
 from xret.server.indexes.service import SearchService
 from xret.server.routes.search import SearchBody
@@ -50,5 +51,8 @@ def add_batch(router: APIRouter, service: SearchService) -> None:
                 answer = await service.search(body.request(), index=body.index)
                 answers.append(dataclasses.replace(answer, request_id=request_id))
             except Exception as error:
-                answers.append(problem_of(http_error(error), request_id))
+                refusal = http_error(error)
+                if refusal.status >= 500:
+                    log_failure(error, request_id)
+                answers.append(problem_of(refusal, request_id))
         return BatchAnswer(request_id, answers)

@@ -85,5 +85,9 @@ async def _check_fields(request: _JsonRequest) -> None:
     made while nobody else is answered."""
     with suppress(orjson.JSONDecodeError):  # which is told of where the body is taken apart
         value = await request.json()
-        if isinstance(value, dict) and len(value) > MAX_FIELDS:
-            raise HttpError(422, "invalid_request", f"the body has more than {MAX_FIELDS} fields")
+        parts = value.values() if isinstance(value, dict) else ()
+        inner = [item for part in parts if isinstance(part, list) for item in part]
+        if any(isinstance(one, dict) and len(one) > MAX_FIELDS for one in (value, *inner)):
+            raise HttpError(
+                422, "invalid_request", f"an object of the body has more than {MAX_FIELDS} fields"
+            )

@@ -36,11 +36,11 @@ class DocumentLook(BaseModel):
 
     def look(self, doc_id: str, text: str, facts: Mapping[str, Any]) -> Any:
         """A document's fields, its text as `contents`."""
-        fields = {name: value for name, value in facts.items() if value not in (None, "")}
+        fields = _known(facts)
         if not self.parse:
-            raw = {"id": doc_id, "contents": text, **fields}
+            raw = {**fields, "id": doc_id, "contents": text}
             return orjson.dumps(raw, default=str).decode()
-        return {"contents": text[: self.max_doc_length], **fields}
+        return {**fields, "contents": text[: self.max_doc_length]}
 
     def check(self) -> None:
         if self.max_doc_length is not None and not self.parse:
@@ -126,9 +126,14 @@ def add_pyserini(router: APIRouter, service: SearchService) -> None:
         asked.check()
         found = await service.apply(partial(read_document, doc_id=docid), index=index, light=True)
         facts = {"title": found.title, "lang": found.lang, "url": found.url, "date": found.date}
-        doc = asked.look(docid, found.text or "", {**facts, **found.fields})
+        doc = asked.look(docid, found.text or "", {**found.fields, **_known(facts)})
         return json_answer({"api": "v1", "index": index, "docid": docid, "doc": doc})
 
 
 def _facts(hit: SearchHit) -> dict[str, Any]:
-    return {"title": hit.title, "lang": hit.lang, "url": hit.url, **hit.fields}
+    return hit.fields | _known({"title": hit.title, "lang": hit.lang, "url": hit.url})
+
+
+def _known(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that a document has; they stand before metadata of the same names."""
+    return {name: value for name, value in facts.items() if value not in (None, "")}

@@ -15,7 +15,7 @@ from xret.server.indexes.service import SearchService
 from xret.server.indexes.texts import TextService
 from xret.server.routes.explain import MAX_ID_CHARACTERS
 from xret.server.routes.json_body import LanguageName
-from xret.server.routes.texts_body import ModelName, json_answer, plain_responses
+from xret.server.routes.texts_body import ModelName, Texts, json_answer, plain_responses
 from xret.types import MAX_QUERY_CHARACTERS, SearchRequest
 
 __all__ = ["ContentBody", "ScoreBody", "ServiceBody", "add_routir"]
@@ -49,7 +49,7 @@ class ScoreBody(BaseModel):
 
     service: ModelName
     query: Question
-    passages: Annotated[list[str], Field(min_length=1)]
+    passages: Texts
 
 
 class ContentBody(BaseModel):

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from xret.retriever.rerankers.candidates import MAX_CHARACTERS
 from xret.server.errors import HttpError
 from xret.server.indexes.texts import TextService
-from xret.server.routes.texts_body import OneOrMoreTexts, json_answer, plain_responses
+from xret.server.routes.texts_body import OneOrMoreTexts, Texts, json_answer, plain_responses
 from xret.types import MAX_QUERY_CHARACTERS
 
 __all__ = ["EmbedBody", "TeiRerankBody", "add_tei"]
@@ -38,7 +38,7 @@ class TeiRerankBody(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True)
 
     query: Annotated[str, Field(min_length=1, max_length=MAX_QUERY_CHARACTERS)]
-    texts: Annotated[list[str], Field(min_length=1)]
+    texts: Texts
     truncate: bool = False
     raw_scores: bool = False
     return_text: bool = False

@@ -9,7 +9,7 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 from starlette.responses import Response
 
-__all__ = ["ModelName", "OneOrMoreTexts", "json_answer", "plain_responses"]
+__all__ = ["ModelName", "OneOrMoreTexts", "Texts", "json_answer", "plain_responses"]
 
 ModelName = Annotated[str, Field(max_length=256)]
 
@@ -35,6 +35,23 @@ def _texts(value: Any) -> list[str]:
             raise PydanticCustomError("texts", "number {n} is empty", {"n": n})
     return value
 
+
+def _listed(value: Any) -> list[str]:
+    """A list of texts; the first that is none is told, and the others are not looked at."""
+    if not isinstance(value, list) or not value:
+        raise PydanticCustomError("texts", "give a list of at least one text")
+    for n, text in enumerate(value):
+        if not isinstance(text, str):
+            raise PydanticCustomError("texts", "number {n} is no text", {"n": n})
+    return value
+
+
+Texts = Annotated[
+    Any,
+    PlainValidator(_listed),
+    WithJsonSchema({"type": "array", "items": {"type": "string"}, "minItems": 1}),
+]
+"""A list of texts, of which some may be empty."""
 
 OneOrMoreTexts = Annotated[
     Any,

@@ -121,6 +121,11 @@ def test_every_address_has_a_scope(method: str, path: str, scope: str | None) ->
     assert needed_scope(method, path) == scope
 
 
+@pytest.mark.parametrize("path", ["/metrics", "/v1/tasks", "/v1/indexes/demo", "/healthz"])
+def test_a_line_break_leads_past_no_scope(locked: Locked, path: str) -> None:
+    assert locked.get(path + "%0A", locked.key("search", "write", "admin")).status_code == 404
+
+
 def test_for_a_key_with_an_index_there_is_no_other(locked: Locked) -> None:
     key = locked.key("search", "embed", indexes=["second"])
     listed = locked.get("/v1/indexes", key).json()["indexes"]

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from encoders import HashingEncoder, MeanEncoder
@@ -88,3 +89,11 @@ def test_bad_input_is_one_error_of_teis_shape(
 def test_longer_texts_are_cut_where_that_is_said(clients: Served) -> None:
     body = {"query": QUERY, "texts": ["moon " * 1_700], "truncate": True}
     assert clients.http.post("/rerank", json=body).status_code == 200
+
+
+def test_of_many_texts_that_are_none_only_the_first_is_told(client: httpx.Client) -> None:
+    for path, name in (("/rerank", "texts"), ("/score", "passages")):
+        body = {"service": "demo", "query": "x", name: ["y", *[1] * 200_000]}
+        answer = client.post(path, json=body)
+        assert answer.status_code in (400, 422) and len(answer.content) < 1_000
+        assert "number 1 is no text" in answer.text

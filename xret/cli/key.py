@@ -44,7 +44,7 @@ def add_key(
         typer.Option("--filter", help="Only such documents, for this key there are no others."),
     ] = None,
     days: Annotated[
-        float | None, typer.Option("--days", min=0.001, help="How long it is good for.")
+        float | None, typer.Option("--days", min=0.001, max=36_500, help="How long it is good for.")
     ] = None,
     per_minute: Annotated[
         int | None, typer.Option("--per-minute", min=1, help="Requests that it has.")
