@@ -54,11 +54,13 @@ def test_run_files_are_evaluated_and_compared(xret: Xret) -> None:
 
 
 def test_the_modes_of_an_index_are_compared(xret: Xret) -> None:
-    done = xret("eval", "demo", "--mode", "dense", "--mode", "lexical", "--measure", "nDCG@10")
+    modes = ("--mode", "dense", "--mode", "lexical", "--mode", "hybrid")
+    done = xret("eval", "demo", *modes, "--measure", "nDCG@10")
     assert done.returncode == 0, done.stderr
     lines = [line.split("\t") for line in done.stdout.splitlines()]
     mixed = {line[0]: float(line[-1]) for line in lines if line[1:3] == ["all", "all"]}
-    assert mixed["xret-static dense"] > mixed["xret-static lexical"] > 0
+    assert mixed["xret-static hybrid"] > mixed["xret-static lexical"] > 0.7
+    assert mixed["xret-static hybrid"] > mixed["xret-static dense"] > 0.7
     assert "xret-static lexical against xret-static dense" in done.stderr
 
 
