@@ -86,7 +86,12 @@ def open_systems(
     named = [one.encoder.spec.name if own else one.name for one in searchers]
     labels = names.encoders if len(names.encoders) > 1 else named
     indexed = [
-        IndexRankings(searcher, name=_label(label, mode, how, names), mode=mode, calibrate=how)
+        IndexRankings(
+            searcher,
+            name=_label(label, mode or searcher.usual_mode, how, names),
+            mode=mode,
+            calibrate=how,
+        )
         for searcher, label in zip(searchers, labels, strict=True)
         for mode in names.modes or (None,)
         for how in names.calibrations or (None,)
@@ -162,7 +167,7 @@ def open_index(names: SystemNames, *, source: Corpus | None) -> Work[Searcher]:
     return Searcher.open(folder)
 
 
-def _label(label: str, mode: Mode | None, how: Calibrate | None, names: SystemNames) -> str:
+def _label(label: str, mode: Mode, how: Calibrate | None, names: SystemNames) -> str:
     """An index's name, with what tells it from itself asked in another way."""
     if len(names.modes) + len(names.beside) > 1:
         label = f"{label} {mode}"
