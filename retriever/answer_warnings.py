@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from xret.errors import LanguageError, QueryError
 from xret.index.storage.documents import MAX_FIELDS
@@ -14,7 +14,13 @@ from xret.retriever.lexical.analysis import analysis_version
 from xret.retriever.lexical.words import WORDS_SETTING
 from xret.types import Mode
 
-__all__ = ["changed_routes", "mode_by_words", "unknown_fields", "unread_warnings"]
+__all__ = [
+    "changed_routes",
+    "missing_shards",
+    "mode_by_words",
+    "unknown_fields",
+    "unread_warnings",
+]
 
 SHOWN_FIELDS = 20
 
@@ -33,6 +39,14 @@ def mode_by_words(
             "encoder, or build the index with words"
         )
     return "lexical"
+
+
+def missing_shards(missing: Sequence[str]) -> list[str]:
+    """That parts of the index did not answer, and which."""
+    if not missing:
+        return []
+    n = "a shard" if len(missing) == 1 else f"{len(missing)} shards"
+    return [f"the answer is partial: {n} of the index did not answer: {'; '.join(missing)}"]
 
 
 def unread_warnings(unread: UnreadLetters) -> list[str]:

@@ -13,12 +13,13 @@ from typing import Any
 
 from xret.config import find_index
 from xret.deadline import Deadline
-from xret.errors import UnusableIndexError, XretError
+from xret.errors import ConfigError, ShardError, UnusableIndexError, XretError
 from xret.index.search.bounded import BoundedReader
 from xret.index.search.commit import Found
 from xret.index.search.filters import Filter
 from xret.index.search.lexical_ranking import Words
 from xret.index.search.reader import IndexReader
+from xret.index.sharded.opening import is_sharded, open_reader
 from xret.index.storage.encoder_record import recorded_adapters
 from xret.retriever.answer import (
     QueryInfo,
@@ -30,7 +31,12 @@ from xret.retriever.answer import (
     search_hits,
 )
 from xret.retriever.answer_page import answer_page, asked_fields, hit_groups
-from xret.retriever.answer_warnings import changed_routes, mode_by_words, unknown_fields
+from xret.retriever.answer_warnings import (
+    changed_routes,
+    missing_shards,
+    mode_by_words,
+    unknown_fields,
+)
 from xret.retriever.encoded_queries import EncodedQueries
 from xret.retriever.encoder import Encoder, EncoderOptions
 from xret.retriever.encoders.unread_letters import UnreadLetters
@@ -94,6 +100,7 @@ class Searcher:
         mode: Mode | None = None,
         options: EncoderOptions | None = None,
         in_memory: bool = False,
+        partial: bool | None = None,
         **named: Any,
     ) -> Searcher:
         """Open an index by name or path, with its own encoder or the one named.
@@ -104,7 +111,8 @@ class Searcher:
         mode: "lexical" leaves the encoder unopened until vectors are asked for. Where the index
         has words and its own encoder cannot be used, an index that is opened without an
         encoder's name answers by words, and raises what is wrong where vectors are asked for.
-        in_memory: as in `IndexReader.open`.
+        in_memory: as in `IndexReader.open`; partial: as in `open_reader`, of an index in several
+        parts.
         Raises IndexNotFoundError, DamagedIndexError,
         UnknownModelError, ModelError, and EncoderMismatchError where the encoder's content
         is not what built the index.
@@ -112,7 +120,8 @@ class Searcher:
         folder = find_index(index)
         if named:
             options = EncoderOptions.of(options, named)
-        reader = IndexReader.open(folder, device=scan_device(options), in_memory=in_memory)
+        device = scan_device(options)
+        reader = open_reader(folder, device=device, in_memory=in_memory, partial=partial)
         try:
             loaded = open_index_encoder(reader, encoder, options, later=mode == "lexical")
         except BaseException:
@@ -256,6 +265,7 @@ class Searcher:
             facets=page.facets,
             groups=hit_groups(hits, found.matches[0]) if request.group_by else [],
             warnings=[
+                *(missing_shards(found.missing) if found.missing else ()),
                 *question_warnings(self.encoder, query, unread),
                 *unasked,
                 *self._other_routes(found),
@@ -346,6 +356,8 @@ class Searcher:
             query_langs=[query.lang for query in asked.queries],
             kept=asked.kept,
         )
+        if found.missing:
+            raise ShardError(missing_shards(found.missing)[0])
         if stage is None:
             return found.rankings
         return rerank_rankings(found, asked.queries, k, stage, reader=self.reader)
@@ -361,8 +373,13 @@ class Searcher:
     def writer(self) -> DocumentWriter:
         """Add, replace and delete documents in one commit, made where its block ends.
 
-        Raises IndexLockedError while another process writes.
+        Raises IndexLockedError while another process writes, ConfigError for an index in several
+        parts, which are written to one by one.
         """
+        if is_sharded(self.reader.folder):
+            raise ConfigError(
+                f"{self.name} is an index in several parts; write to the parts, each by itself"
+            )
         self._need_encoder()
         return DocumentWriter.open(self.reader.folder, self.encoder)
 

@@ -12,6 +12,8 @@ from xret.errors import ConfigError, CorpusError
 from xret.index.coding.recoding import preset_bits
 from xret.index.search.faults import find_faults
 from xret.index.search.reader import IndexReader
+from xret.index.sharded.opening import is_sharded, open_reader
+from xret.index.sharded.shards_file import ShardsFile
 from xret.index.storage.files import folder_bytes
 from xret.index.storage.stored import IndexInfo
 from xret.index.writing.compaction import Compaction
@@ -53,7 +55,7 @@ class CompactReport:
 
 def info(index: str | Path) -> dict[str, Any]:
     """Documents, languages, encoder and size of an index, by the names of `xret info --json`."""
-    reader = IndexReader.open(find_index(index))
+    reader = open_reader(find_index(index))
     try:
         held, size_bytes, dim = reader.info(), reader.size_bytes(), reader.dim
     finally:
@@ -79,8 +81,11 @@ def info(index: str | Path) -> dict[str, Any]:
 
 
 def verify(index: str | Path) -> list[str]:
-    """What is wrong with an index, file by file and document by document; empty: it is sound."""
-    return list(find_faults(find_index(index)))
+    """What is wrong with an index, file by file and document by document; empty: it is sound.
+
+    Of an index in several parts those in folders are looked at.
+    """
+    return [fault for folder in _folders(index) for fault in find_faults(folder)]
 
 
 def delete(index: str | Path, doc_ids: Iterable[str]) -> Deletion:
@@ -93,8 +98,10 @@ def delete(index: str | Path, doc_ids: Iterable[str]) -> Deletion:
     wanted = list(doc_ids)
     if not wanted:
         raise ConfigError("there is nothing to delete; name document ids, or a file with --from")
-    with IndexWriter.open_existing(find_index(index)) as writer:
-        deleted = writer.delete(wanted)
+    deleted = 0
+    for folder in _folders(index, all_here="documents are deleted in folders"):
+        with IndexWriter.open_existing(folder) as writer:
+            deleted += writer.delete(wanted)
     return Deletion(deleted, len(set(wanted)) - deleted)
 
 
@@ -110,8 +117,11 @@ def compact_steps(index: str | Path) -> Work[CompactReport]:
     """Rewrite an index without deleted documents, joining small segments.
 
     Searches go on meanwhile. Killed at any moment it has lost nothing; run it again to go on.
+    Raises ConfigError for an index in several parts.
     """
     folder = find_index(index)
+    if is_sharded(folder):
+        raise ConfigError(f"{index} is an index in several parts; compact each of them")
     compaction = Compaction(folder)
     before = folder_bytes(folder)
     summary = yield from compaction.run()
@@ -130,6 +140,21 @@ def compact_steps(index: str | Path) -> Work[CompactReport]:
 
 
 compact = finished(compact_steps)
+
+
+def _folders(index: str | Path, *, all_here: str = "") -> list[Path]:
+    """The folders of an index: one, or those of its parts.
+
+    all_here: what is done there alone, said in the ConfigError where a part is served elsewhere.
+    """
+    folder = find_index(index)
+    if not is_sharded(folder):
+        return [folder]
+    file = ShardsFile.read(folder)
+    parts = file.folders(folder)
+    if all_here and len(parts) < len(file.parts):
+        raise ConfigError(f"{index} has parts that are served elsewhere; {all_here}")
+    return list(parts.values())
 
 
 def _codec(held: IndexInfo) -> str:

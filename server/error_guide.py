@@ -96,6 +96,11 @@ ERROR_GUIDE: Mapping[str, tuple[str, str]] = {
     "rerank": ("The reranker gave no scores.", "See the server's log."),
     "run": ("A ranking cannot be evaluated.", "See the server's log."),
     "server": ("The server cannot do that.", "The message says why."),
+    "shard": (
+        "A part of the index does not answer.",
+        "Try again; who runs the server finds in its log which part, and may allow answers without "
+        "it.",
+    ),
     "task_unknown": (
         "There is no task of that id, or it is forgotten.",
         "Tasks are kept for a week after they end.",

@@ -17,7 +17,7 @@ import platformdirs
 
 from xret.errors import ConfigError, IndexNotFoundError
 
-__all__ = ["find_index", "home", "index_folder", "read_settings"]
+__all__ = ["find_index", "home", "index_file", "index_folder", "read_settings"]
 
 SETTINGS_FILE = "xret.toml"
 DEMO = "demo"
@@ -25,6 +25,9 @@ DEMO = "demo"
 
 CATALOG_FILE = "catalog.sqlite"
 """What makes a folder an index; a folder of that name without one hides no index at home."""
+
+SHARDS_FILE = "shards.json"
+"""What makes it an index in several parts."""
 
 
 def home() -> Path:
@@ -53,7 +56,7 @@ def find_index(index: str | Path) -> Path:
     """
     path = Path(index)
     named = index_folder(str(index))
-    if (path / CATALOG_FILE).is_file():
+    if index_file(path).is_file():
         return path
     if named.is_dir():
         return named
@@ -68,6 +71,12 @@ def find_index(index: str | Path) -> Path:
     else:
         advice = "build it with: xret index --corpus CORPUS --output " + str(index)
     raise IndexNotFoundError(f"no index called {str(index)!r} and no such folder; {advice}")
+
+
+def index_file(folder: Path) -> Path:
+    """The file that makes a folder an index, whether it is there or not."""
+    shards = folder / SHARDS_FILE
+    return shards if shards.is_file() else folder / CATALOG_FILE
 
 
 def read_settings(folder: Path) -> dict[str, Any]:

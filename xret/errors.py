@@ -17,7 +17,8 @@ wrong, what was found and what to do; the command line prints it without a trace
     │   ├── DamagedIndexError      a file is missing, cut or changed
     │   ├── EncoderMismatchError   the index was built by another encoder
     │   ├── IndexLockedError       another process is writing to it
-    │   └── ReplacedIndexError     another index lies where it was opened
+    │   ├── ReplacedIndexError     another index lies where it was opened
+    │   └── ShardError             a part of a sharded index does not answer
     ├── QueryError             an empty or oversized query, or a k out of range
     │   └── UnknownDocumentError   an index has no document of that id
     ├── DeadlineError          a search was stopped before its end
@@ -49,6 +50,7 @@ __all__ = [
     "RerankError",
     "RunError",
     "ServerError",
+    "ShardError",
     "TrainingError",
     "TranslationError",
     "UnknownCorpusError",
@@ -148,6 +150,12 @@ class ReplacedIndexError(UnusableIndexError):
     """Another index lies where this one was opened."""
 
     code = "index_replaced"
+
+
+class ShardError(UnusableIndexError):
+    """A part of a sharded index does not answer, or not as one of it; the message names it."""
+
+    code = "shard"
 
 
 class QueryError(XretError):

@@ -13,7 +13,11 @@ from xret.index.search.languages import BACKGROUND, CommitLanguages, LanguageGro
 from xret.index.search.pseudo_questions import learn_offsets
 from xret.index.storage.documents import DocumentTable
 
-__all__ = ["Calibrator"]
+__all__ = [
+    "Calibrator",
+    "background_size",
+    "language_masks",
+]
 
 LEAST_BACKGROUND, MOST_BACKGROUND = 64, 8192
 """Documents of each language, at least, and of all together, about: of many languages each has
@@ -74,16 +78,21 @@ def _drawn(
     found = groups.found(keep)
     if len(found) < 2:
         return None
-    each = max(LEAST_BACKGROUND, MOST_BACKGROUND // len(found))
-    background = groups.some(found, FIXED_BACKGROUND if fixed else each)
+    background = groups.some(found, background_size(len(found), fixed=fixed))
     by_language: list[Masks] = []
     if commit.single_vectors:
-        by_language = [_masks(groups, keep, number) for number in found.tolist()]
+        by_language = [language_masks(groups, keep, number) for number in found.tolist()]
     owners = owners_of(groups, background)
     return Calibration(groups, tuple(background), owners, (), fixed, by_language)
 
 
-def _masks(groups: LanguageGroups, keep: Masks, number: int) -> Masks:
+def background_size(n_langs: int, *, fixed: bool) -> int:
+    """How many documents stand for each of so many languages that may be found."""
+    return FIXED_BACKGROUND if fixed else max(LEAST_BACKGROUND, MOST_BACKGROUND // n_langs)
+
+
+def language_masks(groups: LanguageGroups, keep: Masks, number: int) -> Masks:
+    """Which documents are in one language, of those that the masks let through."""
     own = [numbers == number for numbers in groups.numbers]
     return tuple(
         of_language if mask is None else of_language & mask

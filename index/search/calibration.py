@@ -131,7 +131,7 @@ class Calibration:
         calibrated: Floats = np.where(row >= least, scale.of(row, numbers), -np.inf)
         return calibrated
 
-    def of_words(self, row: npt.NDArray[np.number]) -> Floats:
+    def of_words(self, query: int, row: npt.NDArray[np.number]) -> Floats:  # noqa: ARG002
         """Calibrated scores by words of all documents, segment by segment.
 
         How languages differ in general is learnt of vectors, and says nothing here: a language

@@ -85,7 +85,8 @@ class Found:
     version: how many commits the index had seen. routes: which adapter the documents of
     each language went through. fetch_s: seconds spent on reading documents and routes.
     matches: of each query. Where the request counts, rankings are the best from the first on,
-    as many as are counted, and not the page.
+    as many as are counted, and not the page. missing: shards of the index that did not answer, and
+    why, where an answer without them is allowed.
     """
 
     version: int
@@ -96,6 +97,7 @@ class Found:
     routes: Mapping[str, StoredRoute]
     fetch_s: float
     matches: Sequence[Matches] = ()
+    missing: Sequence[str] = ()
 
 
 def filters(wanted: Filter | None, langs: Sequence[tuple[str, ...]]) -> list[Filter | None]:

@@ -38,13 +38,15 @@ class LanguageGroups:
 
     langs: codes, in order. numbers: for each segment (n,), the language of each document as its
     place in `langs`, any for deleted ones. background: for each segment, rising positions;
-    ranks: for each of those, how many documents of its language have a smaller hash.
+    ranks: for each of those, how many documents of its language have a smaller hash; hashes:
+    those hashes.
     """
 
     langs: tuple[str, ...]
     numbers: tuple[Numbers, ...]
     background: tuple[IntArray, ...]
     ranks: tuple[IntArray, ...]
+    hashes: tuple[npt.NDArray[np.uint64], ...] = ()
 
     def found(self, keep: Masks) -> IntArray:
         """Rising numbers of the languages of the documents that the masks let through."""
@@ -141,7 +143,9 @@ def _grouped(read: Sequence[_SegmentLanguages], alive: Masks) -> LanguageGroups:
         table[: len(one.langs)] = [place.get(lang, len(place)) for lang in one.langs]
         renumbered.append(table[numbers])
     hashes = [one.hashes for one in read]
-    return LanguageGroups(tuple(place), tuple(renumbered), *_backgrounds(renumbered, hashes, place))
+    positions, ranks = _backgrounds(renumbered, hashes, place)
+    own = tuple(every[at] for every, at in zip(hashes, positions, strict=True))
+    return LanguageGroups(tuple(place), tuple(renumbered), positions, ranks, own)
 
 
 def _backgrounds(

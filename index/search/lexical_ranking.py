@@ -26,6 +26,7 @@ __all__ = [
     "best_by_terms",
     "numbers_within",
     "open_bm25",
+    "open_lexical",
     "rank_words",
 ]
 
@@ -55,7 +56,14 @@ class Words:
 def open_bm25(segments: Sequence[Segment], alive: Masks, *, parts: int = 1) -> Bm25:
     """BM25 over the lexical arrays that lie beside the vectors.
 
-    parts: into how many a word is divided by their frequencies.
+    parts: into how many a word is divided by their frequencies. Raises as `open_lexical`.
+    """
+    return Bm25(open_lexical(segments), alive, parts=parts)
+
+
+def open_lexical(segments: Sequence[Segment]) -> list[LexicalSegment]:
+    """The words of segments.
+
     Raises QueryError where the index was built without them, DamagedIndexError where they
     are not as they were written.
     """
@@ -64,13 +72,12 @@ def open_bm25(segments: Sequence[Segment], alive: Masks, *, parts: int = 1) -> B
             "this index was built without words to match; search with --mode dense, or build "
             "it again with --lexical"
         )
-    opened = [
+    return [
         LexicalSegment.from_arrays(
             segment.arrays, segment.n_documents, where=f"segment {segment.segment}"
         )
         for segment in segments
     ]
-    return Bm25(opened, alive, parts=parts)
 
 
 def rank_words(
@@ -98,7 +105,8 @@ def rank_words(
         counted=counted,
         deadline=deadline,
     )
-    return [(rank(terms, own), own) for terms, own in zip(words.terms, within, strict=True)]
+    asked = enumerate(zip(words.terms, within, strict=True))
+    return [(rank(terms, own, query=query), own) for query, (terms, own) in asked]
 
 
 def best_by_terms(
@@ -109,12 +117,13 @@ def best_by_terms(
     *,
     k: int,
     calibration: Calibration | None = None,
+    query: int = 0,
     counted: bool = False,
     deadline: Deadline | None = None,
 ) -> Best:
     """The k best of one query; documents that have none of its terms are not among them.
 
-    A document is scored as a whole, so no passage is named.
+    A document is scored as a whole, so no passage is named. query: its number in the calibration.
     """
     if calibration is None:
         every = bm25.scores(terms, keep=keep, deadline=deadline)
@@ -123,7 +132,7 @@ def best_by_terms(
     else:
         whole = bm25.scores(terms, deadline=deadline)  # the background may be filtered out
         every = whole * _joined(keep, segments)
-        calibrated = np.where(every > 0, calibration.of_words(whole), -np.inf)
+        calibrated = np.where(every > 0, calibration.of_words(query, whole), -np.inf)
         best, scores = best_scores(calibrated, k, least=-np.inf)
         raw = every[best]
     ends = np.cumsum([0, *(segment.n_documents for segment in segments)])

@@ -29,7 +29,16 @@ from xret.types import Embeddings, FloatArray, IntArray
 if TYPE_CHECKING:
     from xret.index.coding.codec import ResidualCodec
 
-__all__ = ["learn_offsets"]
+__all__ = [
+    "PSEUDO_QUESTIONS",
+    "language_numbers",
+    "learn_offsets",
+    "offsets_of",
+    "pseudo_background",
+    "pseudo_each",
+    "pseudo_embeddings",
+    "pseudo_vectors",
+]
 
 PSEUDO_QUESTIONS = 16
 PSEUDO_VECTORS = 12
@@ -54,34 +63,48 @@ def learn_offsets(
     those in any others, which then say nothing of their own language.
     """
     n_langs = len(groups.langs)
-    same = _same_language(groups.langs, lang)
+    same = language_numbers(groups.langs, lang)
     chosen, of_chosen = _asked(groups, same or range(n_langs))
-    queries = SeenQueries(_questions([(segments[s], at) for s, at in chosen], codecs), codecs, 1)
-    some = groups.some(
-        np.arange(n_langs), max(PSEUDO_BACKGROUND, MOST_DOCUMENTS // max(n_langs, 1))
-    )
+    values = [pseudo_vectors(segments[s], codecs, at) for s, at in chosen]
+    queries = SeenQueries(pseudo_embeddings(values), codecs, 1)
+    some = groups.some(np.arange(n_langs), pseudo_background(n_langs))
     scores = background_scores(queries, segments, some).astype(np.float64)
-    few = owners_of(groups, some)
+    return offsets_of(scores, of_chosen, owners_of(groups, some), n_langs, own=bool(same))
+
+
+def offsets_of(
+    scores: Floats, of_rows: Sequence[int], owners: IntArray, n_langs: int, *, own: bool
+) -> LanguageOffsets:
+    """What the scores of pseudo-questions say.
+
+    scores: (q, b) with documents of all languages. of_rows: (q,) the languages of the questions;
+    own: whether they may speak for documents in it. owners: (b,) those of the documents.
+    """
     shifts, ratios, n_rows = np.zeros(n_langs), np.zeros(n_langs), np.zeros(n_langs)
-    for row, number in zip(scores, of_chosen, strict=True):
-        other = _without_best(row, few, n_langs)
-        counts = np.bincount(few[other], minlength=n_langs).astype(np.float64)
-        means, spreads = upper_spread(row[other], few[other], n_langs)
+    for row, number in zip(scores, of_rows, strict=True):
+        other = _without_best(row, owners, n_langs)
+        counts = np.bincount(owners[other], minlength=n_langs).astype(np.float64)
+        means, spreads = upper_spread(row[other], owners[other], n_langs)
         heard = np.where(counts > 1, trust(counts, RATIO_PRIOR), 0)
         spread = weighted_mean(spreads, heard)
         if not spread:
             continue
-        told = (counts > 1) & (bool(same) | (np.arange(n_langs) != number))
+        told = (counts > 1) & (own | (np.arange(n_langs) != number))
         shifts[told] += (means[told] - weighted_mean(means, heard)) / spread
         ratios[told] += spreads[told] / spread
         n_rows += told
-    counts = np.bincount(few, minlength=n_langs).astype(np.float64)
+    counts = np.bincount(owners, minlength=n_langs).astype(np.float64)
     known = np.maximum(n_rows, 1)
     ratios = np.where(n_rows > 0, ratios / known, 1.0)
     return LanguageOffsets(
         shifts / known * (counts / (counts + SHIFT_PRIOR)),
         1 + (ratios - 1) * (counts / (counts + RATIO_PRIOR)),
     )
+
+
+def pseudo_background(n_langs: int) -> int:
+    """With how many documents of each of so many languages pseudo-questions are scored."""
+    return max(PSEUDO_BACKGROUND, MOST_DOCUMENTS // max(n_langs, 1))
 
 
 def _without_best(scores: Floats, owners: IntArray, n_langs: int) -> npt.NDArray[np.bool_]:
@@ -94,7 +117,7 @@ def _without_best(scores: Floats, owners: IntArray, n_langs: int) -> npt.NDArray
     return kept
 
 
-def _same_language(langs: Sequence[str], lang: str) -> list[int]:
+def language_numbers(langs: Sequence[str], lang: str) -> list[int]:
     """Numbers of the code itself, else of those that differ in script or region only."""
     if lang in langs:
         return [langs.index(lang)]
@@ -102,10 +125,15 @@ def _same_language(langs: Sequence[str], lang: str) -> list[int]:
     return [number for number, other in enumerate(langs) if other.partition("-")[0] == base]
 
 
+def pseudo_each(n_langs: int) -> int:
+    """Of how many documents of each of so many languages vectors are taken."""
+    return max(1, PSEUDO_QUESTIONS // n_langs)
+
+
 def _asked(groups: LanguageGroups, langs: Sequence[int]) -> tuple[list[tuple[int, int]], list[int]]:
     """Segment and position, and language, of the documents whose vectors are taken: the first of
     the backgrounds of these languages, of as many languages as can be."""
-    each = max(1, PSEUDO_QUESTIONS // len(langs))
+    each = pseudo_each(len(langs))
     documents = [
         (int(numbers[at]), int(rank), number, int(at))
         for number, (numbers, where, ranks) in enumerate(
@@ -118,11 +146,15 @@ def _asked(groups: LanguageGroups, langs: Sequence[int]) -> tuple[list[tuple[int
     return [(number, at) for _, _, number, at in chosen], [lang for lang, *_ in chosen]
 
 
-def _questions(documents: Sequence[tuple[Segment, int]], codecs: Codecs) -> Embeddings:
-    """A run of vectors from the middle of each document's first passage."""
-    values = [_decoded(segment, codecs, *_middle(segment, at)) for segment, at in documents]
+def pseudo_embeddings(values: Sequence[FloatArray]) -> Embeddings:
+    """Pseudo-questions as queries are."""
     ends = np.cumsum([0, *map(len, values)]).astype(np.int64)
     return Embeddings(np.concatenate(values), ends)
+
+
+def pseudo_vectors(segment: Segment, codecs: Codecs, position: int) -> FloatArray:
+    """A run of vectors from the middle of a document's first passage."""
+    return _decoded(segment, codecs, *_middle(segment, position))
 
 
 def _middle(segment: Segment, position: int) -> tuple[int, IntArray]:

@@ -33,6 +33,7 @@ from xret.index.search.placed_hits import placed_hits
 from xret.index.search.ranking import Best, Masks, best_documents
 from xret.index.search.seen_queries import KeptTables
 from xret.index.storage.catalog import Catalog
+from xret.index.storage.documents import DocumentTable
 from xret.index.storage.encoder_record import same_index
 from xret.index.storage.files import folder_bytes
 from xret.index.storage.stored import IndexInfo, StoredRoute
@@ -43,21 +44,23 @@ from xret.types import Calibrate, Document, Embeddings, Hit, SearchParams, Searc
 if TYPE_CHECKING:
     from xret.index.search.scanned import DeviceIndex
 
-__all__ = ["Found", "IndexReader"]
+__all__ = ["Found", "IndexReader", "Prepared"]
 
 TRIES = 3
 """Scorings that a commit may make stale before a search holds the writer back for itself."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Ready:
+class Prepared:
     """A commit with what a search of it needs; masks: see `IndexReader._allowed`. langs: of its
-    documents, None where nothing is counted by language."""
+    documents, None where nothing is counted by language. bm25: of a larger index that this is a
+    part of, None for its own."""
 
     commit: Commit
     masks: list[Masks]
     calibration: Calibration | None
     langs: LanguageGroups | None
+    bm25: Bm25 | None = None
 
 
 class IndexReader:
@@ -260,7 +263,7 @@ class IndexReader:
         if asked.queries is not None:
             self._check_dim(asked.queries)
         for _ in range(TRIES):
-            ready = self._ready(asked)
+            ready = self._prepared(asked)
             if ready is None:
                 continue
             ranked = self._scored(ready, asked)
@@ -274,7 +277,7 @@ class IndexReader:
             ready = self._calibrated(commit, masks, asked)
             return self._found(self._scored(ready, asked), ready, asked, fetch)
 
-    def _ready(self, asked: Asked) -> _Ready | None:
+    def _prepared(self, asked: Asked) -> Prepared | None:
         """All that scoring reads of the catalog; None where that is of another commit by now."""
         with self._held(asked.deadline):
             commit = self._current()
@@ -284,10 +287,22 @@ class IndexReader:
         with self._held(asked.deadline):
             return self._calibrated(commit, masks, asked)
 
-    def _calibrated(self, commit: Commit, masks: list[Masks], asked: Asked) -> _Ready:
+    def _language_groups(self, commit: Commit, deadline: Deadline) -> LanguageGroups:
+        """The documents of a commit by language, as `prepared` gave it."""
+        with self._held(deadline):
+            return self._calibrator.languages(commit)
+
+    @contextmanager
+    def _snapshot(self, deadline: Deadline) -> Iterator[tuple[Commit, DocumentTable]]:
+        """The newest commit and its documents, which stay so inside; no other search reads
+        documents meanwhile."""
+        with self._held(deadline), self._catalog.snapshot():
+            yield self._current(), self._catalog.documents
+
+    def _calibrated(self, commit: Commit, masks: list[Masks], asked: Asked) -> Prepared:
         calibration = self._calibration(commit, asked, masks[0])
         langs = self._calibrator.languages(commit) if asked.request.counted else None
-        return _Ready(commit, masks, calibration, langs)
+        return Prepared(commit, masks, calibration, langs)
 
     @contextmanager
     def _held(self, deadline: Deadline) -> Iterator[None]:
@@ -305,6 +320,7 @@ class IndexReader:
         return self._calibrator.of(commit, keep, query_langs=langs, fixed=how == "fixed")
 
     def _check_dim(self, queries: Embeddings) -> None:
+        """Raises QueryError where the index has no vectors, DimensionMismatchError for others."""
         if not self.dim:
             raise QueryError("this index has words and no vectors; search with --mode lexical")
         if queries.values.shape[1] != self.dim:
@@ -312,7 +328,8 @@ class IndexReader:
                 f"the queries have {queries.values.shape[1]} dimensions, the index {self.dim}"
             )
 
-    def _scored(self, ready: _Ready, asked: Asked) -> list[Ranked]:
+    def _scored(self, ready: Prepared, asked: Asked) -> list[Ranked]:
+        """The best of each query, without their names."""
         commit, masks = ready.commit, ready.masks
         words, params = asked.words, ranked_params(asked, commit.segments)
         depth = ranked_depth(asked)
@@ -340,12 +357,9 @@ class IndexReader:
             )
         if words is None:
             return [Ranked(one, None) for one in dense]
-        if self._bm25 is None or self._bm25[0] != commit.version:
-            bm25 = open_bm25(commit.segments, commit.alive, parts=self._word_parts)
-            self._bm25 = commit.version, bm25
         counted, until = asked.request.counted, asked.deadline
         lexical = rank_words(
-            self._bm25[1],
+            ready.bm25 or self._bm25_of(commit),
             commit.segments,
             words,
             masks,
@@ -357,7 +371,14 @@ class IndexReader:
         beside: Sequence[Best | None] = dense or [None] * len(lexical)
         return [Ranked(one, *other) for one, other in zip(beside, lexical, strict=True)]
 
-    def _found(self, ranked: list[Ranked], ready: _Ready, asked: Asked, fetch: bool) -> Found:
+    def _bm25_of(self, commit: Commit) -> Bm25:
+        """The words of a commit. Raises as `open_bm25`."""
+        if self._bm25 is None or self._bm25[0] != commit.version:
+            bm25 = open_bm25(commit.segments, commit.alive, parts=self._word_parts)
+            self._bm25 = commit.version, bm25
+        return self._bm25[1]
+
+    def _found(self, ranked: list[Ranked], ready: Prepared, asked: Asked, fetch: bool) -> Found:
         """Rank and fetch, in the caller's snapshot of that commit."""
         if self._files.check.fault is not None:
             self._files.check.raise_fault()

@@ -15,8 +15,10 @@ from xret.index.storage.catalog import Catalog
 from xret.types import EncoderSpec
 
 __all__ = [
+    "BASE",
     "FINGERPRINT",
     "NAME",
+    "ROUTES",
     "check_same_encoder",
     "first_record",
     "record_encoder",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,7 +20,7 @@ from xret.errors import DamagedIndexError
 from xret.index.words.lexical import LexicalSegment
 from xret.types import FloatArray, IntArray
 
-__all__ = ["Bm25", "QueryTerms", "best_scores"]
+__all__ = ["Bm25", "QueryTerms", "WordTotals", "best_scores"]
 
 K1 = 0.9
 B = 0.4
@@ -36,12 +37,21 @@ _Array = npt.NDArray[Any]
 _Scores = TypeVar("_Scores", FloatArray, npt.NDArray[np.float64])
 
 
+@dataclass(frozen=True, slots=True)
+class WordTotals:
+    """Living documents of an index, and the words in all of them."""
+
+    documents: int
+    words: int
+
+
 class Bm25:
     """Scores over the segments of one commit; shared by threads.
 
     segments: in order. alive: of each, (n,) bool, None where every document lives. parts: into how
     many a word is divided by frequencies that are expectations. A document has such a term as far
-    as it is expected there, and counts so in the term's document frequency.
+    as it is expected there, and counts so in the term's document frequency. totals: of a larger
+    index that these segments are a part of; None where they are all of it.
     """
 
     def __init__(
@@ -52,6 +62,7 @@ class Bm25:
         k1: float = K1,
         b: float = B,
         parts: int = 1,
+        totals: WordTotals | None = None,
     ) -> None:
         self._segments = tuple(segments)
         self._alive = tuple(alive)
@@ -62,6 +73,8 @@ class Bm25:
         ]
         self.n_documents = sum(map(len, masked))
         self.n_terms = sum(int(lengths.sum(dtype=np.int64)) for lengths in masked)
+        if totals is not None:
+            self.n_documents, self.n_terms = totals.documents, totals.words
         # Where no living document has a term nothing is divided by this.
         mean = self.n_terms / self.n_documents if self.n_terms else 1.0
         self._norms = tuple(
@@ -87,9 +100,9 @@ class Bm25:
         """
         until = deadline or Deadline()
         wanted: Mapping[str, float] = terms if isinstance(terms, Mapping) else Counter(terms)
-        names = [term.encode(errors="replace") for term in wanted]
-        found = [segment.find(names) for segment in self._segments]
-        weights = self._weights(found, list(wanted.values()), until)
+        found = self._find(list(wanted))
+        having = self._having(list(wanted), found, until)
+        weights = self._weights(having, list(wanted.values()))
         masks = self._alive if keep is None else keep
         parts = []
         for number, (alive, mask) in enumerate(zip(self._alive, masks, strict=True)):
@@ -115,12 +128,26 @@ class Bm25:
         """
         return best_scores(self.scores(terms, keep=keep, deadline=deadline), k)
 
-    def _weights(
-        self, found: list[list[tuple[int, int]]], times: list[float], until: Deadline
-    ) -> list[float]:
-        """Of each term, its inverse document frequency times its frequency in the query."""
-        n = self.n_documents
-        having = np.zeros(len(times), np.int64 if self._of_a_word == 1 else np.float64)
+    def document_frequencies(
+        self, terms: Sequence[str], *, deadline: Deadline | None = None
+    ) -> npt.NDArray[np.float64]:
+        """(terms,) float64: how many living documents have each term, or are expected to.
+
+        Sums of sixteenths, which float64 has exactly: those of parts of an index add up to those
+        of the whole.
+        """
+        return self._having(terms, self._find(terms), deadline or Deadline()).astype(np.float64)
+
+    def _find(self, terms: Sequence[str]) -> list[list[tuple[int, int]]]:
+        """Of each segment and term, where its postings are."""
+        names = [term.encode(errors="replace") for term in terms]
+        return [segment.find(names) for segment in self._segments]
+
+    def _having(
+        self, terms: Sequence[str], found: list[list[tuple[int, int]]], until: Deadline
+    ) -> _Array:
+        """(terms,) in how many living documents each is."""
+        having = np.zeros(len(terms), np.int64 if self._of_a_word == 1 else np.float64)
         for segment, mask, places in zip(self._segments, self._alive, found, strict=True):
             for term, (start, end) in enumerate(places):
                 until.check()
@@ -131,6 +158,11 @@ class Bm25:
                 elif start < end:
                     documents = _in_range(segment.documents[start:end], len(mask))
                     having[term] += np.count_nonzero(mask[documents])
+        return having
+
+    def _weights(self, having: _Array, times: list[float]) -> list[float]:
+        """Of each term, its inverse document frequency times its frequency in the query."""
+        n = self.n_documents
         having = np.minimum(having, n)  # only damaged postings have more
         idf = np.log1p((n - having + 0.5) / (having + 0.5))
         return [float(weight) for weight in np.array(times) * idf]

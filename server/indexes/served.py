@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from xret.config import find_index
+from xret.config import find_index, index_file
 from xret.deadline import Deadline
 from xret.errors import (
     DeadlineError,
@@ -17,8 +17,7 @@ from xret.errors import (
     UnusableIndexError,
     XretError,
 )
-from xret.index.search.reader import IndexReader
-from xret.index.storage.catalog import NAME
+from xret.index.sharded.opening import open_reader
 from xret.index.storage.encoder_record import FINGERPRINT
 from xret.retriever.indexing import OPTIONS_SETTING
 from xret.retriever.opening.later import LaterEncoder
@@ -135,7 +134,7 @@ class ServedIndex:
 
     def _state(self) -> object:
         """None where all is as it was opened, else what is there, to try each once only."""
-        catalog = find_index(self.path) / NAME
+        catalog = index_file(find_index(self.path))
         if not catalog.is_file():
             raise IndexNotFoundError(f"the index {self.name} is no longer where it was opened")
         place = _place(catalog)
@@ -167,7 +166,7 @@ class ServedIndex:
     def _open_again(self) -> Searcher:
         """By the encoder that is loaded already, where the index is of the same."""
         folder, before = find_index(self.path), self.searcher
-        reader = IndexReader.open(folder, in_memory=self._in_memory)
+        reader = open_reader(folder, in_memory=self._in_memory)
         try:
             settings, known = reader.opened_with, before.reader.opened_with
             names = (FINGERPRINT, OPTIONS_SETTING, "dim")
@@ -191,7 +190,7 @@ class ServedIndex:
 
 
 def _opened(searcher: Searcher) -> _Opened:
-    return _Opened(searcher, _place(searcher.reader.folder / NAME))
+    return _Opened(searcher, _place(index_file(searcher.reader.folder)))
 
 
 def _place(catalog: Path) -> Place | None:

@@ -26,6 +26,7 @@ FLOORS = (
     "index/words",
     "index/writing",
     "index/search",
+    "index/sharded",
     "retriever/languages",
     "retriever/models",
     "retriever: encoder passages fusion text_words explanation alignment answer snippets",
@@ -39,7 +40,7 @@ FLOORS = (
     "retriever/translation",
     "retriever: installation upkeep rejects indexing writer build corpus_build "
     "index_encoder answer_warnings answer_page encoded_queries question explaining stage_scores "
-    "searcher text_vectors pair_scores",
+    "searcher shards text_vectors pair_scores",
     "retriever/trim",
     "retriever/export",
     "retriever/training/common",

@@ -32,6 +32,7 @@ from xret.cli import (
     search,
     serve,
     settings,
+    shards,
     train,
     train_encoder,
     train_rerank,
@@ -97,6 +98,7 @@ app.command("info")(inspect.info)
 app.command("verify")(inspect.verify)
 app.command("delete")(compact.delete)
 app.command("compact")(compact.compact)
+app.command("shards")(shards.shards)
 app.command("config")(settings.config)
 app.command("doctor")(doctor.doctor)
 app.add_typer(corpus.app, name="corpus")

@@ -58,6 +58,15 @@ def search(
         float | None,
         typer.Option("--deadline-ms", help="When the reranker stops reading, since the start."),
     ] = None,
+    partial: Annotated[
+        bool | None,
+        typer.Option(
+            "--partial/--no-partial",
+            help="Of an index in several parts: answer without those that do not answer, and say "
+            "so; by default as its shards.json says.",
+            show_default=False,
+        ),
+    ] = None,
     lang_policy: LangPolicyOption = "nearest",
     code_switching: Annotated[
         bool,
@@ -97,6 +106,7 @@ def search(
         index,
         encoder=encoder,
         mode=mode,
+        partial=partial,
         lang_policy=lang_policy,
         code_switching=code_switching,
     ) as searcher:

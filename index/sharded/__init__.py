@@ -1,0 +1,1 @@
+"""One index in several parts: each searched where it lies, the answers joined exactly."""

@@ -1,0 +1,55 @@
+"""An index opened, whether it is one or in several parts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from xret.config import SHARDS_FILE
+from xret.index.search.reader import IndexReader
+from xret.index.sharded.local_shard import LocalShard
+from xret.index.sharded.messages import Shard
+from xret.index.sharded.reader import ShardedReader
+from xret.index.sharded.shards_file import ShardsFile, part_folder
+
+__all__ = ["is_sharded", "open_reader"]
+
+
+def is_sharded(folder: Path) -> bool:
+    """Whether what lies there is an index in several parts."""
+    return (folder / SHARDS_FILE).is_file()
+
+
+def open_reader(
+    folder: Path,
+    *,
+    device: str | None = None,
+    in_memory: bool = False,
+    partial: bool | None = None,
+    shards: ShardsFile | None = None,
+) -> IndexReader:
+    """The index in a folder, or that of the parts which a `shards.json` there names.
+
+    partial: whether an answer without shards that do not answer is given; None is what the file
+    says. shards: that file, where it is not written yet. The rest is as in `IndexReader.open`.
+    Raises what that raises; of a part, ShardError.
+    """
+    if shards is None and not is_sharded(folder):
+        return IndexReader.open(folder, device=device, in_memory=in_memory)
+    file = shards or ShardsFile.read(folder)
+    parts: list[Shard] = [
+        _shard(part, folder, device=device, in_memory=in_memory) for part in file.parts
+    ]
+    allowed = file.partial if partial is None else partial
+    try:
+        return ShardedReader(folder, parts, partial=allowed)
+    except BaseException:
+        for part in parts:
+            part.close()
+        raise
+
+
+def _shard(part: str, folder: Path, *, device: str | None, in_memory: bool) -> Shard:
+    def open_reader() -> IndexReader:
+        return IndexReader.open(part_folder(folder, part), device=device, in_memory=in_memory)
+
+    return LocalShard(part, open_reader)
