@@ -9,7 +9,9 @@ from xret.index.search.reader import IndexReader
 from xret.index.sharded.local_shard import LocalShard
 from xret.index.sharded.messages import Shard
 from xret.index.sharded.reader import ShardedReader
-from xret.index.sharded.shards_file import ShardsFile, part_folder
+from xret.index.sharded.remote_shard import RemoteShard
+from xret.index.sharded.shard_address import ShardAddress
+from xret.index.sharded.shards_file import ShardsFile, is_address, part_folder
 
 __all__ = ["is_sharded", "open_reader"]
 
@@ -37,7 +39,8 @@ def open_reader(
         return IndexReader.open(folder, device=device, in_memory=in_memory)
     file = shards or ShardsFile.read(folder)
     parts: list[Shard] = [
-        _shard(part, folder, device=device, in_memory=in_memory) for part in file.parts
+        _shard(part, folder, device=device, in_memory=in_memory, timeout_s=file.timeout_s)
+        for part in file.parts
     ]
     allowed = file.partial if partial is None else partial
     try:
@@ -48,7 +51,12 @@ def open_reader(
         raise
 
 
-def _shard(part: str, folder: Path, *, device: str | None, in_memory: bool) -> Shard:
+def _shard(
+    part: str, folder: Path, *, device: str | None, in_memory: bool, timeout_s: float
+) -> Shard:
+    if is_address(part):
+        return RemoteShard(part, ShardAddress.parse(part, timeout_s=timeout_s))
+
     def open_reader() -> IndexReader:
         return IndexReader.open(part_folder(folder, part), device=device, in_memory=in_memory)
 

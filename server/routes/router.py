@@ -22,6 +22,7 @@ from xret.server.routes.pyserini import add_pyserini
 from xret.server.routes.reference import add_reference
 from xret.server.routes.routir import ContentBody, ScoreBody, ServiceBody, add_routir
 from xret.server.routes.search import SearchBody, add_search
+from xret.server.routes.shards import add_shards
 from xret.server.routes.tei import EmbedBody, TeiRerankBody, add_tei
 from xret.server.routes.writes import add_writes
 
@@ -48,6 +49,7 @@ def create_router(service: SearchService, writes: IndexWrites) -> APIRouter:
     adders = (add_search, add_batch, add_explain, add_indexes, add_languages, add_health)
     for add in (*adders, add_metrics):
         add(router, service)
+    add_shards(router, service)
     add_writes(router, service, writes)
     add_reference(router)
     texts = TextService(service)

@@ -137,7 +137,7 @@ def test_openapi_describes_what_is_really_sent(client: httpx.Client) -> None:
         *("/v1/embeddings", "/v1/rerank", "/v2/rerank", "/embed", "/rerank"),
         *("/search", "/score", "/content", "/avail", "/ping"),
         *("/v1/{index}/search", "/v1/{index}/doc/{docid}"),
-        *("/v1/search/batch", "/v1/languages", "/v1/models"),
+        *("/v1/search/batch", "/v1/languages", "/v1/models", "/v1/shards/{name}"),
         *("/metrics", "/docs", "/errors/{code}"),
         *("/v1/indexes/{name}/deletions", "/v1/tasks", "/v1/tasks/{task_id}"),
     }

@@ -1,0 +1,256 @@
+"""A shard that a server of xret has open elsewhere."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from xret.deadline import Deadline
+from xret.errors import QueryError, ShardError
+from xret.index.search.filters import Filter
+from xret.index.sharded.calls import MAX_LISTED, CallName
+from xret.index.sharded.messages import (
+    Fetched,
+    LanguageScales,
+    RankRequest,
+    ShardRanking,
+    ShardState,
+    Survey,
+    SurveyRequest,
+    WordSurveyRequest,
+)
+from xret.index.sharded.shard_address import ShardAddress
+from xret.index.sharded.wire import (
+    Written,
+    read,
+    read_array,
+    read_routes,
+    sequence_of,
+    written,
+    written_filter,
+)
+from xret.index.storage.stored import IndexInfo, StoredRoute
+from xret.types import Document, Embeddings, FloatArray
+
+__all__ = ["RemoteShard"]
+
+BLOCK_BYTES = 1 << 18
+"""Of vectors that are sent at once: a server takes a mebibyte unless it is told otherwise."""
+
+BLOCK_QUERIES = 64
+IDS_AT_ONCE = 1_000
+
+
+class RemoteShard:
+    """See `messages.Shard`. Answers are checked: what does not fit is a ShardError."""
+
+    def __init__(self, name: str, address: ShardAddress) -> None:
+        self.name = name
+        self._address = address
+
+    def close(self) -> None:
+        self._address.close()
+
+    def settings(self) -> dict[str, str]:
+        answer = self._asked("settings")
+        with _sound():
+            return {str(name): str(value) for name, value in answer.items()}
+
+    def state(self, deadline: Deadline) -> ShardState:
+        answer = self._asked("state", deadline=deadline)
+        with _sound():
+            return read(ShardState, answer)
+
+    def found_languages(
+        self, identity: str, wanted: Filter, deadline: Deadline
+    ) -> list[str] | None:
+        asked = {"filter": written_filter(wanted)}
+        return _texts(self._asked("found_languages", asked, identity, deadline))
+
+    def survey(self, identity: str, asked: SurveyRequest, deadline: Deadline) -> Survey | None:
+        n_queries = len(asked.terms) if asked.queries is None else len(asked.queries)
+        parts = []
+        for first, last in _blocks(asked.queries, n_queries):
+            queries = _part(asked.queries, first, last)
+            block = dataclasses.replace(asked, queries=queries, terms=asked.terms[first:last])
+            answer = self._asked("survey", written(block), identity, deadline)
+            if answer is None:
+                return None
+            with _sound():
+                parts.append(read(Survey, answer))
+        scores = np.concatenate([part.scores for part in parts])
+        return Survey(scores, parts[0].owners, [one for part in parts for one in part.having])
+
+    def word_survey(
+        self, identity: str, asked: WordSurveyRequest, deadline: Deadline
+    ) -> FloatArray | None:
+        parts = []
+        for first, last in _blocks(None, len(asked.terms)):
+            block = dataclasses.replace(
+                asked, terms=asked.terms[first:last], having=asked.having[first:last]
+            )
+            answer = self._asked("word_survey", written(block), identity, deadline)
+            if answer is None:
+                return None
+            with _sound():
+                parts.append(read_array(answer, "<f4", 2))
+        return np.concatenate(parts)
+
+    def pseudo_questions(
+        self, identity: str, wanted: Mapping[str, int], deadline: Deadline
+    ) -> list[FloatArray] | None:
+        asked = {"background": dict(wanted)}
+        answer = self._asked("pseudo_questions", asked, identity, deadline)
+        with _sound():
+            return None if answer is None else [read_array(one, "<f4", 2) for one in answer]
+
+    def ranked(
+        self, identity: str, asked: RankRequest, deadline: Deadline
+    ) -> list[ShardRanking] | None:
+        n_queries = len(asked.terms) if asked.queries is None else len(asked.queries)
+        found: list[ShardRanking] = []
+        for first, last in _blocks(asked.queries, n_queries):
+            block = _rank_block(asked, first, last)
+            answer = self._asked("ranked", written(block), identity, deadline)
+            if answer is None:
+                return None
+            with _sound():
+                found += sequence_of(ShardRanking, answer)
+        return found
+
+    def fetched(self, identity: str, doc_ids: Sequence[str], deadline: Deadline) -> Fetched | None:
+        documents: list[Document] = []
+        routes: dict[str, StoredRoute] = {}
+        for first in range(0, max(1, len(doc_ids)), IDS_AT_ONCE):
+            asked = {"doc_ids": list(doc_ids[first : first + IDS_AT_ONCE])}
+            answer = self._asked("fetched", asked, identity, deadline)
+            if answer is None:
+                return None
+            with _sound():
+                part = read(Fetched, answer)
+            documents += part.documents
+            routes |= part.routes
+        return Fetched(documents, routes)
+
+    def documents(self, doc_ids: Sequence[str], deadline: Deadline) -> list[Document]:
+        found: list[Document] = []
+        for first in range(0, len(doc_ids), IDS_AT_ONCE):
+            asked = {"doc_ids": list(doc_ids[first : first + IDS_AT_ONCE])}
+            answer = self._asked("documents", asked, deadline=deadline)
+            with _sound():
+                found += sequence_of(Document, answer)
+        return found
+
+    def routes(self) -> dict[str, StoredRoute]:
+        answer = self._asked("routes")
+        with _sound():
+            return read_routes(answer)
+
+    def info(self) -> IndexInfo:
+        answer = self._asked("info")
+        with _sound():
+            return read(IndexInfo, answer)
+
+    def size_bytes(self) -> int:
+        answer = self._asked("size_bytes")
+        with _sound():
+            return int(answer)
+
+    def languages(self, wanted: Filter | None, deadline: Deadline) -> dict[str, int]:
+        return self._counted("languages", wanted, deadline)
+
+    def metadata_fields(self, wanted: Filter | None, deadline: Deadline) -> Mapping[str, int]:
+        return self._counted("metadata_fields", wanted, deadline)
+
+    def doc_ids(self, wanted: Filter | None, deadline: Deadline) -> set[str]:
+        asked = {"filter": wanted and written_filter(wanted)}
+        return set(_texts(self._asked("doc_ids", asked, deadline=deadline)) or ())
+
+    def document_page(
+        self, n: int, after: str, wanted: Filter | None, deadline: Deadline
+    ) -> list[Document]:
+        asked = {
+            "n": min(n, MAX_LISTED),
+            "after": after,
+            "filter": wanted and written_filter(wanted),
+        }
+        answer = self._asked("document_page", asked, deadline=deadline)
+        with _sound():
+            return sequence_of(Document, answer)
+
+    def _counted(self, call: CallName, wanted: Filter | None, deadline: Deadline) -> dict[str, int]:
+        asked = {"filter": wanted and written_filter(wanted)}
+        answer = self._asked(call, asked, deadline=deadline)
+        with _sound():
+            return {str(name): int(count) for name, count in answer.items()}
+
+    def _asked(
+        self,
+        call: CallName,
+        asked: Mapping[str, Any] | None = None,
+        identity: str = "",
+        deadline: Deadline | None = None,
+    ) -> Written:
+        """The answer; None where the shard is at another commit."""
+        body = {"call": call, "identity": identity, "asked": asked or {}}
+        reply = self._address.ask(body, deadline or Deadline())
+        if not isinstance(reply, dict) or "answer" not in reply:
+            raise ShardError("it answered what no shard does")
+        return reply["answer"]
+
+
+@contextmanager
+def _sound() -> Iterator[None]:
+    """Reads an answer. Raises ShardError where it is none."""
+    try:
+        yield
+    except (QueryError, AttributeError, TypeError, ValueError) as error:
+        raise ShardError(f"it answered what no shard does: {error}") from error
+
+
+def _texts(value: Written) -> list[str] | None:
+    with _sound():
+        return None if value is None else [str(one) for one in value]
+
+
+def _blocks(queries: Embeddings | None, n_queries: int) -> Iterator[tuple[int, int]]:
+    """Queries from the first to before the last, as many at a time as one request holds."""
+    first = 0
+    while first < n_queries or not first:
+        last = min(first + BLOCK_QUERIES, max(n_queries, 1))
+        if queries is not None:
+            row_bytes = 4 * max(1, queries.values.shape[1])
+            ends = queries.offsets[first] + BLOCK_BYTES // row_bytes
+            fit = int(np.searchsorted(queries.offsets, ends, side="right")) - 1
+            last = max(first + 1, min(last, fit))
+        yield first, last
+        first = last
+
+
+def _part(queries: Embeddings | None, first: int, last: int) -> Embeddings | None:
+    if queries is None:
+        return None
+    keep = np.zeros(len(queries), np.bool_)
+    keep[first:last] = True
+    return queries.kept(keep)
+
+
+def _rank_block(asked: RankRequest, first: int, last: int) -> RankRequest:
+    def of(scales: LanguageScales | None) -> LanguageScales | None:
+        if scales is None:
+            return None
+        return LanguageScales(scales.langs, scales.means[first:last], scales.spreads[first:last])
+
+    return dataclasses.replace(
+        asked,
+        queries=_part(asked.queries, first, last),
+        terms=asked.terms[first:last],
+        having=asked.having[first:last],
+        langs=asked.langs[first:last],
+        scales=of(asked.scales),
+        word_scales=of(asked.word_scales),
+    )
