@@ -2,7 +2,7 @@
 
 An index of 10,000 short texts by xret-static is made and served by `xret serve` in a process of its
 own; the clients are this process. Prints tables in Markdown. On few cores the clients take theirs
-from the server: compare columns of one run, and not runs.
+from the server: compare columns of one run, and not runs. Overload has benchmarks/server_load.py.
 """
 
 from __future__ import annotations
@@ -190,33 +190,6 @@ async def overhead(index: Path, n: int) -> None:
         print(f"| {name} | {spent:.2f} | {spent - plain:.2f} |")
 
 
-async def load(index: Path, duration_s: float) -> None:
-    async with serving(str(index)) as server:
-        _, alone = await closed_loop(server, 1, 300)
-        capacity, _ = await closed_loop(server, 3, 900)
-        normal = percentile(alone, 0.99)
-        print(
-            f"\ncapacity {capacity:.0f}/s; one client alone p50 {percentile(alone, 0.5):.1f} ms, "
-            f"p99 {normal:.1f} ms"
-        )
-        print(
-            "\n| offered | clients | answered/s | of capacity | p50 ms | p99 ms | of normal | "
-            "refused | their p99 ms |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|"
-        )
-        for factor in (2, 10):
-            for n_clients in (1, 8, 64):
-                answered, refused = await open_loop(
-                    server, n_clients, factor * capacity, duration_s
-                )
-                p99 = percentile(answered, 0.99)
-                rate = len(answered) / duration_s
-                print(
-                    f"| {factor}x | {n_clients} | {rate:.0f} | {rate / capacity:.0%} | "
-                    f"{percentile(answered, 0.5):.1f} | {p99:.1f} | {p99 / normal:.1f} | "
-                    f"{len(refused)} | {percentile(refused, 0.99):.1f} |"
-                )
-
-
 def nasty() -> dict[str, bytes | str]:
     conditions = [{"field": f"meta.f{i}", "operator": "!=", "value": i} for i in range(250)]
     unknown = {"query": "x", **{f"unknown{i}": i for i in range(40_000)}}
@@ -314,9 +287,7 @@ def corpus(n: int) -> list[Document]:
 
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "parts", nargs="*", default=["overhead", "load", "abuse", "sockets", "soak"]
-    )
+    parser.add_argument("parts", nargs="*", default=["overhead", "abuse", "sockets", "soak"])
     parser.add_argument("--documents", type=int, default=10_000)
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--requests", type=int, default=20_000)
@@ -333,7 +304,7 @@ async def main() -> None:
             elif part == "soak":
                 await soak(index, asked.requests)
             else:
-                await {"load": load, "abuse": abuse}[part](index, asked.seconds)
+                await abuse(index, asked.seconds)
 
 
 if __name__ == "__main__":

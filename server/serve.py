@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import errno
+import gc
 import ipaddress
 import logging
 import re
@@ -25,6 +26,7 @@ from xret.server.app import create_app
 from xret.server.border.connections import raised_file_limit
 from xret.server.border.keyring import Keyring, keys_file
 from xret.server.border.protocol import timed_protocol
+from xret.server.border.refusals import Refusals
 from xret.server.indexes.served import ServedIndex
 from xret.server.indexes.service import SearchService
 from xret.server.routes.json_body import INDEX_NAME
@@ -155,7 +157,14 @@ def serve_on(
     shown = f"[{host}]" if ":" in host else host
     scheme = "http" if settings.tls_cert is None else "https"
     line = f"serving {', '.join(counts)} on {scheme}://{shown}:{port}"
-    HttpServer(searchers, settings, started=lambda: announce(line)).run(sockets=[listener])
+
+    def started() -> None:
+        # What is there now stays; to look through it for garbage would stop all for 50 ms.
+        gc.collect()
+        gc.freeze()
+        announce(line)
+
+    HttpServer(searchers, settings, started=started).run(sockets=[listener])
 
 
 class HttpServer(uvicorn.Server):
@@ -177,7 +186,9 @@ class HttpServer(uvicorn.Server):
         most = min(raised_file_limit(), settings.max_connections or 1 << 30)
         config = uvicorn.Config(
             app,
-            http=timed_protocol(settings.head_timeout_s, most=most),
+            http=timed_protocol(
+                settings.head_timeout_s, most=most, refusals=Refusals(app.state.service)
+            ),
             ws="none",
             loop="asyncio",
             lifespan="on",

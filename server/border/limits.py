@@ -20,7 +20,7 @@ from xret.errors import DeadlineError, XretError
 from xret.server.border.leaving import Watched
 from xret.server.errors import HttpError, http_error
 
-__all__ = ["Border", "WholeBody", "log_failure"]
+__all__ = ["SECURITY_HEADERS", "Border", "Bounded", "WholeBody", "log_failure", "note_request"]
 
 log = logging.getLogger("xret.server")
 access_log = logging.getLogger("xret.server.access")
@@ -37,15 +37,19 @@ SECURITY_HEADERS = {
 }
 
 
-class Stoppable(Protocol):
-    """What is served; stopping: whether it takes no new connections."""
+class Counting(Protocol):
+    def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """route: the template of the address."""
+
+
+class Bounded(Counting, Protocol):
+    """What is served. stopping: whether it takes no new connections."""
 
     stopping: bool
 
-    def check_room(self, path: str) -> None: ...
-
-    def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
-        """route: the template of the address."""
+    def refusal(self, path: str, *, coming: int = 0) -> HttpError | None:
+        """What a request for that address is told now, before it is read; None where it is
+        taken. coming: those taken before it that have not begun."""
 
 
 class Border:
@@ -55,7 +59,7 @@ class Border:
     its message: what people search for is not written down.
     """
 
-    def __init__(self, app: ASGIApp, *, service: Stoppable) -> None:
+    def __init__(self, app: ASGIApp, *, service: Bounded) -> None:
         self.app = app
         self.service = service
 
@@ -78,7 +82,9 @@ class Border:
         try:
             if scope["path"].endswith("\n"):  # which the `$` of a route's pattern does not see
                 raise HttpError(404, "not_found", "no address ends with a line break")
-            self.service.check_room(scope["path"])  # before anything is read or taken apart
+            refusal = self.service.refusal(scope["path"])
+            if refusal is not None:  # before anything is read or taken apart
+                raise refusal
             await self.app(scope, receive, send_named)
         except Exception as error:
             answer = http_error(error)
@@ -89,21 +95,8 @@ class Border:
             await answer.response(request_id, scope["path"])(scope, receive, send_named)
         finally:
             route = getattr(scope.get("route"), "path", "-")
-            took_ms = (time.perf_counter() - start) * 1000
-            self.service.count_request(scope["method"], route, status, took_ms / 1000)
-            access_log.info(
-                "%s %s %d %.1f ms %s",
-                *(scope["method"], route, status, took_ms, request_id),
-                extra={
-                    "request": {
-                        "method": scope["method"],
-                        "route": route,
-                        "status": status,
-                        "took_ms": round(took_ms, 1),
-                        "request_id": request_id,
-                    }
-                },
-            )
+            took_s = time.perf_counter() - start
+            note_request(self.service, scope["method"], route, status, took_s, request_id)
 
     def _add_headers(self, headers: MutableHeaders, request_id: str) -> None:
         headers["X-Request-ID"] = request_id
@@ -187,6 +180,29 @@ async def _discard(receive: Receive) -> None:
             discarded += len(message.get("body", b""))
             if not message.get("more_body", False):
                 return
+
+
+def note_request(
+    service: Counting, method: str, route: str, status: int, seconds: float, request_id: str
+) -> None:
+    """Count a request that has its reply, and write its line into the log."""
+    service.count_request(method, route, status, seconds)
+    if not access_log.isEnabledFor(logging.INFO):
+        return
+    took_ms = seconds * 1000
+    access_log.info(
+        "%s %s %d %.1f ms %s",
+        *(method, route, status, took_ms, request_id),
+        extra={
+            "request": {
+                "method": method,
+                "route": route,
+                "status": status,
+                "took_ms": round(took_ms, 1),
+                "request_id": request_id,
+            }
+        },
+    )
 
 
 def _request_id(headers: Headers) -> str:

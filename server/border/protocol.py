@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 import struct
 import uuid
@@ -12,6 +13,7 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from xret.server.border.connections import OpenConnections
+from xret.server.border.refusals import Refusals
 from xret.server.errors import MEDIA_TYPE, HttpError, problem_body
 
 __all__ = ["TimedProtocol", "timed_protocol"]
@@ -28,6 +30,8 @@ class TimedProtocol(H11Protocol):
 
     timeout_s: ClassVar[float] = 6.0
     open_connections: ClassVar[OpenConnections] = OpenConnections(1 << 30)
+    refusals: ClassVar[Refusals | None] = None
+    _refused_at = -math.inf
     _patience: asyncio.TimerHandle | None = None
     _unread_bytes = 0
 
@@ -40,6 +44,27 @@ class TimedProtocol(H11Protocol):
         self._done()
         self.open_connections.closed(self)
         super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        reply = self.refusals.reply(data) if self.refusals and self._is_between() else None
+        if reply is None:
+            super().data_received(data)
+            return
+        self.transport.write(reply)
+        # Timers that run are left to run: they see that something has come meanwhile.
+        self._refused_at = self.loop.time()
+        self.open_connections.works(self)
+        self.open_connections.waits(self)
+
+    def _is_between(self) -> bool:
+        """Whether what comes now is the beginning of a request, and may be answered at once."""
+        connection = self.conn
+        return (
+            connection.their_state is h11.IDLE
+            and connection.our_state is h11.IDLE
+            and not connection.trailing_data[0]
+            and not self.flow.write_paused
+        )
 
     def handle_events(self) -> None:
         super().handle_events()
@@ -56,8 +81,13 @@ class TimedProtocol(H11Protocol):
         self._time_client()
 
     def timeout_keep_alive_handler(self) -> None:
+        left_s = self._refused_at + self.timeout_keep_alive - self.loop.time()
         if self.transport.get_write_buffer_size():
             self._wait()  # the client is still reading; a close would wait for it for ever
+        elif left_s > 0:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                left_s, self.timeout_keep_alive_handler
+            )
         else:
             super().timeout_keep_alive_handler()
 
@@ -97,10 +127,13 @@ class TimedProtocol(H11Protocol):
 
     def _time_is_up(self) -> None:
         self._patience = None
+        left_s = self._refused_at + self.timeout_s - self.loop.time()
         unread_bytes = self.transport.get_write_buffer_size()
         if self.flow.write_paused and unread_bytes <= self._unread_bytes - MIN_READ_BYTES:
             self._unread_bytes = unread_bytes
             self._wait()
+        elif left_s > 0 and self._is_between():
+            self._patience = self.loop.call_later(left_s, self._time_is_up)
         else:
             self.drop()
 
@@ -118,8 +151,14 @@ class TimedProtocol(H11Protocol):
             self._patience = None
 
 
-def timed_protocol(timeout_s: float, *, most: int) -> type[TimedProtocol]:
+def timed_protocol(
+    timeout_s: float, *, most: int, refusals: Refusals | None = None
+) -> type[TimedProtocol]:
     """The protocol with that patience and so many connections at most; uvicorn takes a class and
-    makes the instances."""
-    own = {"timeout_s": timeout_s, "open_connections": OpenConnections(most)}
+    makes the instances. refusals: of requests that are too many, before they are read."""
+    own = {
+        "timeout_s": timeout_s,
+        "open_connections": OpenConnections(most),
+        "refusals": refusals,
+    }
     return type("TimedProtocol", (TimedProtocol,), own)

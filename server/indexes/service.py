@@ -237,11 +237,10 @@ class SearchService:
     def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
         self.metrics.count_request(method, route, status, seconds)
 
-    def check_room(self, path: str) -> None:
-        """Raises HttpError for the address of a search while no more are taken: a refusal is to
-        cost nearly nothing, or the refused would slow down the others."""
-        if path in SEARCHING:
-            self.queue.check()
+    def refusal(self, path: str, *, coming: int = 0) -> HttpError | None:
+        """What the address of a search is told while no more are taken: to refuse is to cost
+        nearly nothing, or the refused would slow down the others. coming: as in `WorkQueue`."""
+        return self.queue.refusal(coming=coming) if path in SEARCHING else None
 
     @property
     def load(self) -> int:

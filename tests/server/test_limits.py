@@ -168,7 +168,7 @@ def test_client_that_reads_slowly_gets_the_whole_of_a_long_reply(tmp_path: Path)
     reader = IndexReader.open(build_index(tmp_path / "long", [document]))
     searcher = Searcher("long", reader, HashingEncoder())
     received = 0
-    with serving({"long": searcher}, head_timeout_s=0.3) as served, socket.socket() as connection:
+    with serving({"long": searcher}, head_timeout_s=1.5) as served, socket.socket() as connection:
         served.server.config.timeout_keep_alive = 0
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         connection.connect(("127.0.0.1", served.port))
