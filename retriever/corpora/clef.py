@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xret.errors import CorpusError
+from xret.retriever.corpora.clef_documents import clef_records, clef_text, document_files
 from xret.retriever.corpora.collection import Choice, Collection, FetchedFile, Part
-from xret.retriever.corpora.decompress import uncompressed_name
-from xret.retriever.corpora.lines import first_bytes
 from xret.retriever.corpora.qrels import Qrels, read_qrels
 from xret.retriever.corpora.records import BadRecord, Record
 from xret.types import Progress, Query
@@ -51,8 +50,24 @@ ROOMS: Mapping[str, Mapping[str, tuple[tuple[str, ...], ...]]] = {
         ("2001", "2002", "2003"), (("algemeen_dagblad", "all"), ("nrc_handelsblad", "all"))
     ),
     "ru": {"2003": (("xml",),)},
+    "es": dict.fromkeys(("2001", "2002", "2003"), ((),)),
+    "fr": dict.fromkeys(("2000", "2001", "2002", "2003"), ((),)),
+    "sv": dict.fromkeys(("2002", "2003"), ((),)),
 }
-"""The folders of each language and campaign, each under the names that the suite has had."""
+"""The folders of each language and campaign, each under the names that the suite has had; without
+names the language's folder is read whole, and `CAMPAIGNS` says what of it counts."""
+
+CAMPAIGNS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "es": {"2001": ("EFE1994",), "2002": ("EFE1994",), "2003": ("EFE1994", "EFE1995")},
+    "fr": {
+        "2000": ("LEMONDE94",),
+        "2001": ("LEMONDE94", "ATS.94"),
+        "2002": ("LEMONDE94", "ATS.94"),
+        "2003": ("LEMONDE94", "ATS.94", "ATS.95"),
+    },
+    "sv": dict.fromkeys(("2002", "2003"), ("TT",)),
+}
+"""How the ids of the documents of a campaign begin."""
 
 NAMES = {
     "de": "german",
@@ -61,16 +76,14 @@ NAMES = {
     "it": "italian",
     "nl": "dutch",
     "ru": "russian",
+    "es": "spanish",
+    "fr": "french",
+    "sv": "swedish",
 }
 EARLY = {"de": "G", "en": "E", "es": "SP", "fi": "FI", "fr": "F", "it": "I", "sv": "SW"}
 """How topics of 2000 call a language."""
 
 QUERY_LANGS = ("de", "en", "es", "fi", "fr", "it", "nl", "ru", "sv")
-TITLES = ("headline", "title", "ti")
-TEXTS = ("lead", "ld", "le", "text", "tx", "te", "os", "subject", "kw")
-IDS = ("docno", "docid")
-TAG = re.compile(r"<[^>]*>")
-DOCUMENT = re.compile(r"<DOC\b[^>]*>(.*?)</DOC>", re.IGNORECASE | re.DOTALL)
 TOPIC = re.compile(r"<top\b[^>]*>(.*?)(?=<top\b|\Z)", re.IGNORECASE | re.DOTALL)
 
 
@@ -95,20 +108,20 @@ class SuiteFiles:
         found: list[Path] = []
         for names in ROOMS[self.lang][self.year]:
             folder = _folder(names, self.lang)
-            files = (path for path in folder.iterdir() if path.is_file() and _holds(path))
+            files = document_files(folder) if not names else _own_files(folder)
             found += sorted(set(files) - set(found))
         return found
 
     def records(self) -> Iterator[Record | BadRecord]:
-        """Every document: title, and lead, text, captions and keywords together."""
+        """Every document of the campaign."""
+        starts = CAMPAIGNS.get(self.lang, {}).get(self.year, ("",))
         for path in self.paths():
-            content = _content(path, self.lang)
-            for number, body in enumerate(DOCUMENT.findall(content), start=1):
-                place = f"{path}: document {number}"
-                doc_id = next(filter(None, (_words(body, tag) for tag in IDS)), "")
-                title = " ".join(filter(None, (_words(body, tag) for tag in TITLES)))
-                text = " ".join(filter(None, (_words(body, tag) for tag in TEXTS)))
-                yield Record({"docid": doc_id, "title": title, "text": text}, place)
+            yield from clef_records(path, keep=lambda doc_id: doc_id.startswith(starts))
+
+
+def _own_files(folder: Path) -> list[Path]:
+    """Those of the folder itself: a newspaper's other years lie in folders below."""
+    return [path for path in document_files(folder) if path.parent == folder]
 
 
 def _home() -> Path:
@@ -121,35 +134,21 @@ def _home() -> Path:
 
 
 def _folder(names: Sequence[str], lang: str) -> Path:
-    """The folder of one newspaper below those of its language."""
+    """The folder of one newspaper below those of its language; without names, the language's."""
     below = _home() / "DocumentData"
     of_language = f"{os.sep}{NAMES[lang]}"
     for parent, folders, _ in sorted(os.walk(below)):
         for folder in sorted(folders):
             path = Path(parent) / folder
             inside = str(path.relative_to(below)).lower()
-            if folder.lower() in names and of_language in f"{os.sep}{inside}":
+            if of_language in f"{os.sep}{inside}" and (folder.lower() in names or not names):
                 return path
+    if not names:
+        raise CorpusError(f"{below} has no folder called {NAMES[lang]}; the suite is not whole")
     raise CorpusError(
         f"{below} has no folder called {' or '.join(names)} below {NAMES[lang]} (or "
         f"{NAMES[lang].title()}_data); the suite is not there whole"
     )
-
-
-def _holds(path: Path) -> bool:
-    name = uncompressed_name(path)
-    return not name.endswith(".dtd") and not name.startswith(("readme", "."))
-
-
-def _content(path: Path, lang: str) -> str:
-    """A file's text; the suite is in ISO 8859-1 but for Russian."""
-    return first_bytes(path).decode("utf-8" if lang == "ru" else "iso-8859-1", errors="replace")
-
-
-def _words(body: str, tag: str) -> str:
-    """The words of every element of that name, without the elements inside."""
-    found = re.findall(rf"<{tag}\b[^>]*>(.*?)</{tag}>", body, re.IGNORECASE | re.DOTALL)
-    return " ".join(html.unescape(TAG.sub(" ", " ".join(found))).split())
 
 
 def _first(folder: str, *names: str) -> Path:
@@ -168,7 +167,7 @@ def _topics(lang: str, year: str) -> Iterator[Query]:
         names = [f"Top-{lang}{year[2:]}.txt", f"Top-{lang}50-{year[2:]}.txt"]
     path = _first("Topics", *(f"{room}{year}/{name}" for room in ("topics", "") for name in names))
     tag = EARLY.get(lang, lang) if year == "2000" else lang
-    for body in TOPIC.findall(_content(path, lang)):
+    for body in TOPIC.findall(clef_text(path)):
         number = re.search(r"<num>\s*C?0*(\d+)", body, re.IGNORECASE)
         words = [_field(body, f"{tag}-{name}") for name in ("title", "desc")]
         if number and any(words):
@@ -218,7 +217,7 @@ def clef_part(doc_lang: str, query_lang: str, *, year: str, suffix: str) -> Part
 
 COLLECTION = Collection(
     name="clef",
-    title="CLEF 2000 to 2003: topics in nine languages over news in six, from a licensed folder",
+    title="CLEF 2000 to 2003: topics and news in nine languages, from a licensed folder",
     doc_langs=tuple(ROOMS),
     query_langs=QUERY_LANGS,
     default_query_langs=("en",),

@@ -18,7 +18,14 @@ from xret.retriever.corpora.qrels import Qrels
 from xret.retriever.corpora.records import read_records
 from xret.retriever.corpora.topics import Wording, read_queries
 
-__all__ = ["NEUCLIR_2022", "NEUCLIR_2022_HARD", "NEUCLIR_2023", "NEUCLIR_2023_HARD", "news_part"]
+__all__ = [
+    "NEUCLIR_2022",
+    "NEUCLIR_2022_HARD",
+    "NEUCLIR_2023",
+    "NEUCLIR_2023_HARD",
+    "NEWS_LICENCE",
+    "news_part",
+]
 
 SHORT = {"fas": "fa", "rus": "ru", "zho": "zh"}
 DOCUMENTS = {"fas": 2_232_016, "rus": 4_627_543, "zho": 3_179_209}
@@ -48,7 +55,7 @@ JUDGED = {
     2022: "45 to 49 of the 114 topics a language (fas 46, rus 45, zho 49)",
     2023: "76 topics",
 }
-LICENCE = "ODC-BY (collection); news text under Common Crawl's terms of use"
+NEWS_LICENCE = "ODC-BY (collection); news text under Common Crawl's terms of use"
 
 
 def qrels_2022(lang: str) -> Qrels:
@@ -110,7 +117,7 @@ def _collection(year: int) -> Collection:
         query_langs=("eng", "fas", "rus", "zho"),
         default_query_langs=("eng",),
         documents=DOCUMENTS,
-        licence=LICENCE,
+        licence=NEWS_LICENCE,
         source="https://huggingface.co/datasets/neuclir/neuclir1; topics and judgements "
         f"https://trec.nist.gov/data/neuclir/{year}; as ir_datasets lists them",
         revision="none is named: every file is fixed by its md5",

@@ -11,13 +11,14 @@ from xret.retriever.corpora.qrels import read_qrels
 from xret.retriever.corpora.records import BadRecord, Record, read_records
 from xret.retriever.corpora.topics import read_queries
 
-__all__ = ["COLLECTION"]
+__all__ = ["ABSTRACTS", "COLLECTION", "abstract_records"]
 
 REPO = "neuclir/tech"
 ABSTRACTS = CatalogueFile("csl", "docs")
 
 
-def _documents() -> Iterator[Record | BadRecord]:
+def abstract_records() -> Iterator[Record | BadRecord]:
+    """The abstracts of science, Chinese, each with its title."""
     for record in read_records(ABSTRACTS.path()):
         if isinstance(record, BadRecord):
             yield record
@@ -34,7 +35,7 @@ def _part(query_lang: str, *, suffix: str) -> Part:
         name="zho",
         doc_lang="zho",
         sources=(ABSTRACTS, topics, qrels),
-        documents=_documents,
+        documents=abstract_records,
         queries=lambda reject: read_queries(topics.paths()[0], lang=query_lang, on_reject=reject),
         qrels=lambda: read_qrels(qrels.paths()[0]),
         query_suffix=suffix,

@@ -22,6 +22,14 @@ SDA = """<DOC><DOCNO>SDA.940101.0001</DOCNO><KW>Politik</KW><TI>Titel</TI><LD>An
 <TX>Erster</TX><TX>Zweiter</TX></DOC>"""
 DUTCH = """<DOC><DOCNO>AD19940103-0001</DOCNO><BODY><TI><P>Kop</P></TI><LE><P>Begin</P></LE>
 <TE><P>Tekst</P></TE></BODY></DOC>"""
+LE_MONDE = """<DOC><DOCNO>LEMONDE94-000001-19940101</DOCNO><DOCID>000001</DOCID>
+<DATE>19940101</DATE><TITLE>Le pain</TITLE><SUBJECTS>Pain</SUBJECTS><TEXT>Un caf\xe9.</TEXT></DOC>
+"""
+ATS = """<DOC><DOCNO>ATS.{}.0001</DOCNO><TI>Neige</TI><LD>Berne</LD><TX>Il neige.</TX></DOC>"""
+EFE = """<DOC><DOCNO>EFE{}-00001</DOCNO><DATE>{}</DATE><CATEGORY>POL</CATEGORY><TITLE>PAN</TITLE>
+<TEXT>El a\xf1o.</TEXT></DOC>"""
+TT = """<DOC><DOCNO>TT9495-940106-140733</DOCNO><DATE>940106</DATE><RUBRIK>Is</RUBRIK>
+<BROD>Sn\xf6 &amp; is.</BROD></DOC>"""
 TOPICS = """<top>
 <num> C141 </num>
 <EN-title> Letter Bomb </EN-title>
@@ -82,6 +90,24 @@ def test_newspapers_of_a_campaign_are_read_in_their_encoding() -> None:
     assert documents("nl") == [("AD19940103-0001", "Kop", "Begin Tekst")]
 
 
+def test_a_language_whose_folders_nobody_names_is_read_by_ids(suite: Path) -> None:
+    french = suite / "DocumentData/DataCollections/French_data"
+    put(french / "le_monde/lm94", LE_MONDE)
+    for day in ("940101", "950101"):
+        put(french / f"sda/ats.{day}", ATS.format(day))
+    for day in ("19940101", "19950101"):
+        put(french.parent / f"Spanish_data/efe/{day}.sgml", EFE.format(day, day))
+    put(french.parent / "Swedish_data/tt/tt94", TT, "utf-8")
+    monde = ("LEMONDE94-000001-19940101", "Le pain", "Un café.")
+    agency = [(f"ATS.{day}.0001", "Neige", "Berne Il neige.") for day in ("940101", "950101")]
+    assert documents("fr") == [monde, *agency]
+    assert documents("fr", "2002") == [monde, agency[0]]
+    assert documents("fr", "2000") == [monde]
+    assert documents("es", "2002") == [("EFE19940101-00001", "PAN", "El año.")]
+    assert [doc_id for doc_id, *_ in documents("es")] == [f"EFE199{n}0101-00001" for n in (4, 5)]
+    assert documents("sv") == [("TT9495-940106-140733", "", "Is Snö & is.")]
+
+
 @pytest.mark.usefixtures("suite")
 def test_topics_are_joined_with_judgements_by_their_numbers() -> None:
     corpus = open_corpus("clef", doc_langs=["en"])
@@ -115,6 +141,8 @@ def test_what_is_not_there_is_said_with_what_to_do(
 ) -> None:
     with pytest.raises(CorpusError, match="no folder called la_stampa below italian"):
         documents("it")
+    with pytest.raises(CorpusError, match="no folder called french"):
+        documents("fr")
     with pytest.raises(CorpusError, match="clef 2001 has no documents in fi here"):
         open_corpus("clef", doc_langs=["fi"], split="2001")
     with pytest.raises(CorpusError, match=r"Topics has none of topics2001/Top-en01\.txt"):
