@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from xret.errors import ConfigError
+from xret.errors import ConfigError, RunError
+from xret.eval.answer_recall import ANSWER_MEASURES, answer_tokens
 from xret.eval.comparison import finished_evaluation, floor_warnings
 from xret.eval.coverage import coverage_warnings
 from xret.eval.environment import corpus_facts
@@ -24,6 +25,7 @@ from xret.eval.system_report import Assessment, SystemReport
 from xret.eval.systems import SystemNames, chosen_topics, open_systems
 from xret.eval.trec import write_run
 from xret.retriever.corpora.collection import Corpus
+from xret.retriever.corpora.parts import CollectionCorpus
 from xret.retriever.corpora.qrels import Qrels, read_qrels
 from xret.retriever.corpora.registry import open_corpus
 from xret.types import Progress, Query, Work, finished
@@ -219,11 +221,14 @@ def _opened(
     closing: ExitStack,
 ) -> Work[list[PairEvaluation]]:
     """An evaluation of each system, yet to be run."""
+    answers = source.answers() if isinstance(source, CollectionCorpus) else {}
+    _check_answers(measures, answers)
     check_measures(measures or DEFAULT_MEASURES, qrels)
     systems = yield from open_systems(names, source=source, qrels=qrels, closing=closing)
     mixed = all(len(system.languages) > 1 for system in systems)
     fair = mixed and (report or len(names.calibrations) > 1)
-    chosen = measures or (REPORT_MEASURES if fair else DEFAULT_MEASURES)
+    usual = ANSWER_MEASURES if answers else REPORT_MEASURES if fair else DEFAULT_MEASURES
+    chosen = measures or usual
     return [
         PairEvaluation(
             system,
@@ -233,9 +238,25 @@ def _opened(
             keep_run=counted.keep_run,
             depth=counted.depth,
             exclude_self=counted.exclude_self,
+            answers=answers,
         )
         for system in systems
     ]
+
+
+def _check_answers(measures: Sequence[str], answers: Mapping[str, Sequence[str]]) -> None:
+    """Answers are looked for in texts by measures of their own. Raises RunError for others."""
+    for name in measures:
+        if answers and not answer_tokens(name):
+            raise RunError(
+                f"{name} needs judgements of documents, and this collection has answers: measure "
+                f"{' or '.join(ANSWER_MEASURES)}"
+            )
+        if not answers and answer_tokens(name):
+            raise RunError(
+                f"{name} looks for answers in the texts, and this collection has judgements of "
+                "documents; measure nDCG@10 or R@100"
+            )
 
 
 def _corpus_files(path: Path) -> list[Path]:

@@ -60,7 +60,7 @@ def _run_warnings(evaluation: PairEvaluation, rankings: RunRankings) -> list[str
         )
     ranked = {doc for trace in evaluation.traces.values() for doc in trace.top}
     judged = {doc for query in evaluation.queries for doc in evaluation.qrels[query.query_id]}
-    if ranked and not ranked & judged:
+    if ranked and not evaluation.answers and not ranked & judged:
         warnings.append(
             f"{name}: none of its first 100 documents is judged for any query; are the ids "
             f"spelt as in the judgements? (run: {min(ranked)!r}, judgements: {min(judged)!r})"

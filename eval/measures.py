@@ -16,6 +16,7 @@ from typing import Any
 import ir_measures
 
 from xret.errors import RunError
+from xret.eval.answer_recall import answer_tokens
 from xret.eval.evaluation import MeasureFacts
 from xret.eval.fairness import FAIRNESS_MEASURES, FairnessMeasure, fairness_measure
 from xret.eval.measure_names import is_fairness, parsed_measure
@@ -54,7 +55,7 @@ def check_measures(measures: Sequence[str], qrels: Qrels) -> None:
     Raises RunError for a measure that nobody knows or that has no program here.
     """
     for name in measures:
-        if is_fairness(name):
+        if is_fairness(name) or answer_tokens(name):
             continue
         parsed = parsed_measure(name)
         if parsed.NAME == "ERR":
@@ -148,7 +149,7 @@ def measured_depth(measures: Sequence[str]) -> int | None:
 
 def aggregate(name: str, values: Sequence[float]) -> float:
     """What ir_measures prints for all queries: the mean, or the sum of a count."""
-    if is_fairness(name):
+    if is_fairness(name) or answer_tokens(name):
         return sum(values) / len(values) if values else 0.0
     aggregator = parsed_measure(name).aggregator()
     for value in values:
@@ -162,6 +163,9 @@ def measure_facts(name: str) -> MeasureFacts:
         stem = re.split("[(@]", name)[0]
         better = None if stem in ("OwnFirst", "OwnShare") else True
         return MeasureFacts(name, "fairness", better, FAIRNESS_MEASURES[stem], "xret")
+    if tokens := answer_tokens(name):
+        said = f"an answer stands in the first {tokens:,} tokens retrieved (Asai et al. 2021)"
+        return MeasureFacts(name, "effectiveness", True, said, "xret; tokens by NLTK")
     parsed = parsed_measure(name)
     better = None if parsed.NAME in ("Judged", "NumRet", "NumRel", "NumQ") else True
     said = str(parsed.SHORT_DESC or "")

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
-from xret.errors import CorpusError, LanguageError
+from xret.errors import CorpusError, LanguageError, RunError
 from xret.eval.evaluation import Latency
 from xret.eval.trec import RunFile, ranked
 from xret.index.search.candidates import default_candidates
@@ -28,6 +28,7 @@ __all__ = [
     "IndexRankings",
     "Rankings",
     "RunRankings",
+    "TextRankings",
     "measure_encoding",
     "measure_latency",
     "read_document_langs",
@@ -67,6 +68,17 @@ class Rankings(Protocol):
 
     def languages_of(self, doc_ids: Iterable[str]) -> dict[str, str]:
         """The language of each document for which it is known."""
+
+
+@runtime_checkable
+class TextRankings(Protocol):
+    """A system that has the texts of what it ranks."""
+
+    def texts_of(self, doc_ids: Sequence[str]) -> list[str]:
+        """The text of each document, without its title, in that order; "" for one that is gone.
+
+        Raises RunError where the texts are not there.
+        """
 
 
 class IndexRankings:
@@ -147,17 +159,30 @@ class IndexRankings:
             self._known[document.doc_id] = "" if document.lang == UNDETERMINED else document.lang
         return {doc_id: lang for doc_id in asked if (lang := self._known.get(doc_id))}
 
+    def texts_of(self, doc_ids: Sequence[str]) -> list[str]:
+        texts = {each.doc_id: each.text for each in self.searcher.reader.documents(doc_ids)}
+        return [texts.get(doc_id, "") for doc_id in doc_ids]
+
 
 class RunRankings:
     """A run that was read from a file.
 
     doc_langs: language by document id, {} where it is not known; it is what cuts the list of
-    one language out of the mixed one. Such a list is only as deep as the mixed one was.
+    one language out of the mixed one. Such a list is only as deep as the mixed one was. index:
+    where the documents' texts are, None where nobody named one.
     """
 
-    def __init__(self, name: str, file: RunFile, doc_langs: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        name: str,
+        file: RunFile,
+        doc_langs: Mapping[str, str],
+        *,
+        index: TextRankings | None = None,
+    ) -> None:
         self.name = name
         self.file = file
+        self._index = index
         self._doc_langs = doc_langs
         self.languages: Mapping[str, int] = Counter(doc_langs.values())
 
@@ -179,6 +204,14 @@ class RunRankings:
 
     def languages_of(self, doc_ids: Iterable[str]) -> dict[str, str]:
         return {doc_id: lang for doc_id in doc_ids if (lang := self._doc_langs.get(doc_id))}
+
+    def texts_of(self, doc_ids: Sequence[str]) -> list[str]:
+        if self._index is None:
+            raise RunError(
+                f"{self.name} names documents and has no texts; name the index that has them with "
+                "--index"
+            )
+        return self._index.texts_of(doc_ids)
 
     def unknown_documents(self) -> tuple[int, int]:
         """How many of the run's documents have no known language, and how many there are."""

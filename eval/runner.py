@@ -8,6 +8,7 @@ from functools import cached_property
 from itertools import islice
 
 from xret.errors import RunError
+from xret.eval.answer_recall import answer_recall, answer_tokens, first_tokens, word_tokenizer
 from xret.eval.measure_names import is_fairness
 from xret.eval.measures import (
     DEFAULT_MEASURES,
@@ -19,8 +20,9 @@ from xret.eval.measures import (
     measure_queries,
     measured_depth,
 )
-from xret.eval.rankings import DEPTH, Rankings
+from xret.eval.rankings import DEPTH, Rankings, TextRankings
 from xret.eval.trec import trec_eval_order
+from xret.retriever.corpora.collection import ANSWERED
 from xret.retriever.corpora.qrels import Qrels
 from xret.retriever.languages.identification import identify_language
 from xret.types import UNDETERMINED, Hit, Progress, Query, Run
@@ -30,6 +32,10 @@ __all__ = ["PairEvaluation", "PairResult", "QueryTrace"]
 BATCH = 64
 """Queries that are put to every language before the next: what an index makes of their vectors is
 kept meanwhile (`KEPT_BYTES`), 1.8 MB of one where there are 16,384 centroids."""
+
+READ_TOGETHER = 50
+"""Texts of a ranking that are read at a time to look for an answer; of 100 words, 5,000 tokens are
+hardly more."""
 
 TRACE_DEPTH = 100
 """How many documents of a mixed list are kept for the shares of its languages."""
@@ -71,8 +77,9 @@ class PairEvaluation:
     measure, by query id; `traces` by query id; `answered` the queries that the system was
     asked. keep_run: hold the mixed rankings for `run`. depth: how many documents of a ranking
     are measured, as trec_eval's -M; None for all. exclude_self: not the document with the
-    query's own id, as BEIR for questions that are documents themselves. Raises RunError for
-    measures that cannot be computed, and where no query is judged or nothing is judged relevant.
+    query's own id, as BEIR for questions that are documents themselves. answers: by query id,
+    where they are looked for in the texts (R@2kt); {} elsewhere. Raises RunError for measures
+    that cannot be computed, and where no query is judged or nothing is judged relevant.
     """
 
     def __init__(
@@ -85,6 +92,7 @@ class PairEvaluation:
         keep_run: bool = False,
         depth: int | None = None,
         exclude_self: bool = False,
+        answers: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self.rankings = rankings
         self.qrels = qrels
@@ -101,7 +109,10 @@ class PairEvaluation:
         # The first one ranks pairs, and a measure between languages has no value of a pair.
         known = sorted(map(measure_facts, measures), key=lambda facts: facts.kind == "fairness")
         self.measures = tuple(dict.fromkeys(facts.name for facts in known))
-        self._measures = tuple(name for name in measures if not is_fairness(name))
+        self._read = {name: tokens for name in measures if (tokens := answer_tokens(name))}
+        self._measures = tuple(
+            name for name in measures if not is_fairness(name) and name not in self._read
+        )
         self._fairness = tuple(name for name in measures if is_fairness(name))
         # A document that is left out makes room for the next.
         self._depth = min(DEPTH, (measured_depth(self._measures) or DEPTH) + exclude_self)
@@ -113,6 +124,11 @@ class PairEvaluation:
         self.judged_langs = rankings.languages_of(
             {doc_id for query in self.queries for doc_id in qrels[query.query_id]}
         )
+        self.answers = answers or {}
+        if self.answers and len(self.doc_langs) == 1:
+            # Whatever holds the answer is in that language.
+            self.judged_langs[ANSWERED] = self.doc_langs[0]
+        self._tokenize = word_tokenizer() if self._read else str.split
         self._shown, self._exclude_self = depth, exclude_self
         self._kept: dict[str, Sequence[Hit]] | None = {} if keep_run else None
         self.values: dict[str | None, dict[str, QueryValues]] = {}
@@ -178,6 +194,9 @@ class PairEvaluation:
         judged = {query.query_id: qrels[query.query_id] for query in batch}
         ordered = {query_id: self._counted(query_id, hits) for query_id, hits in found.items()}
         values = measure_queries(judged, ordered, self._measures) if self._measures else {}
+        for query_id in judged if self._read else ():
+            for name, value in self._answer_values(query_id, ordered.get(query_id, ())).items():
+                values.setdefault(name, {})[query_id] = value
         if doc_lang is None:
             self.answered.update(found)
             if self._kept is not None:
@@ -191,6 +210,19 @@ class PairEvaluation:
         if self._exclude_self:
             hits = [hit for hit in hits if hit.doc_id != query_id]
         return trec_eval_order(hits)[: self._shown]
+
+    def _answer_values(self, query_id: str, hits: Sequence[Hit]) -> dict[str, float]:
+        tokens = first_tokens(self._texts(hits), max(self._read.values()), self._tokenize)
+        answers = self.answers[query_id]
+        return {name: answer_recall(tokens[:n], answers) for name, n in self._read.items()}
+
+    def _texts(self, hits: Sequence[Hit]) -> Iterator[str]:
+        """The texts of a ranking, read as far as they are asked for."""
+        if not isinstance(self.rankings, TextRankings):
+            raise RunError(f"{self.rankings.name} ranks texts of its own; evaluate an index")
+        for start in range(0, len(hits), READ_TOGETHER):
+            some = hits[start : start + READ_TOGETHER]
+            yield from self.rankings.texts_of([hit.doc_id for hit in some])
 
     def _fair_values(
         self, batch: Sequence[Query], judged: Qrels, ordered: Mapping[str, Sequence[Hit]]

@@ -290,7 +290,11 @@ def _open_runs(
             )
     short = [path.name for path in names.runs]
     labels = short if len(set(short)) == len(short) else [str(path) for path in names.runs]
-    return [RunRankings(label, file, doc_langs) for label, file in zip(labels, files, strict=True)]
+    texts = indexed[0] if indexed else None
+    return [
+        RunRankings(label, file, doc_langs, index=texts)
+        for label, file in zip(labels, files, strict=True)
+    ]
 
 
 def _corpus_langs(source: Corpus, needed: Iterable[str]) -> dict[str, str]:

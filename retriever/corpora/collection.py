@@ -14,9 +14,22 @@ from xret.retriever.corpora.records import BadRecord, Record
 from xret.retriever.languages.codes import language_code
 from xret.types import Document, Progress, Query
 
-__all__ = ["Choice", "Collection", "Corpus", "FetchedFile", "Part", "Source", "chosen_langs"]
+__all__ = [
+    "ANSWERED",
+    "Choice",
+    "Collection",
+    "Corpus",
+    "FetchedFile",
+    "Part",
+    "Source",
+    "chosen_langs",
+]
 
 ALL = "all"
+
+ANSWERED = " answered"
+"""Stands in the judgements of a query that has answers, and no document judged: an id that no
+document has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +93,7 @@ class Part:
     `documents` yields records in one of the known shapes; `doc_lang` is for those that name
     no language. `queries` may hold topics nobody judged: they are dropped, and said. `name` is
     put before ids where they are unique only within the part (`Collection.own_ids`);
+    `answers` by query id, where texts that hold one are what is looked for, and nothing is judged.
     `query_suffix` comes after those of queries, where one topic is asked in several languages.
     """
 
@@ -89,6 +103,7 @@ class Part:
     documents: Callable[[], Iterator[Record | BadRecord]]
     queries: Callable[[Callable[[BadRecord], None]], Iterable[Query]] = lambda _: ()
     qrels: Callable[[], Qrels] = dict
+    answers: Callable[[], Mapping[str, Sequence[str]]] = dict
     query_suffix: str = ""
 
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from xret.errors import CorpusError
-from xret.retriever.corpora.collection import Choice, Collection, FetchedFile, Part
+from xret.retriever.corpora.collection import (
+    ANSWERED,
+    Choice,
+    Collection,
+    FetchedFile,
+    Part,
+)
 from xret.retriever.corpora.qrels import Qrels
 from xret.retriever.corpora.records import BadRecord
 from xret.retriever.corpora.shapes import document_of
@@ -33,6 +39,7 @@ class CollectionCorpus:
         self._parts = parts
         self._joined = len({part.name for part in parts}) > 1
         self._judged: tuple[list[Query], Qrels] | None = None
+        self._answers: dict[str, Sequence[str]] = {}
         self._notes: list[str] = []
         self.licence = collection.licence
         sets = tuple(dict.fromkeys(part.name for part in parts))
@@ -71,6 +78,14 @@ class CollectionCorpus:
         """The judgements of those queries; a query over several parts has them of all."""
         return self._read()[1]
 
+    def answers(self) -> Mapping[str, Sequence[str]]:
+        """The answers that are looked for in texts, by query; {} where documents are judged.
+
+        The judgements of such a query name `ANSWERED`, which is no document.
+        """
+        self._read()
+        return self._answers
+
     def notes(self) -> list[str]:
         """What reading the queries and judgements left out."""
         self._read()
@@ -108,6 +123,10 @@ class CollectionCorpus:
         for query_id, grades in part.qrels().items():
             judged = qrels.setdefault(self._id(part, query_id, "queries"), {})
             judged.update({self._id(part, doc, "documents"): g for doc, g in grades.items()})
+        for query_id, answers in part.answers().items():
+            asked = self._id(part, query_id, "queries")
+            self._answers[asked] = answers
+            qrels.setdefault(asked, {})[ANSWERED] = 1
 
     def _id(self, part: Part, given: str, kind: str) -> str:
         made = given + (part.query_suffix if kind == "queries" else "")

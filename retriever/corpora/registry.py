@@ -42,6 +42,7 @@ CORPORA: dict[str, str] = {
     "mkqa": "mkqa:COLLECTION",
     "mlqa": "mlqa:COLLECTION",
     "multi-eup": "multi_eup:COLLECTION",
+    "xor-retrieve": "xor_retrieve:COLLECTION",
 }
 """Where each collection is described: a module of this package and a name in it."""
 
