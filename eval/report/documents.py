@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from xret.eval.evaluation import Evaluation
 from xret.eval.report.findings import findings
 from xret.eval.report.heat_map import MAX_NUMBERED
+from xret.eval.report.latex_text import SCRIPT_COMMAND, SCRIPTS_IN_FONTS, latex_text
 from xret.eval.report.paper import paper_tables
 from xret.eval.report.provenance import (
     checksum_table,
@@ -27,7 +28,7 @@ from xret.eval.report.results import (
     summary_table,
 )
 from xret.eval.report.sections import ranked_comparisons
-from xret.eval.report.table import Table, columns, latex, latex_text, markdown, markdown_text
+from xret.eval.report.table import Table, columns, latex, markdown, markdown_text
 from xret.eval.report.text import shown
 
 __all__ = ["latex_document", "markdown_document"]
@@ -68,7 +69,7 @@ def markdown_document(evaluation: Evaluation, drawings: Iterable[tuple[str, str]
 
 def latex_document(evaluation: Evaluation) -> str:
     """A document that compiles with any TeX engine, a booktabs table after another."""
-    parts = [_PREAMBLE.lstrip()]
+    parts = [_PREAMBLE.lstrip(), SCRIPTS_IN_FONTS + SCRIPT_COMMAND]
     title = latex_text(shown(evaluation.title, limit=160))
     parts.append(rf"\section*{{{title}}}")
     parts += [

@@ -10,6 +10,7 @@ from pathlib import Path
 from xret.errors import ConfigError, RunError
 from xret.eval.evaluation import Evaluation
 from xret.eval.report.elements import html_table
+from xret.eval.report.latex_text import SCRIPTS_IN_FONTS
 from xret.eval.report.markup import join
 from xret.eval.report.page import html_page
 from xret.eval.report.paper import (
@@ -61,7 +62,9 @@ def _markdown(evaluation: Evaluation) -> str:
 
 
 def _latex(evaluation: Evaluation) -> str:
-    needed = "% \\usepackage[T1]{fontenc}, {booktabs}, {graphicx} and {amssymb}\n"
+    needed = (
+        "% \\usepackage[T1]{fontenc}, {booktabs}, {graphicx} and {amssymb}\n" + SCRIPTS_IN_FONTS
+    )
     tables = enumerate(paper_tables(evaluation), start=1)
     return needed + "\n".join(latex(table, f"tab:languages-{n}") for n, table in tables)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import dataclass, replace
 
+from xret.eval.report.latex_text import SCRIPT_COMMAND, SUPERSCRIPTS, latex_text
 from xret.eval.report.text import MISSING, isolated, shown
 
 __all__ = [
@@ -19,9 +19,6 @@ __all__ = [
     "markdown",
     "markdown_text",
 ]
-
-SUPERSCRIPTS = dict(zip("ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐⁿᵒᵖʳˢᵗᵘᵛʷˣʸᶻ", "abcdefghijklmnoprstuvwxyz", strict=True))
-"""Raised letters, which mark systems, and the letters that they are."""
 
 LINE = 88
 """Characters of small print that a line of text takes."""
@@ -130,7 +127,9 @@ def latex(table: Table, label: str) -> str:
         *(note if table.note else ()),
         rf"\end{{{name}}}",
     ]
-    return "\n".join(lines) + "\n"
+    # A table that is copied alone brings what it needs.
+    needed = [SCRIPT_COMMAND] if any(r"\xretscript" in line for line in lines) else []
+    return "\n".join([*lines[:1], *needed, *lines[1:]]) + "\n"
 
 
 def _width(table: Table) -> int:
@@ -140,117 +139,6 @@ def _width(table: Table) -> int:
         for row in (table.headings, *table.rows)
     ]
     return sum(max(map(len, column)) + 3 for column in zip(*texts, strict=True))
-
-
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    "{": r"\{",
-    "}": r"\}",
-    "$": r"\$",
-    "&": r"\&",
-    "#": r"\#",
-    "%": r"\%",
-    "_": r"\_",
-    "^": r"\textasciicircum{}",
-    "~": r"\textasciitilde{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
-    "–": "--",
-    "…": r"\ldots{}",
-    "▲": r"$^{\blacktriangle}$",
-    "▼": r"$^{\blacktriangledown}$",
-    # A line that begins with it would be the optional argument of the line break before.
-    "[": "{[}",
-    "−": "$-$",
-    "≤": r"$\leq$",
-    "×": r"$\times$",
-    "œ": r"\oe{}",
-    "Œ": r"\OE{}",
-    "ı": r"\i{}",
-    "ł": r"\l{}",
-    "Ł": r"\L{}",
-    "đ": r"\dj{}",
-    "Đ": r"\DJ{}",
-    "→": r"$\to$",
-    "\u2068": "",
-    "\u2069": "",
-}
-
-
-_ACCENTS = {
-    "\u0300": r"\`",
-    "\u0301": r"\'",
-    "\u0302": r"\^",
-    "\u0303": r"\~",
-    "\u0304": r"\=",
-    "\u0306": r"\u",
-    "\u0307": r"\.",
-    "\u0308": r"\"",
-    "\u030a": r"\r",
-    "\u030b": r"\H",
-    "\u030c": r"\v",
-    "\u0323": r"\d",
-    "\u0327": r"\c",
-    "\u0328": r"\k",
-}
-"""Accents of LaTeX by the combining character."""
-
-_LETTERS = re.compile(f"[{''.join(SUPERSCRIPTS)}]+")
-_GREEK = re.compile(r"GREEK (SMALL|CAPITAL) LETTER (\w+)")
-_CAPITALS = [
-    "GAMMA",
-    "DELTA",
-    "THETA",
-    "LAMBDA",
-    "XI",
-    "PI",
-    "SIGMA",
-    "UPSILON",
-    "PHI",
-    "PSI",
-    "OMEGA",
-]
-"""Greek capitals that LaTeX has a command for; the others look like Latin ones."""
-
-
-def latex_text(text: str) -> str:
-    """A text for any TeX engine: what pdfLaTeX's fonts lack is named by its code point.
-
-    >>> latex_text("50 % of a_b: é ź λ س")
-    "50 \\\\% of a\\\\_b: é \\\\'{z} $\\\\lambda$ {[}U+0633]"
-    """
-    parts: list[str] = []
-    at = 0
-    for letters in _LETTERS.finditer(text):
-        parts += map(_latex_character, text[at : letters.start()])
-        parts.append(f"$^{{{''.join(SUPERSCRIPTS[sign] for sign in letters[0])}}}$")
-        at = letters.end()
-    return "".join([*parts, *map(_latex_character, text[at:])])
-
-
-def _latex_character(character: str) -> str:
-    if character in _LATEX:
-        return _LATEX[character]
-    latin = "À" <= character <= "ÿ" and unicodedata.category(character)[0] == "L"
-    if latin or " " <= character <= "~":
-        return character
-    parts = unicodedata.normalize("NFD", character)
-    if len(parts) == 2 and parts[0].isascii() and parts[0].isalpha() and parts[1] in _ACCENTS:
-        return f"{_ACCENTS[parts[1]]}{{{parts[0]}}}"
-    return " " if character.isspace() else _greek(character) or f"{{[}}U+{ord(character):04X}]"
-
-
-def _greek(character: str) -> str:
-    """The command of an unaccented Greek letter; empty for any other character."""
-    named = _GREEK.fullmatch(unicodedata.name(character, ""))
-    if named is None or named[2] in ("FINAL", "OMICRON"):
-        return ""
-    name = named[2].replace("LAMDA", "LAMBDA")
-    if named[1] == "SMALL":
-        return rf"$\{name.lower()}$"
-    return rf"$\{name.capitalize()}$" if name in _CAPITALS else ""
 
 
 def _latex_cell(cell: Cell | str) -> str:

@@ -20,12 +20,13 @@ from xret.eval.randomisation import paired_randomisation
 from xret.eval.rankings import RunRankings
 from xret.eval.report.documents import latex_document
 from xret.eval.report.findings import findings
+from xret.eval.report.latex_text import latex_text
 from xret.eval.report.page import page
 from xret.eval.report.paper import paper_table, significantly_above
 from xret.eval.report.paper_files import check_paper_paths, write_paper_table
 from xret.eval.report.results import matrix_table
 from xret.eval.report.stored import read_evaluation, write_evaluation
-from xret.eval.report.table import Cell
+from xret.eval.report.table import Cell, Table, latex
 from xret.eval.runner import PairEvaluation
 from xret.eval.significance import holm
 from xret.eval.trec import RunFile
@@ -201,12 +202,28 @@ def test_paper_has_the_tests_that_open_at_a_click_on_a_screen(evaluation: Evalua
     assert ".printed{display:block}" in html.partition("@media print")[2]
 
 
+def test_a_script_without_a_font_is_named_and_its_text_kept_for_engines_that_have_one() -> None:
+    assert latex_text("run 搜索") == r"run \xretscript{Hani}{搜索}{{[}U+641C U+7D22]}"
+    thai = "ภาษาไทยเป็นภาษา"
+    assert latex_text(thai) == rf"\xretscript{{Thai}}{{{thai}}}{{{{[}}Thai, 15 characters]}}"
+    assert latex_text("ひらがな 漢字").startswith(r"\xretscript{Jpan}{ひらがな 漢字}")
+    assert latex_text("☃ λ é") == r"{[}U+2603] $\lambda$ é"
+    table = Table("c", ("a", "b"), "ll", (("x", "한국어"),))
+    assert r"\providecommand{\xretscript}" in latex(table, "t")
+    assert r"\xretscript" not in latex(Table("c", ("a",), "l", (("é",),)), "t")
+
+
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs TeX")
-@pytest.mark.parametrize("name", ["", "[x] 100%_&#$~^{é} łódź ąő λΩ 搜索 سؤال ▲ᵃᵇ\\"])
+@pytest.mark.parametrize("name", ["", "[x] 100%_&#$~^{é} łódź ąő λΩ 搜索 سؤال شكرا جزيلا ☃ ▲ᵃᵇ\\"])
 def test_the_latex_compiles(evaluation: Evaluation, tmp_path: Path, name: str) -> None:
     renamed = dataclasses.replace(evaluation.systems[0], name=name or evaluation.systems[0].name)
     evaluation = dataclasses.replace(evaluation, systems=(renamed, *evaluation.systems[1:]))
-    (tmp_path / "report.tex").write_text(latex_document(evaluation), encoding="utf-8")
+    document = latex_document(evaluation)
+    # A script that the user's preamble sets, beside those that nothing sets.
+    document = document.replace(
+        r"\begin{document}", r"\newcommand\xretHani[1]{Han}\begin{document}"
+    )
+    (tmp_path / "report.tex").write_text(document, encoding="utf-8")
     done = subprocess.run(
         ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "report.tex"],
         cwd=tmp_path,
