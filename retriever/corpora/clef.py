@@ -11,11 +11,18 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from xret.errors import CorpusError
 from xret.retriever.corpora.clef_documents import clef_records, clef_text, document_files
-from xret.retriever.corpora.collection import Choice, Collection, FetchedFile, Part
+from xret.retriever.corpora.collection import (
+    Choice,
+    Collection,
+    FetchedFile,
+    Part,
+    paired_parts,
+)
 from xret.retriever.corpora.qrels import Qrels, read_qrels
 from xret.retriever.corpora.records import BadRecord, Record
 from xret.types import Progress, Query
@@ -193,15 +200,10 @@ def _parts(choice: Choice) -> Sequence[Part]:
     years = {lang: choice.split in ROOMS[lang] for lang in choice.doc_langs}
     if missing := [lang for lang, there in years.items() if not there]:
         raise CorpusError(f"clef {choice.split} has no documents in {', '.join(missing)} here")
-    several = len(choice.query_langs) > 1
-    return [
-        clef_part(doc, query, year=choice.split, suffix=f":{query}" if several else "")
-        for doc in choice.doc_langs
-        for query in choice.query_langs
-    ]
+    return paired_parts(choice, partial(clef_part, year=choice.split))
 
 
-def clef_part(doc_lang: str, query_lang: str, *, year: str, suffix: str) -> Part:
+def clef_part(doc_lang: str, query_lang: str, suffix: str = "", *, year: str) -> Part:
     """The documents and judgements of one language and campaign, asked in a language."""
     files = SuiteFiles(doc_lang, year)
     return Part(

@@ -14,7 +14,13 @@ from pathlib import Path
 
 from xret.errors import CorpusError
 from xret.retriever.corpora.clef_documents import clef_records, document_files
-from xret.retriever.corpora.collection import Choice, Collection, FetchedFile, Part
+from xret.retriever.corpora.collection import (
+    Choice,
+    Collection,
+    FetchedFile,
+    Part,
+    paired_parts,
+)
 from xret.retriever.corpora.qrels import read_qrels
 from xret.retriever.corpora.records import BadRecord, Record
 from xret.retriever.corpora.topics import Wording, read_queries
@@ -91,7 +97,7 @@ def _file(pattern: str) -> Path:
     return found[0]
 
 
-def _part(doc_lang: str, query_lang: str, *, suffix: str) -> Part:
+def _part(doc_lang: str, query_lang: str, suffix: str) -> Part:
     files = Newspapers(doc_lang)
     wording = Wording(("title", "description"))
     return Part(
@@ -108,12 +114,7 @@ def _part(doc_lang: str, query_lang: str, *, suffix: str) -> Part:
 
 
 def _parts(choice: Choice) -> Sequence[Part]:
-    several = len(choice.query_langs) > 1
-    return [
-        _part(doc, query, suffix=f":{query}" if several else "")
-        for doc in choice.doc_langs
-        for query in choice.query_langs
-    ]
+    return paired_parts(choice, _part)
 
 
 COLLECTION = Collection(

@@ -23,6 +23,7 @@ __all__ = [
     "Part",
     "Source",
     "chosen_langs",
+    "paired_parts",
 ]
 
 ALL = "all"
@@ -187,6 +188,20 @@ class Collection:
                 f"{self.name} has documents in {', '.join(asked)} and no queries; its queries are "
                 f"in: {_listed(self.query_langs)}. Choose documents with --doc-lang"
             ) from None
+
+
+def paired_parts(choice: Choice, part: Callable[[str, str, str], Part]) -> list[Part]:
+    """A part for each document language asked in each query language.
+
+    part: makes one of a document language, a query language and the suffix of the queries' ids,
+    which names their language where the same topics are asked in several.
+    """
+    several = len(choice.query_langs) > 1
+    return [
+        part(doc, query, f":{query}" if several else "")
+        for doc in choice.doc_langs
+        for query in choice.query_langs
+    ]
 
 
 def chosen_langs(given: Sequence[str], known: Sequence[str], *, of: str) -> tuple[str, ...]:

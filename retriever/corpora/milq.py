@@ -63,11 +63,7 @@ def _mixed(name: str) -> set[str]:
 def _part(doc_lang: str, query_lang: str, *, year: str) -> Part:
     news = doc_lang in NEWS
     path = _queries_file(query_lang, news=news)
-    whole = (
-        news_part(2022, doc_lang, query_lang="eng", suffix="")
-        if news
-        else clef_part(doc_lang, "en", year=year, suffix="")
-    )
+    whole = news_part(2022, doc_lang, "eng") if news else clef_part(doc_lang, "en", year=year)
     return replace(
         whole, queries=lambda reject: read_queries(path, lang=query_lang, on_reject=reject)
     )

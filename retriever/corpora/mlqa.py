@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from xret.retriever.corpora.collection import Choice, Collection, Part
+from xret.retriever.corpora.collection import Choice, Collection, Part, paired_parts
 from xret.retriever.corpora.mteb_layout import mteb_part
 
 __all__ = ["COLLECTION"]
@@ -17,19 +17,11 @@ LANGS = ("ara", "deu", "eng", "hin", "spa", "vie", "zho")
 
 
 def _parts(choice: Choice) -> Sequence[Part]:
-    return [
-        mteb_part(
-            REPO,
-            REVISION,
-            pins="mlqa",
-            config=f"{doc}-{query}",
-            split=choice.split,
-            doc_lang=doc,
-            query_lang=query,
-        )
-        for doc in choice.doc_langs
-        for query in choice.query_langs
-    ]
+    def part(doc: str, query: str, _: str) -> Part:
+        how = {"doc_lang": doc, "query_lang": query, "config": f"{doc}-{query}"}
+        return mteb_part(REPO, REVISION, pins="mlqa", split=choice.split, **how)
+
+    return paired_parts(choice, part)
 
 
 COLLECTION = Collection(

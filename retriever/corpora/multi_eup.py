@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from xret.errors import CorpusError
-from xret.retriever.corpora.collection import Choice, Collection, Part
+from xret.retriever.corpora.collection import Choice, Collection, Part, paired_parts
 from xret.retriever.corpora.hub import HubFiles
 from xret.retriever.corpora.lines import first_bytes
 from xret.retriever.corpora.qrels import Qrels
@@ -84,7 +84,7 @@ def _qrels(lang: str) -> Qrels:
     return qrels
 
 
-def _part(doc_lang: str, query_lang: str, *, suffix: str) -> Part:
+def _part(doc_lang: str, query_lang: str, suffix: str) -> Part:
     return Part(
         name=doc_lang,
         doc_lang=doc_lang,
@@ -97,12 +97,7 @@ def _part(doc_lang: str, query_lang: str, *, suffix: str) -> Part:
 
 
 def _parts(choice: Choice) -> Sequence[Part]:
-    several = len(choice.query_langs) > 1
-    return [
-        _part(doc, query, suffix=f":{query}" if several else "")
-        for doc in choice.doc_langs
-        for query in choice.query_langs
-    ]
+    return paired_parts(choice, _part)
 
 
 COLLECTION = Collection(

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from xret.errors import CorpusError
 from xret.retriever.corpora.catalogue import CatalogueFile
-from xret.retriever.corpora.collection import Choice, Collection, Part
+from xret.retriever.corpora.collection import Choice, Collection, Part, paired_parts
 from xret.retriever.corpora.irds import IrDatasetsCorpus, find_dataset
 from xret.retriever.corpora.lines import read_lines
 from xret.retriever.corpora.mteb_layout import mteb_parts
@@ -83,7 +84,7 @@ def _qrels_2023(lang: str) -> Qrels:
     return IrDatasetsCorpus(dataset_id, dataset).judgements()
 
 
-def news_part(year: int, doc_lang: str, *, query_lang: str, suffix: str) -> Part:
+def news_part(year: int, doc_lang: str, query_lang: str, suffix: str = "") -> Part:
     """The news of one language with its topics and judgements of a year."""
     documents = CatalogueFile("neuclir", f"1/{SHORT[doc_lang]}/docs")
     topics = CatalogueFile("neuclir", f"trec-{year}/queries")
@@ -103,12 +104,7 @@ def news_part(year: int, doc_lang: str, *, query_lang: str, suffix: str) -> Part
 
 def _collection(year: int) -> Collection:
     def parts(choice: Choice) -> Sequence[Part]:
-        several = len(choice.query_langs) > 1
-        return [
-            news_part(year, doc, query_lang=query, suffix=f":{query}" if several else "")
-            for doc in choice.doc_langs
-            for query in choice.query_langs
-        ]
+        return paired_parts(choice, partial(news_part, year))
 
     return Collection(
         name=f"neuclir-{year}",

@@ -11,11 +11,12 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from xret.errors import CorpusError
 from xret.retriever.corpora.catalogue import CatalogueFile
-from xret.retriever.corpora.collection import Choice, Collection, Part
+from xret.retriever.corpora.collection import Choice, Collection, Part, paired_parts
 from xret.retriever.corpora.neuclir import DOCUMENTS, NEWS_LICENCE, SHORT
 from xret.retriever.corpora.neuclir_tech import ABSTRACTS, abstract_records
 from xret.retriever.corpora.qrels import Qrels, read_qrels
@@ -67,27 +68,25 @@ class _Track:
         return found[0]
 
 
-def _part(doc_lang: str, query_lang: str, *, choice: Choice) -> Part:
-    track = _Track(choice.split == TECHNICAL)
+def _part(doc_lang: str, query_lang: str, suffix: str, *, technical: bool) -> Part:
+    track = _Track(technical)
     wording = Wording(("title", "description"), None if query_lang == "eng" else query_lang)
     news = CatalogueFile("neuclir", f"1/{SHORT[doc_lang]}/docs")
     return Part(
-        name=TECHNICAL if track.technical else doc_lang,
+        name=TECHNICAL if technical else doc_lang,
         doc_lang=doc_lang,
-        sources=(ABSTRACTS if track.technical else news,),
-        documents=abstract_records if track.technical else lambda: read_records(news.path()),
+        sources=(ABSTRACTS if technical else news,),
+        documents=abstract_records if technical else lambda: read_records(news.path()),
         queries=lambda reject: read_queries(track.topics(), wording=wording, on_reject=reject),
         qrels=lambda: track.qrels(doc_lang),
-        query_suffix=f":{query_lang}" if len(choice.query_langs) > 1 else "",
+        query_suffix=suffix,
     )
 
 
 def _parts(choice: Choice) -> Sequence[Part]:
     if choice.split == TECHNICAL and choice.doc_langs != ("zho",):
         raise CorpusError("the technical documents of NeuCLIR are Chinese: --doc-lang zho")
-    return [
-        _part(doc, query, choice=choice) for doc in choice.doc_langs for query in choice.query_langs
-    ]
+    return paired_parts(choice, partial(_part, technical=choice.split == TECHNICAL))
 
 
 COLLECTION = Collection(

@@ -7,9 +7,10 @@ judgements of its own.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from xret.retriever.corpora.catalogue import CatalogueFile
-from xret.retriever.corpora.collection import Choice, Collection, Part
+from xret.retriever.corpora.collection import Choice, Collection, Part, paired_parts
 from xret.retriever.corpora.hub import HubFiles
 from xret.retriever.corpora.neuclir import DOCUMENTS, SHORT
 from xret.retriever.corpora.qrels import read_qrels
@@ -23,17 +24,13 @@ REPO = "neuclir/bench"
 
 def _parts(choice: Choice) -> Sequence[Part]:
     together = len(choice.doc_langs) == len(DOCUMENTS)
-    return [
-        _part(doc, query, choice=choice, judged="mlir" if together else doc)
-        for doc in choice.doc_langs
-        for query in choice.query_langs
-    ]
+    return paired_parts(choice, partial(_part, judged="mlir" if together else None))
 
 
-def _part(doc_lang: str, query_lang: str, *, choice: Choice, judged: str) -> Part:
+def _part(doc_lang: str, query_lang: str, suffix: str, *, judged: str | None) -> Part:
     documents = CatalogueFile("neuclir", f"1/{SHORT[doc_lang]}/docs")
     topics = HubFiles(REPO, None, (f"data/news.{query_lang}.tsv",), "neuclir-bench")
-    qrels = HubFiles(REPO, None, (f"data/qrels.{judged}.gains.txt",), "neuclir-bench")
+    qrels = HubFiles(REPO, None, (f"data/qrels.{judged or doc_lang}.gains.txt",), "neuclir-bench")
     return Part(
         name=doc_lang,
         doc_lang=doc_lang,
@@ -41,7 +38,7 @@ def _part(doc_lang: str, query_lang: str, *, choice: Choice, judged: str) -> Par
         documents=lambda: read_records(documents.path()),
         queries=lambda reject: read_queries(topics.paths()[0], lang=query_lang, on_reject=reject),
         qrels=lambda: read_qrels(qrels.paths()[0]),
-        query_suffix=f":{query_lang}" if len(choice.query_langs) > 1 else "",
+        query_suffix=suffix,
     )
 
 

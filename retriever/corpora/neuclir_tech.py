@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from xret.retriever.corpora.catalogue import CatalogueFile
-from xret.retriever.corpora.collection import Choice, Collection, Part
+from xret.retriever.corpora.collection import Choice, Collection, Part, paired_parts
 from xret.retriever.corpora.hub import HubFiles
 from xret.retriever.corpora.qrels import read_qrels
 from xret.retriever.corpora.records import BadRecord, Record, read_records
@@ -43,8 +43,7 @@ def _part(query_lang: str, *, suffix: str) -> Part:
 
 
 def _parts(choice: Choice) -> Sequence[Part]:
-    several = len(choice.query_langs) > 1
-    return [_part(lang, suffix=f":{lang}" if several else "") for lang in choice.query_langs]
+    return paired_parts(choice, lambda _, query, suffix: _part(query, suffix=suffix))
 
 
 COLLECTION = Collection(

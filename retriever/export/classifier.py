@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from xret.errors import ModelError
 from xret.retriever.encoders.onnx_session import OnnxCard
-from xret.retriever.export.graph import GraphReport, export_graph, weights_hash
+from xret.retriever.export.graph import GraphReport, export_graph, save_tokenizer, weights_hash
 from xret.retriever.models.fingerprints import model_fingerprint
 from xret.retriever.rerankers.classifier import load_pair_model, pair_tokens
 from xret.retriever.rerankers.onnx_classifier import CLASSIFIER_FACTS, ExportedClassifier
@@ -64,7 +64,7 @@ def export_classifier(folder: Path, *, int8: bool = False) -> GraphReport:
     shutil.rmtree(folder / "onnx", ignore_errors=True)
     with tempfile.TemporaryDirectory() as scratch:
         saved = Path(scratch) / "tokenizer.json"
-        _save_tokenizer(tokenizer, saved)
+        save_tokenizer(tokenizer, saved)
         report = export_graph(
             ScoreGraph(model),
             folder / "onnx" / "model",
@@ -86,10 +86,3 @@ def _reads_types(model: nn.Module, tokenizer: Any) -> bool:
         named in tokenizer.model_input_names
         and named in inspect.signature(model.forward).parameters
     )
-
-
-def _save_tokenizer(tokenizer: Any, path: Path) -> None:
-    fast = tokenizer.backend_tokenizer
-    fast.no_padding()
-    fast.no_truncation()
-    fast.save(str(path))

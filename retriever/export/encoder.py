@@ -27,6 +27,7 @@ from xret.retriever.export.graph import (
     Reference,
     TokenGraph,
     export_graph,
+    save_tokenizer,
     weights_hash,
 )
 from xret.retriever.models.fingerprints import model_fingerprint
@@ -64,7 +65,7 @@ def export_encoder(
         shutil.rmtree(folder / "onnx", ignore_errors=True)
     with tempfile.TemporaryDirectory() as scratch:
         tokenizer = Path(scratch) / "tokenizer.json"
-        _save_tokenizer(model, tokenizer)
+        save_tokenizer(model.model.tokenizer, tokenizer)
         report = export_graph(
             head(graph),
             folder / "onnx" / "model",
@@ -195,11 +196,3 @@ def _openings(model: SentenceModel, head: TokenVectors) -> list[str]:
     """What texts may begin with that gets no vector, as the head was told and the model."""
     prompts: Any = model.model.prompts.values()
     return sorted({*head.prompts, *prompts} - {"", None})
-
-
-def _save_tokenizer(model: SentenceModel, path: Path) -> None:
-    tokenizer: Any = model.model.tokenizer
-    fast = tokenizer.backend_tokenizer
-    fast.no_padding()
-    fast.no_truncation()
-    fast.save(str(path))

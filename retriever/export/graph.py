@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -42,6 +42,7 @@ __all__ = [
     "Reference",
     "TokenGraph",
     "export_graph",
+    "save_tokenizer",
     "weights_hash",
 ]
 
@@ -135,6 +136,14 @@ def _states(
     languages = {} if lang_ids is None else {"lang_ids": lang_ids}
     hidden: Tensor = backbone(input_ids=input_ids, attention_mask=attention_mask, **languages)[0]
     return hidden
+
+
+def save_tokenizer(tokenizer: Any, path: Path) -> None:
+    """The file of a fast tokenizer, which neither pads nor cuts: its user does."""
+    fast = tokenizer.backend_tokenizer
+    fast.no_padding()
+    fast.no_truncation()
+    fast.save(str(path))
 
 
 def weights_hash(model: nn.Module) -> str:

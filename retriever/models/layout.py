@@ -22,6 +22,7 @@ __all__ = [
     "is_classifier",
     "is_sentence_encoder",
     "is_stanford",
+    "json_object",
     "listed_modules",
     "model_kind",
     "read_json",
@@ -60,14 +61,17 @@ _CONVERT = (
 
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object, {} where there is no such file; ModelError for anything else."""
-    if not path.is_file():
-        return {}
+    return json_object(path) if path.is_file() else {}
+
+
+def json_object(path: Path) -> dict[str, Any]:
+    """A JSON object out of a file that must be there; ModelError for anything else."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ModelError(f"{path} cannot be read as JSON: {error}") from error
     if not isinstance(content, dict):
-        raise ModelError(f"{path} holds no JSON object")
+        raise ModelError(f"{path} should hold an object, found {type(content).__name__}")
     return content
 
 

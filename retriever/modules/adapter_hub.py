@@ -6,7 +6,6 @@ sw/  adapter_config.json   {"config": {"reduction_factor": 2, "inv_adapter": "ni
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from xret.errors import ModelError
+from xret.retriever.models.layout import json_object
 from xret.retriever.models.module_card import ModelBase, ModuleCard
 from xret.retriever.modules.madx import MadxAdapter, madx_flaw
 
@@ -56,7 +56,7 @@ def read_hub_adapter(folder: Path, *, lang: str, base: ModelBase | None) -> Madx
     Such a folder names its model by no more than a name, so that layers and width alone can be
     checked. Raises ModelError for pickled weights and for adapters of another construction.
     """
-    described = _json(folder / HUB_CONFIG)
+    described = json_object(folder / HUB_CONFIG)
     config = described.get("config")
     if not isinstance(config, dict):
         raise ModelError(f"{folder / HUB_CONFIG} has no `config`; it is no adapter of AdapterHub's")
@@ -112,13 +112,3 @@ def _tensors(folder: Path) -> dict[str, Tensor]:
         return load_file(path)
     except Exception as error:  # safetensors raises its own and OSError
         raise ModelError(f"{path} cannot be read as safetensors: {error}") from error
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path} cannot be read as JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise ModelError(f"{path} should hold an object, found {type(content).__name__}")
-    return content

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from xret.errors import LanguageError, ModelError
 from xret.retriever.languages.codes import language_code
+from xret.retriever.models.layout import json_object
 from xret.retriever.models.published import write_file
 from xret.types import FloatArray
 
@@ -151,10 +152,10 @@ def bind_adapter(folder: Path, base: str) -> None:
 
 def _read(folder: Path, model: nn.Module, base: str | None) -> dict[str, _Update]:
     """One adapter's updates by the name of the layer in this model."""
-    config = _json(folder / CONFIG_FILE)
+    config = json_object(folder / CONFIG_FILE)
     _check_config(folder, config)
     binding = folder / BINDING_FILE
-    bound = _json(binding).get("base") if binding.is_file() else None
+    bound = json_object(binding).get("base") if binding.is_file() else None
     if base is not None and bound is not None and bound != base:
         raise ModelError(
             f"{folder} is an adapter of another model (base {bound}); this model is {base}"
@@ -253,13 +254,3 @@ def _patterned(patterns: Mapping[str, float], module: str, usual: float) -> floa
         if re.fullmatch(rf"(.*\.)?({pattern})", module):
             return float(value)
     return float(usual)
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path} cannot be read as JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise ModelError(f"{path} should hold an object, found {type(content).__name__}")
-    return content

@@ -25,7 +25,7 @@ from xret.retriever.modules.bottleneck import (
     still_bottleneck,
 )
 from xret.retriever.modules.coupling import COUPLING_PARTS, Coupling, coupling_flaw, still_coupling
-from xret.retriever.modules.named_weights import transformer_layers, transformer_of
+from xret.retriever.modules.named_weights import hidden_width, transformer_layers, transformer_of
 
 __all__ = ["MadxAdapter", "MadxModule", "last_norms", "madx_flaw"]
 
@@ -58,7 +58,7 @@ class MadxAdapter:
         """An adapter that changes nothing yet. Raises ModelError for a model that takes none."""
         if bottleneck < 1:
             raise ModelError(f"a bottleneck has at least one number, not {bottleneck}")
-        depth, width = len(last_norms(model)), _width(model)
+        depth, width = len(last_norms(model)), hidden_width(model)
         generator = torch.Generator().manual_seed(seed)
         layers = [
             still_bottleneck(width, width, size=bottleneck, generator=generator)
@@ -80,7 +80,7 @@ class MadxAdapter:
 
     def check_fits(self, model: nn.Module) -> None:
         """Raises ModelError where the model has other layers, or takes no such adapter."""
-        shape = (len(last_norms(model)), _width(model))
+        shape = (len(last_norms(model)), hidden_width(model))
         own = (len(self.layers), len(self.layers[0]["up.bias"]))
         if shape != own:
             raise ModelError(
@@ -173,11 +173,6 @@ def last_norms(model: nn.Module) -> list[nn.LayerNorm]:
             "language adapter stands; such adapters are for BERT, RoBERTa, XLM-R and DistilBERT"
         )
     return norms
-
-
-def _width(model: nn.Module) -> int:
-    transformer: Any = transformer_of(model)
-    return int(transformer.config.hidden_size)
 
 
 def _values(module: nn.Module) -> dict[str, Tensor]:

@@ -19,6 +19,7 @@ __all__ = [
     "LANGUAGE_ADAPTERS",
     "RANKING",
     "head_names",
+    "hidden_width",
     "named_weights",
     "transformer_layers",
     "transformer_of",
@@ -29,6 +30,12 @@ RANKING = "ranking_adapter"
 
 LANGUAGE_ADAPTERS = "language_adapters"
 """Where attached language adapters lie, which are none of its own either."""
+
+
+def hidden_width(model: nn.Module) -> int:
+    """How wide the states of a model's transformer are."""
+    transformer: Any = transformer_of(model)
+    return int(transformer.config.hidden_size)
 
 
 def transformer_of(model: nn.Module) -> nn.Module:

@@ -31,6 +31,7 @@ from xret.retriever.modules.bottleneck import (
 )
 from xret.retriever.modules.named_weights import (
     RANKING,
+    hidden_width,
     named_weights,
     transformer_layers,
     transformer_of,
@@ -65,7 +66,7 @@ class RankingAdapter:
         """An adapter that changes nothing yet: D drawn from the seed, U zero."""
         if bottleneck < 1:
             raise ModelError(f"a bottleneck has at least one number, not {bottleneck}")
-        depth, width = len(transformer_layers(model)), _width(model)
+        depth, width = len(transformer_layers(model)), hidden_width(model)
         generator = torch.Generator().manual_seed(seed)
         layers: list[Mapping[str, Tensor]] = [
             still_bottleneck(width, width, size=bottleneck, generator=generator)
@@ -121,7 +122,7 @@ class RankingAdapter:
 
     def check_fits(self, model: nn.Module) -> None:
         """Raises ModelError where the model has other layers, or no such head."""
-        found = (len(transformer_layers(model)), _width(model))
+        found = (len(transformer_layers(model)), hidden_width(model))
         if found != self._shape():
             raise ModelError(
                 f"the ranking adapter is of another model: it is for {self._shape()[0]} layers of "
@@ -247,11 +248,6 @@ def _state(model: nn.Module) -> _Attached:
     if not isinstance(state, _Attached):
         state = kept[_STATE] = _Attached()
     return state
-
-
-def _width(model: nn.Module) -> int:
-    transformer: Any = transformer_of(model)
-    return int(transformer.config.hidden_size)
 
 
 def _joined(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> Mapping[str, Tensor]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from xret.retriever.rerankers.pair_texts import (
     pair_windows,
     passage_text,
 )
-from xret.retriever.rerankers.reranker import is_late
+from xret.retriever.rerankers.reranker import scored_until
 from xret.retriever.rerankers.trained_layout import RerankLayout
 from xret.retriever.rerankers.weights import load_weights
 from xret.types import Document, FloatArray, IntArray, Query
@@ -74,13 +75,8 @@ class SequenceClassifier:
         self, query: Query, passages: Sequence[Document], *, until: float = math.inf
     ) -> FloatArray:
         """The logit of each pair's best window; see `Reranker.scores`."""
-        step = len(passages) if until == math.inf else CHUNK
-        scores: list[float] = []
-        for start in range(0, len(passages), max(step, 1)):
-            if is_late(until):
-                break
-            scores += self._scored(query, passages[start : start + step])
-        return np.array(scores, np.float32)
+        scored = partial(self._scored, query)
+        return scored_until(passages, scored, until=until, chunk=CHUNK)
 
     def _scored(self, query: Query, passages: Sequence[Document]) -> list[float]:
         texts = [passage_text(passage) for passage in passages]

@@ -13,6 +13,7 @@ import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ from xret.retriever.rerankers.pair_texts import (
     passage_room,
     passage_text,
 )
-from xret.retriever.rerankers.reranker import is_late
+from xret.retriever.rerankers.reranker import scored_until
 from xret.types import Document, FloatArray, IntArray, Query
 
 __all__ = ["CLASSIFIER_FACTS", "ExportedClassifier", "OnnxClassifier"]
@@ -110,13 +111,8 @@ class OnnxClassifier:
         self, query: Query, passages: Sequence[Document], *, until: float = math.inf
     ) -> FloatArray:
         """The logit of each pair's best window; see `Reranker.scores`."""
-        step = len(passages) if until == math.inf else CHUNK
-        scores: list[float] = []
-        for start in range(0, len(passages), max(step, 1)):
-            if is_late(until):
-                break
-            scores += self._scored(query, passages[start : start + step])
-        return np.array(scores, np.float32)
+        scored = partial(self._scored, query)
+        return scored_until(passages, scored, until=until, chunk=CHUNK)
 
     def _scored(self, query: Query, passages: Sequence[Document]) -> list[float]:
         windows, owners = self._windows(query.text, [passage_text(one) for one in passages])

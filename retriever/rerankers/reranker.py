@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
+
+import numpy as np
 
 from xret.errors import ConfigError
 from xret.types import Document, FloatArray, Query
 
-__all__ = ["DEFAULT_DEPTH", "MAX_DEPTH", "RerankChoice", "Reranker", "is_late"]
+__all__ = ["DEFAULT_DEPTH", "MAX_DEPTH", "RerankChoice", "Reranker", "is_late", "scored_until"]
 
 DEFAULT_DEPTH = 100
 MAX_DEPTH = 1_000
@@ -70,6 +72,26 @@ class RerankChoice:
                 f"{MAX_DEPTH:,}"
             )
         return cls(name, int(depth))
+
+
+def scored_until(
+    passages: Sequence[Document],
+    scored: Callable[[Sequence[Document]], Sequence[float]],
+    *,
+    until: float,
+    chunk: int,
+) -> FloatArray:
+    """The scores of passages by a function of some of them, as far as there is time.
+
+    chunk: passages between two looks at the clock, where there is an end; else all at once.
+    """
+    step = len(passages) if until == math.inf else chunk
+    scores: list[float] = []
+    for start in range(0, len(passages), max(step, 1)):
+        if is_late(until):
+            break
+        scores += scored(passages[start : start + step])
+    return np.array(scores, np.float32)
 
 
 def is_late(until: float) -> bool:

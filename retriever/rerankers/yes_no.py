@@ -6,6 +6,7 @@ import math
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from xret.retriever.encoders.batches import run_batches, token_batches
 from xret.retriever.models.fingerprints import model_fingerprint
 from xret.retriever.models.layout import read_json
 from xret.retriever.rerankers.pair_texts import BATCH_TOKENS, MIN_PASSAGE_TOKENS, passage_text
-from xret.retriever.rerankers.reranker import is_late
+from xret.retriever.rerankers.reranker import scored_until
 from xret.retriever.rerankers.weights import load_weights
 from xret.types import Document, FloatArray, IntArray, Query
 
@@ -101,17 +102,11 @@ class YesNoModel:
         self, query: Query, passages: Sequence[Document], *, until: float = math.inf
     ) -> FloatArray:
         """Logit of yes minus that of no; see `Reranker.scores`."""
-        step = len(passages) if until == math.inf else CHUNK
-        scores: list[float] = []
-        for start in range(0, len(passages), max(step, 1)):
-            if is_late(until):
-                break
-            texts = [passage_text(passage) for passage in passages[start : start + step]]
-            scores += self._scored(query.text, texts)
-        return np.array(scores, np.float32)
+        scored = partial(self._scored, query.text)
+        return scored_until(passages, scored, until=until, chunk=CHUNK)
 
-    def _scored(self, query: str, texts: Sequence[str]) -> list[float]:
-        prompts = self._prompts(query, texts)
+    def _scored(self, query: str, passages: Sequence[Document]) -> list[float]:
+        prompts = self._prompts(query, [passage_text(passage) for passage in passages])
         answer = self._decoded if self._model.config.is_encoder_decoder else self._continued
         yes, no = self._answers
 
