@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from xret.errors import ConfigError, DuplicateIdError
+from xret.index.sharded.codec import adopt_codec
 from xret.index.storage.stored import content_hash
 from xret.index.writing.writer import IndexWriter
 from xret.retriever.encoder import Encoder
@@ -64,7 +65,8 @@ class IndexBuild:
     A second run over the same documents changes nothing. Memory is bounded by one segment.
     `stop` ends a run early after committing what was read. on_truncated: is given each text
     whose end the encoder left out. psq: a translation table, by name or path: of a new index,
-    the words are those that the documents' own translate to.
+    the words are those that the documents' own translate to. codec_of: of a new index, the index
+    whose codec its vectors are coded by, from the first on.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class IndexBuild:
         preset: str | None = None,
         lexical: bool = True,
         psq: str | None = None,
+        codec_of: Path | None = None,
         on_truncated: Callable[[Document], None] | None = None,
     ) -> None:
         self.folder = folder
@@ -89,6 +92,7 @@ class IndexBuild:
         if psq is not None and not lexical:
             raise ConfigError("--psq makes words to search by; leave --no-lexical out")
         self._psq = psq
+        self._codec_of = codec_of
         self._on_truncated = on_truncated
         self._deferred: dict[str, Document] = {}
         self.stopped = False
@@ -108,9 +112,10 @@ class IndexBuild:
         documents = iter(self._documents)
         cut_before = self._encoder.truncated
         version = words_version(self._psq) if self._lexical else ""
-        with IndexWriter.open(
-            self.folder, self._encoder.spec, preset=self._preset, lexical=version
-        ) as writer:
+        if self._codec_of is not None:
+            with self._opened(version) as created:
+                adopt_codec(self.folder, created.catalog, self._codec_of)
+        with self._opened(version) as writer:
             if self._psq is not None:
                 record_table(writer.catalog, version, self._psq)
             before = writer.catalog.documents.last()
@@ -128,6 +133,11 @@ class IndexBuild:
         self.summary.seconds = time.perf_counter() - start
         self.summary.truncated = self._encoder.truncated - cut_before
         return self.summary
+
+    def _opened(self, version: str) -> IndexWriter:
+        return IndexWriter.open(
+            self.folder, self._encoder.spec, preset=self._preset, lexical=version
+        )
 
     def _unseen(self, writer: IndexWriter, batch: list[Document], before: int) -> list[Document]:
         """The documents of a batch that must be encoded now, in order.

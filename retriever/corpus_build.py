@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
-from xret.config import CATALOG_FILE, index_folder
+from xret.config import CATALOG_FILE, find_index, index_folder
 from xret.errors import ConfigError, CorpusError, IndexNotFoundError
 from xret.index.search.reader import IndexReader
 from xret.index.storage.catalog import Catalog
@@ -26,6 +26,7 @@ from xret.retriever.models.location import encoder_name
 from xret.retriever.opening.editions import check_edition
 from xret.retriever.opening.encoder import load_encoder
 from xret.retriever.rejects import Rejects, TruncatedTexts
+from xret.retriever.sharding import ShardNumber
 from xret.retriever.translation.named import SHIPPED_TABLE
 from xret.types import Progress, Work, finished
 
@@ -83,6 +84,8 @@ def build_steps(
     preset: str | None = None,
     lexical: bool = True,
     psq: str | None = None,
+    shard: str | None = None,
+    codec_of: str | Path | None = None,
     options: EncoderOptions | None = None,
     source: Corpus | None = None,
     **named: Any,
@@ -95,7 +98,10 @@ def build_steps(
     of a file, the language of documents that name none. on_error: what becomes of a record that
     cannot be read. options, or the fields of EncoderOptions by name: how the encoder is used.
     psq: the translation table of a new index's words, or "off" for words as they are; None is
-    the shipped table where there are vectors too. source: the corpus where it is opened already.
+    the shipped table where there are vectors too. shard: `2/4`, to index the second of four parts
+    of the corpus, into a folder of its own in the index's, which is an index in several parts.
+    codec_of: an index, by name or folder, whose codec a new one's vectors are coded by. source: the
+    corpus where it is opened already.
     The rest is as in IndexBuild.
     """
     corpus = str(corpus)
@@ -110,26 +116,33 @@ def build_steps(
     )
     if licence:
         yield Progress("index", 0, None, "documents", note=f"licence of {corpus}: {licence}")
+    part = None if shard is None else ShardNumber.parse(shard)
+    if part is not None:
+        documents, folder = part.documents(documents), part.folder(folder)
     first = next(documents, None)
-    if first is None:
+    if first is None and not (part is not None and part.read):
         raise CorpusError(f"{corpus} holds no document that can be indexed{rejects.why()}")
     loaded = _load_encoder(folder, encoder, EncoderOptions.of(options, named))
     index = IndexBuild(
-        chain([first], documents),
+        chain([] if first is None else [first], documents),
         folder,
         loaded,
         duplicates=duplicates,
         preset=preset,
         lexical=lexical,
         psq=_table(psq, folder, words=lexical, vectors=bool(loaded.spec.dim)),
+        codec_of=None if codec_of is None else find_index(codec_of),
         on_truncated=truncated.add,
     )
     total = source.count_records()
+    if part is not None and total is not None:
+        total //= part.count
     yield Progress("index", 0, total, "documents", stoppable=True)
     yield from index.run(total=total)
     rejects.write(folder)
     truncated.write(folder)
-    return _report(index, folder.name if output is None else str(output), rejects)
+    own_name = output is None and part is None
+    return _report(index, folder.name if own_name else str(folder), rejects)
 
 
 build = finished(build_steps)

@@ -1,4 +1,4 @@
-"""Indices that are asked as one."""
+"""Indices that are asked as one, and those that become one."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from xret.config import CATALOG_FILE
+from xret.config import CATALOG_FILE, find_index
 from xret.errors import ConfigError
-from xret.index.sharded.opening import open_reader
+from xret.index.search.reader import IndexReader
+from xret.index.sharded.joined import JoinedIndex
+from xret.index.sharded.opening import is_sharded, open_reader
 from xret.index.sharded.shards_file import ShardsFile, is_address
 from xret.index.storage.stored import IndexInfo
+from xret.types import Work, finished
 
-__all__ = ["join_shards"]
+__all__ = ["join_shards", "merge", "merge_steps"]
 
 
 def join_shards(
@@ -37,6 +40,38 @@ def join_shards(
         reader.close()
     file.write(folder)
     return held
+
+
+def merge_steps(output: str | Path, parts: Sequence[str | Path]) -> Work[IndexInfo]:
+    """Copy indices into one new index; returns what it holds.
+
+    parts: names or folders of indices, those in several parts with all of these. Vectors, words and
+    texts are copied as they are, nothing is encoded again, and hits and scores are those of the
+    parts searched as one. Raises as `JoinedIndex.run`.
+    """
+    folders: list[Path] = []
+    for part in parts:
+        folder = find_index(part)
+        folders += _parts_of(folder) if is_sharded(folder) else [folder]
+    if len(set(folders)) < len(folders) or not folders:
+        raise ConfigError("name each of the indices to merge once, and one at least")
+    yield from JoinedIndex(Path(output), folders).run()
+    reader = IndexReader.open(Path(output))
+    try:
+        return reader.info()
+    finally:
+        reader.close()
+
+
+merge = finished(merge_steps)
+
+
+def _parts_of(folder: Path) -> list[Path]:
+    file = ShardsFile.read(folder)
+    parts = file.folders(folder)
+    if len(parts) < len(file.parts):
+        raise ConfigError(f"{folder} has parts that are served elsewhere; merge them there")
+    return list(parts.values())
 
 
 def _named(part: str, folder: Path) -> str:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
         remove_language,
     )
     from xret.retriever.searcher import SearchAnswer, Searcher, SearchHit, open
-    from xret.retriever.shards import join_shards
+    from xret.retriever.shards import join_shards, merge
     from xret.retriever.training.recipes.mining import mine_negatives
     from xret.retriever.trim.trim import trim_model
     from xret.retriever.upkeep import compact, delete, info, verify
@@ -73,7 +73,7 @@ _NAMES = {
         "export_language import_language model_languages remove_language"
     ),
     "xret.retriever.searcher": "SearchAnswer SearchHit Searcher open",
-    "xret.retriever.shards": "join_shards",
+    "xret.retriever.shards": "join_shards merge",
     "xret.retriever.training.recipes.mining": "mine_negatives",
     "xret.retriever.trim.trim": "trim_model",
     "xret.retriever.upkeep": "compact delete info verify",
@@ -114,6 +114,7 @@ __all__ = [
     "info",
     "join_shards",
     "load_encoder",
+    "merge",
     "mine_negatives",
     "model_languages",
     "models",

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from xret.errors import DamagedIndexError
+from xret.errors import DamagedIndexError, DuplicateIdError
 from xret.index.storage.database import Database, damage
 from xret.index.storage.stored import document_row, moved_hash, place, row_hash, stored_document
 from xret.types import Document
@@ -66,6 +66,28 @@ class DocumentTable:
             self._database.write(
                 "UPDATE texts SET document = ? WHERE document = ?", [(after, before)]
             )
+
+    def take(self, other: DocumentTable, segment: int, to: int) -> int:
+        """Copy the documents of a segment of another index into one of this; returns how many.
+
+        Raises DuplicateIdError for an id that is there already.
+        """
+        shift, count = place(to, 0) - place(segment, 0), 0
+        query = f"SELECT document, {_ROW}, row_hash FROM {_JOINED}"  # noqa: S608
+        for position, *row, written in other._pages(segment, query):
+            number = place(to, position)
+            if self.stored(row[3]) is not None:
+                raise DuplicateIdError(
+                    f"document {row[3]!r} is in two of the indices; delete it from one of them"
+                )
+            own_hash = moved_hash(written, number - shift, number)
+            self._database.write(
+                "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [(number, *row[3:], own_hash)],
+            )
+            self._database.write("INSERT INTO texts VALUES (?, ?, ?, ?)", [(number, *row[:3])])
+            count += 1
+        return count
 
     def stored(self, doc_id: str) -> tuple[int, bytes] | None:
         """The stored document's row number and content hash, None when the id is new."""

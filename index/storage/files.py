@@ -25,6 +25,7 @@ __all__ = [
     "folder_bytes",
     "prepare_folder",
     "remove_folder",
+    "sync_file",
     "sync_folder",
 ]
 
@@ -138,6 +139,12 @@ def checksum(path: Path) -> bytes:
         while block := file.read(BLOCK_BYTES):
             digest.update(block)
     return digest.digest()
+
+
+def sync_file(path: Path) -> None:
+    """Make what was written to a file durable."""
+    with path.open("rb+") as file:
+        _sync(file)
 
 
 def sync_folder(path: Path) -> None:

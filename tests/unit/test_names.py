@@ -13,7 +13,7 @@ REASONS = {
     "add": "two groups of commands have a command of that name",
     "app": "a group of commands is called so in each module that has one",
     **dict.fromkeys(("XretReranker", "XretRetriever"), FRAMEWORKS),
-    **dict.fromkeys(("compact", "delete", "evaluate", "info", "serve", "verify"), COMMAND),
+    **dict.fromkeys(("compact", "delete", "evaluate", "info", "merge", "serve", "verify"), COMMAND),
     **dict.fromkeys(("export_language", "import_language", "remove_language"), COMMAND),
     **dict.fromkeys(("train_modular", "train_static", "trim_model"), COMMAND),
 }

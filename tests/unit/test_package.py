@@ -40,7 +40,7 @@ FLOORS = (
     "retriever/translation",
     "retriever: installation upkeep rejects indexing writer build corpus_build "
     "index_encoder answer_warnings answer_page encoded_queries question explaining stage_scores "
-    "searcher shards text_vectors pair_scores",
+    "searcher sharding shards text_vectors pair_scores",
     "retriever/trim",
     "retriever/export",
     "retriever/training/common",

@@ -88,6 +88,23 @@ def index(
             "train translation-table, or off for words as they are.",
         ),
     ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            "--shard",
+            metavar="I/N",
+            help="Index the I-th of N parts of the corpus, into a folder of its own inside "
+            "--output, which is searched as one index.",
+        ),
+    ] = None,
+    codec_of: Annotated[
+        str | None,
+        typer.Option(
+            "--codec-of",
+            metavar="INDEX",
+            help="Code a new index's vectors by the trained codec of this index.",
+        ),
+    ] = None,
     on_error: Annotated[
         Literal["reject", "stop"],
         typer.Option("--on-error", help="What to do with a record that cannot be read."),
@@ -107,6 +124,8 @@ def index(
         preset=preset,
         lexical=lexical,
         psq=psq,
+        shard=shard,
+        codec_of=codec_of,
         lang_policy=lang_policy,
         precision=precision,
         single_vector=single_vector,

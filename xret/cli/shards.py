@@ -1,4 +1,4 @@
-"""`xret shards`: indices that are searched as one."""
+"""`xret shards` and `xret merge`: indices that are searched as one, and those that become one."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from xret.cli.output import message
+from xret.cli.output import message, show_progress
 
-__all__ = ["shards"]
+__all__ = ["merge", "shards"]
 
 
 def shards(
@@ -33,3 +33,18 @@ def shards(
     held = xret.join_shards(output, parts, partial=partial)
     typer.echo(f"{held.documents:,} documents in {len(parts)} shards")
     message(f'next: xret search {output} "your question in any language"')
+
+
+def merge(
+    output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="The folder of the new index.")],
+    parts: Annotated[
+        list[str],
+        typer.Argument(metavar="PART...", help="Names or folders of indices to copy into it."),
+    ],
+) -> None:
+    """Copy several indices into one, without encoding anything again."""
+    from xret.retriever.shards import merge_steps
+
+    held = show_progress(merge_steps(output, parts))
+    typer.echo(f"{held.documents:,} documents in {held.segments} segments")
+    message(f"next: xret compact {output}, which joins small segments")
