@@ -15,7 +15,7 @@ from xret.index.sharded.shards_file import ShardsFile, is_address
 from xret.index.storage.stored import IndexInfo
 from xret.types import Work, finished
 
-__all__ = ["join_shards", "merge", "merge_steps"]
+__all__ = ["join_shards", "merge", "merge_steps", "part_folders"]
 
 
 def join_shards(
@@ -52,7 +52,7 @@ def merge_steps(output: str | Path, parts: Sequence[str | Path]) -> Work[IndexIn
     folders: list[Path] = []
     for part in parts:
         folder = find_index(part)
-        folders += _parts_of(folder) if is_sharded(folder) else [folder]
+        folders += part_folders(folder)
     if len(set(folders)) < len(folders) or not folders:
         raise ConfigError("name each of the indices to merge once, and one at least")
     yield from JoinedIndex(Path(output), folders).run()
@@ -66,11 +66,15 @@ def merge_steps(output: str | Path, parts: Sequence[str | Path]) -> Work[IndexIn
 merge = finished(merge_steps)
 
 
-def _parts_of(folder: Path) -> list[Path]:
+def part_folders(folder: Path) -> list[Path]:
+    """The folder of an index itself, or those of its parts. Raises ConfigError for a part that is
+    served elsewhere."""
+    if not is_sharded(folder):
+        return [folder]
     file = ShardsFile.read(folder)
     parts = file.folders(folder)
     if len(parts) < len(file.parts):
-        raise ConfigError(f"{folder} has parts that are served elsewhere; merge them there")
+        raise ConfigError(f"{folder} has parts that are served elsewhere; do it there")
     return list(parts.values())
 
 

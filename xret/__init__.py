@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from xret.retriever.corpora.registry import open_corpus
     from xret.retriever.corpus_build import build
     from xret.retriever.encoder import Encoder, EncoderOptions
+    from xret.retriever.index_export import export_index
     from xret.retriever.installation import examine
     from xret.retriever.models.listing import models
     from xret.retriever.opening.encoder import load_encoder
@@ -66,6 +67,7 @@ _NAMES = {
     "xret.retriever.corpora.registry": "open_corpus",
     "xret.retriever.corpus_build": "build",
     "xret.retriever.encoder": "Encoder EncoderOptions",
+    "xret.retriever.index_export": "export_index",
     "xret.retriever.installation": "examine",
     "xret.retriever.models.listing": "models",
     "xret.retriever.opening.encoder": "load_encoder",
@@ -107,6 +109,7 @@ __all__ = [
     "delete",
     "evaluate",
     "examine",
+    "export_index",
     "export_language",
     "finish",
     "fuse_runs",

@@ -27,6 +27,7 @@ FLOORS = (
     "index/writing",
     "index/search",
     "index/sharded",
+    "index/export",
     "retriever/languages",
     "retriever/models",
     "retriever: encoder passages fusion text_words explanation alignment answer snippets",
@@ -40,7 +41,7 @@ FLOORS = (
     "retriever/translation",
     "retriever: installation upkeep rejects indexing writer build corpus_build "
     "index_encoder answer_warnings answer_page encoded_queries question explaining stage_scores "
-    "searcher sharding shards text_vectors pair_scores",
+    "searcher sharding shards index_export text_vectors pair_scores",
     "retriever/trim",
     "retriever/export",
     "retriever/training/common",

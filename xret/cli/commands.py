@@ -16,6 +16,7 @@ from xret.cli import (
     doctor,
     evaluate,
     explain,
+    export,
     fuse,
     index,
     inspect,
@@ -99,6 +100,7 @@ app.command("verify")(inspect.verify)
 app.command("delete")(compact.delete)
 app.command("compact")(compact.compact)
 app.command("shards")(shards.shards)
+app.command("export")(export.export)
 app.command("merge")(shards.merge)
 app.command("config")(settings.config)
 app.command("doctor")(doctor.doctor)

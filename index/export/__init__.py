@@ -1,0 +1,1 @@
+"""An index's vectors and texts in the formats of other programs."""
