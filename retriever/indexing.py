@@ -156,6 +156,11 @@ def check_document(document: Document) -> None:
             f"document {document.doc_id!r} has a field of another type; id, text, title, url, date "
             "and language are text"
         )
+    if "\n" in document.doc_id or "\r" in document.doc_id:
+        raise CorpusError(
+            f"the id {document.doc_id!a} has a line break, which no run file or address can hold; "
+            "give the document another"
+        )
     if not all(isinstance(name, str) for name in document.meta):
         raise CorpusError(f"document {document.doc_id!r} has metadata whose name is no text")
     try:

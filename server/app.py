@@ -24,7 +24,7 @@ from xret.server.indexes.service import SearchService
 from xret.server.indexes.writing import IndexWrites
 from xret.server.mcp.endpoint import McpEndpoint
 from xret.server.page.routes import create_page
-from xret.server.routes.router import BODY_FIELDS, create_router
+from xret.server.routes.router import create_router
 from xret.server.settings import ServerSettings
 
 __all__ = ["create_app"]
@@ -50,8 +50,8 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with mcp.running(), anyio.create_task_group() as tasks:
-            tasks.start_soon(service.watch)
-            tasks.start_soon(service.look_after)
+            tasks.start_soon(service.readiness.watch)
+            tasks.start_soon(service.readiness.look_after)
             tasks.start_soon(writes.run)
             yield
             writes.stop()
@@ -71,7 +71,7 @@ def create_app(
     app.router.routes.append(mcp.route())
     if settings.page:
         app.include_router(create_page(service, marks=settings.page_marks))
-    add_error_handlers(app, fields=BODY_FIELDS)
+    add_error_handlers(app)
     # The last one added is the first to see a request.
     app.add_middleware(GZipMiddleware, minimum_size=MIN_ZIPPED_BYTES, compresslevel=4)
     app.add_middleware(Heads)
@@ -79,7 +79,8 @@ def create_app(
         WholeBody, max_bytes=settings.max_body_bytes, timeout_s=settings.body_timeout_s
     )
     if settings.keys is not None:
-        app.add_middleware(KeyGate, keyring=Keyring(Path(settings.keys)))
+        service.readiness.keyring = Keyring(Path(settings.keys))
+        app.add_middleware(KeyGate, keyring=service.readiness.keyring)
     if settings.allow_hosts is not None:
         app.add_middleware(HostGate, names=settings.allow_hosts)
     app.add_middleware(Border, service=service)

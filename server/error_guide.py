@@ -60,6 +60,10 @@ ERROR_GUIDE: Mapping[str, tuple[str, str]] = {
         "A field or parameter is missing, unknown or out of its bounds.",
         "The message names it; /docs lists what each address takes.",
     ),
+    "keys_unreadable": (
+        "The server's file of keys cannot be read, so that no request is let in.",
+        "Who runs the server sees why in its log.",
+    ),
     "language": (
         "A language is named that there is not.",
         "Use a code such as fr, sw or zh-Hant.",

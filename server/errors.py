@@ -131,16 +131,17 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def add_error_handlers(app: FastAPI, *, fields: Mapping[str, Collection[str]]) -> None:
+def add_error_handlers(app: FastAPI) -> None:
     """Answer the framework's own errors as problems; all others reach `limits.Border`.
 
-    fields: by address, what a request may hold, told to a client that sent something else
-    (whose own name for it is not repeated).
+    A client that sent an unknown field is told what the route's `known_fields` are; its own name
+    for it is not repeated.
     """
 
     async def refuse(request: Request, error: Exception) -> Response:
         if isinstance(error, RequestValidationError):
-            found = _invalid(error, fields.get(request.url.path, ()))
+            route = request.scope.get("route")
+            found = _invalid(error, getattr(route, "known_fields", ()))
         elif isinstance(error, HTTPException):
             found = _framework(error)
             if error.status_code == 405:

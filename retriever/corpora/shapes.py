@@ -73,6 +73,10 @@ def _unicode(doc_id: str) -> str:
     """The id itself; that of a text file is its name, which need not be valid Unicode."""
     if any("\ud800" <= character <= "\udfff" for character in doc_id):
         raise ValueError(f"the id {doc_id!a} is not valid Unicode; rename it")
+    if "\n" in doc_id or "\r" in doc_id:
+        raise ValueError(
+            f"the id {doc_id!a} has a line break, which no run file or address can hold"
+        )
     return doc_id
 
 

@@ -136,6 +136,8 @@ class Keyring:
         except FileNotFoundError:
             self._seen, self._keys = None, ()
             return ()
+        except OSError as error:
+            raise ConfigError(f"{self.path} cannot be read ({error.strerror})") from error
         seen = stat.st_mtime_ns, stat.st_size, stat.st_ino
         if seen != self._seen:
             self._keys = self._read()
@@ -179,7 +181,8 @@ class Keyring:
             raise ConfigError(f"{self.path} is no file of keys ({error})") from error
 
     def _write(self, keys: Sequence[StoredKey]) -> None:
-        """The whole file or nothing of it; only its owner may read it."""
+        """The whole file or nothing of it. Only its owner may read a new one; one that is there
+        keeps its owner, its group and who may read it: a server may run as another user."""
         content = {"format": FORMAT, "keys": [dataclasses.asdict(key) for key in keys]}
         handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=".keys")  # mode 0600
         try:
@@ -187,10 +190,22 @@ class Keyring:
                 file.write(orjson.dumps(content, option=orjson.OPT_INDENT_2))
                 file.flush()
                 os.fsync(file.fileno())
+            self._keep_readers(Path(name))
             Path(name).replace(self.path)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
+
+    def _keep_readers(self, written: Path) -> None:
+        if not self.path.exists():
+            return
+        before, own = self.path.stat(), written.stat()
+        if (before.st_uid, before.st_gid) != (own.st_uid, own.st_gid):
+            try:
+                os.chown(written, before.st_uid, before.st_gid)
+            except PermissionError:  # who may write the folder may change keys all the same
+                return
+        written.chmod(before.st_mode & 0o660)
 
 
 def _stored(fields: dict[str, Any]) -> StoredKey:

@@ -15,11 +15,13 @@ from collections import OrderedDict
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as AsgiScope
 
+from xret.errors import ConfigError
 from xret.index.search.filters import Filter
 from xret.server.border.keyring import Keyring, Scope, StoredKey
 from xret.server.errors import HttpError
@@ -39,17 +41,19 @@ _RULES: tuple[tuple[re.Pattern[str], Scope], ...] = (
 )
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _DOCUMENTS = re.compile(r"/v1/indexes/[^/]+/(?:deletions|documents(?:/.*)?)", re.DOTALL)
-_INDEXES = re.compile(r"/v1/indexes(?:/.*)?", re.DOTALL)
+_INDEXES = re.compile(r"/v1/(?:indexes|aliases)(?:/.*)?", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
     """What the request in hand may know. indexes: by name, empty for all. bound: the only
-    documents there are."""
+    documents there are. spend: takes so many requests more from its key; raises HttpError where
+    it has no more."""
 
     key_id: str
     indexes: frozenset[str]
     bound: Filter | None
+    spend: Callable[[int], None]
 
     def sees(self, index: str) -> bool:
         return not self.indexes or index in self.indexes
@@ -96,13 +100,17 @@ class KeyGate:
                     403, "forbidden", f"this key may not do that; it needs the scope {needed}"
                 )
             self._count(key)
-            GRANT.set(Grant(key.id, frozenset(key.indexes), key.bound()))
+            GRANT.set(Grant(key.id, frozenset(key.indexes), key.bound(), partial(self._spend, key)))
             scope.setdefault("state", {})["key_id"] = key.id
         await self.app(scope, receive, send)
 
     def _key(self, headers: Headers) -> StoredKey:
         secret = _secret(headers)
-        key = None if secret is None else self._keyring.find(secret)
+        try:
+            key = None if secret is None else self._keyring.find(secret)
+        except ConfigError as error:  # what that is stands in the log, by `Readiness`
+            detail = "the keys of this server cannot be read, so that nobody may ask"
+            raise HttpError(503, "keys_unreadable", detail, {"Retry-After": "5"}) from error
         if key is None:
             how = "send a key as Authorization: Bearer KEY, or as X-API-Key"
             detail = how if secret is None else f"there is no such key, or it has expired; {how}"
@@ -112,20 +120,31 @@ class KeyGate:
             raise HttpError(401, "unauthorized", detail, challenge)
         return key
 
-    def _count(self, key: StoredKey) -> None:
+    def _spend(self, key: StoredKey, n: int) -> None:
+        """Count what a request asks beside the one thing it is."""
+        if key.per_minute is not None and n >= key.per_minute:
+            raise HttpError(
+                429,
+                "too_many_requests",
+                f"this key has {key.per_minute} requests a minute, and never {n + 1} at once",
+                {"Retry-After": "60"},
+            )
+        self._count(key, n)
+
+    def _count(self, key: StoredKey, n: int = 1) -> None:
         """Raises HttpError once the key has had its requests: as many a minute, unused ones of
         one minute are kept."""
-        if key.per_minute is None:
+        if key.per_minute is None or n < 1:
             return
         now, rate = self._clock(), key.per_minute / 60
         left, since = self._buckets.pop(key.id, (float(key.per_minute), now))
         left = min(float(key.per_minute), left + (now - since) * rate)
-        allowed = left >= 1
-        self._buckets[key.id] = (left - 1 if allowed else left), now
+        allowed = left >= n
+        self._buckets[key.id] = (left - n if allowed else left), now
         while len(self._buckets) > MAX_BUCKETS:
             self._buckets.popitem(last=False)
         if not allowed:
-            wait_s = math.ceil((1 - left) / rate)
+            wait_s = math.ceil((n - left) / rate)
             raise HttpError(
                 429,
                 "too_many_requests",

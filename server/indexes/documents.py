@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from xret.deadline import Deadline
 from xret.errors import UnknownDocumentError
 from xret.index.search.filters import Filter
 from xret.retriever.languages.codes import direction
@@ -104,10 +105,17 @@ def read_document(searcher: Searcher, doc_id: str) -> ServedDocument:
 
 
 def read_documents(
-    searcher: Searcher, *, n: int, after: str, wanted: Filter | None, text: bool
+    searcher: Searcher,
+    *,
+    n: int,
+    after: str,
+    wanted: Filter | None,
+    text: bool,
+    deadline: Deadline,
 ) -> DocumentPage:
-    """A page of a listing, of the documents of a filter."""
-    page = searcher.reader.document_page(n + 1, after=after, filter=wanted)
+    """A page of a listing, of the documents of a filter. Raises DeadlineError."""
+    deadline.check()  # it may have waited for a thread
+    page = searcher.reader.document_page(n + 1, after=after, filter=wanted, deadline=deadline)
     shown = [served_document(document, text=text) for document in page[:n]]
     return DocumentPage(shown, shown[-1].id if len(page) > n else None)
 

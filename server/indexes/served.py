@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from xret.config import find_index, index_file
 from xret.deadline import Deadline
@@ -14,6 +15,7 @@ from xret.errors import (
     DeadlineError,
     IndexLockedError,
     IndexNotFoundError,
+    ReplacedIndexError,
     UnusableIndexError,
     XretError,
 )
@@ -25,6 +27,8 @@ from xret.retriever.searcher import Searcher
 from xret.server.errors import HttpError
 
 __all__ = ["ServedIndex"]
+
+T = TypeVar("T")
 
 LOOK_S = 2.0
 """How long a look may wait for a commit to end."""
@@ -95,6 +99,16 @@ class ServedIndex:
             if last:
                 opened.searcher.close()
 
+    def asked(self, work: Callable[[Searcher], T]) -> T:
+        """Work on what is open; where that has been replaced at its place, on what is there now."""
+        try:
+            with self.borrowed() as searcher:
+                return work(searcher)
+        except ReplacedIndexError:
+            self.look()
+        with self.borrowed() as searcher:
+            return work(searcher)
+
     def look(self) -> None:
         """See whether the index at the path is still the one that is open, and whole.
 
@@ -125,6 +139,8 @@ class ServedIndex:
         """What clients are told of a fault: the file by its name in the index."""
         code = error.code if isinstance(error, XretError) else "internal"
         text = str(error)
+        if isinstance(error, IndexNotFoundError):  # which says how to build one
+            text = f"the index {self.name} is no longer where it was; it is opened once it is back"
         folder = self.searcher.reader.folder
         for known in (folder, folder.resolve(), folder.absolute()):
             text = text.replace(f"{known}/", "").replace(str(known), f"the index {self.name}")

@@ -30,10 +30,11 @@ class McpEndpoint:
         self._turn = anyio.Lock()
         self._tasks: TaskGroup | None = None
         self._manager: Any = None
+        self._route = Route("/mcp", endpoint=self, methods=["POST"])
 
     def route(self) -> Route:
         """Only POST: no stream is kept open for messages from the server, which sends none."""
-        return Route("/mcp", endpoint=self, methods=["POST"])
+        return self._route
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -44,6 +45,7 @@ class McpEndpoint:
             tasks.cancel_scope.cancel()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["route"] = self._route  # by which the request is counted
         manager = await self._opened()
         await manager.handle_request(scope, receive, send)
 

@@ -10,10 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
 from xret.retriever.searcher import SearchAnswer
+from xret.server.border.keys import GRANT
 from xret.server.border.limits import log_failure
 from xret.server.errors import Problem, http_error, problem_of, problem_responses
 from xret.server.indexes.service import SearchService
-from xret.server.routes.search import SearchBody
+from xret.server.routes.search import MAX_TIMEOUT_MS, SearchBody
 
 __all__ = ["BatchBody", "add_batch"]
 
@@ -21,11 +22,12 @@ MAX_SEARCHES = 100
 
 
 class BatchBody(BaseModel):
-    """Searches, each as `/v1/search` takes it."""
+    """Searches, each as `/v1/search` takes it. timeout_ms: for all of them together."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     searches: Annotated[list[SearchBody], Field(min_length=1, max_length=MAX_SEARCHES)]
+    timeout_ms: Annotated[float, Field(gt=0, le=MAX_TIMEOUT_MS)] | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -40,15 +42,19 @@ def add_batch(router: APIRouter, service: SearchService) -> None:
     @router.post(
         "/v1/search/batch",
         summary="Several searches in one request",
-        responses=problem_responses(400, 408, 413, 415, 422, 500, 503),
+        responses=problem_responses(400, 408, 413, 415, 422, 429, 500, 503),
     )
     async def batch(request: Request, asked: BatchBody) -> BatchAnswer:
         # One after the other, so that a batch takes no more than one search's share of threads.
+        grant = GRANT.get()
+        if grant is not None:
+            grant.spend(len(asked.searches) - 1)
+        until = service.deadline(asked.timeout_ms)
         request_id: str = request.state.request_id
         answers: list[SearchAnswer | Problem] = []
         for body in asked.searches:
             try:
-                answer = await service.search(body.request(), index=body.index)
+                answer = await service.search(body.request(), index=body.index, within=until)
                 answers.append(dataclasses.replace(answer, request_id=request_id))
             except Exception as error:
                 refusal = http_error(error)

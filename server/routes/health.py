@@ -31,6 +31,7 @@ def add_health(router: APIRouter, service: SearchService) -> None:
         if reasons:
             # Who asks needs no key, and may not know what the indices are called.
             hidden = service.settings.keys is not None
-            detail = "not every index answers" if hidden else "; ".join(reasons)
+            told = service.readiness.keys_fault or "not every index answers"
+            detail = told if hidden else "; ".join(reasons)
             raise HttpError(503, "not_ready", detail, {"Retry-After": "5"})
         return Health("ready")

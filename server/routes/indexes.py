@@ -54,6 +54,7 @@ class ListingLink(BaseModel):
 
 def add_indexes(router: APIRouter, service: SearchService) -> None:
     refusals = problem_responses(400, 404, 422, 500, 503)
+    timed = problem_responses(400, 404, 422, 500, 503, 504)
 
     @router.get("/v1/indexes", summary="The indices served", responses=problem_responses(500, 503))
     async def indexes() -> Indexes:
@@ -64,16 +65,19 @@ def add_indexes(router: APIRouter, service: SearchService) -> None:
         return await service.apply(partial(index_detail, name), index=name, light=True)
 
     @router.get(
-        "/v1/indexes/{name}/documents", summary="List an index's documents", responses=refusals
+        "/v1/indexes/{name}/documents", summary="List an index's documents", responses=timed
     )
     async def documents(name: IndexInPath, asked: Annotated[ListingLink, Query()]) -> DocumentPage:
         wanted = wanted_documents(asked.doc_lang, asked.filter)
-        return await service.apply(
-            partial(
-                read_documents, n=asked.limit, after=asked.after, wanted=wanted, text=asked.text
-            ),
-            index=name,
+        work = partial(
+            read_documents,
+            n=asked.limit,
+            after=asked.after,
+            wanted=wanted,
+            text=asked.text,
+            deadline=service.deadline(),
         )
+        return await service.apply(work, index=name, light=True)
 
     @router.get(
         "/v1/indexes/{name}/documents/{doc_id:path}",

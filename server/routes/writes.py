@@ -35,7 +35,7 @@ class DocumentBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    id: DocumentId
+    id: Annotated[DocumentId, Field(pattern=r"^[^\r\n]+$")]
     text: str
     title: str = ""
     lang: LanguageName | None = None
@@ -99,8 +99,7 @@ def add_writes(router: APIRouter, service: SearchService, writes: IndexWrites) -
                 "documents are changed with a key that may write, and this server asks for no "
                 "keys; make one: xret key add --scope write",
             )
-        service.named(index)
-        task = await writes.submit(index, kind, content)
+        task = await writes.submit(service.named(index), kind, content)
         response.headers["Location"] = f"/v1/tasks/{task.id}"
         return task
 

@@ -149,3 +149,16 @@ def test_a_commit_by_a_writer_is_no_change_of_index(watched: Served, home_of: Pa
     time.sleep(0.2)
     assert watched.server.service._served["demo"].searcher is before
     assert ready(watched)
+
+
+def test_an_index_that_is_gone_is_told_in_words_for_clients(watched: Served, home_of: Path) -> None:
+    home_of.rename(home_of.with_name("away"))
+    wait_for(lambda: first(watched) == "index_not_found")
+    reply = watched.http.post("/v1/search", json={"query": "tides"})
+    assert reply.status_code == 503
+    assert reply.json()["detail"] == (
+        "the index demo is no longer where it was; it is opened once it is back"
+    )
+    assert "xret index" not in watched.http.get("/readyz").text
+    home_of.with_name("away").rename(home_of)
+    wait_for(lambda: first(watched) == "tides.en")

@@ -113,3 +113,16 @@ def test_a_link_takes_lists_with_commas_and_leaves_out_what_it_does_not_know(
 )
 def test_what_cannot_be_counted_is_refused(client: httpx.Client, asked: dict[str, Any]) -> None:
     assert client.post(SEARCH, json={**BEES, **asked}).status_code == 422
+
+
+def test_groups_go_on_in_their_own_order(client: httpx.Client) -> None:
+    """By words and vectors together too, where another filter would be another search."""
+    asked: dict[str, Any] = {"group_by": "lang", "mode": "hybrid", "query": "nothing of note"}
+
+    def ids(**more: Any) -> list[str]:
+        groups = answer_of(client, **asked, **more)["groups"]
+        return [hit["id"] for group in groups if group["lang"] == "en" for hit in group["hits"]]
+
+    whole = ids(limit=22)
+    assert len(whole) == 22
+    assert [*ids(limit=8), *ids(limit=8, offset=8), *ids(limit=8, offset=16)] == whole

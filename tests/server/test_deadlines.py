@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -85,7 +86,7 @@ def test_lists_are_answered_while_every_thread_searches(touchy: Searcher) -> Non
 def test_an_encoder_that_hangs_is_seen_without_a_search(
     touchy: Searcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("xret.server.indexes.service.PROBE_S", 0.1)
+    monkeypatch.setattr("xret.server.indexes.readiness.PROBE_S", 0.1)
     encoder = gate(touchy)
     with serving({"demo": touchy}, probe_every_s=0.1) as served:
         assert served.http.get("/readyz").status_code == 200
@@ -95,6 +96,54 @@ def test_an_encoder_that_hangs_is_seen_without_a_search(
             assert time.monotonic() < until
         assert served.http.get("/readyz").json()["detail"] == "demo: deadline"
         encoder.gate.set()
+
+
+def test_an_encoder_that_hangs_keeps_one_thread_and_not_one_a_probe(
+    touchy: Searcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xret.server.indexes.readiness.PROBE_S", 0.05)
+    encoder, calls = gate(touchy), []
+    with serving({"demo": touchy}, probe_every_s=0.05) as served:
+        assert served.http.get("/readyz").status_code == 200
+
+        def hang(_: object) -> None:
+            calls.append(threading.get_ident())
+            encoder.gate.wait(10)
+            raise ValueError("too late")
+
+        monkeypatch.setattr(encoder, "encode_queries", hang)
+        time.sleep(0.8)
+        assert served.http.get("/readyz").status_code == 503
+        assert len(calls) == 1
+        monkeypatch.undo()
+        monkeypatch.setattr("xret.server.indexes.readiness.PROBE_S", 5.0)
+        encoder.gate.set()
+        until = time.monotonic() + 10
+        while served.http.get("/readyz").status_code != 200:
+            assert time.monotonic() < until
+
+
+def test_a_batch_has_one_deadline_for_all(touchy: Searcher) -> None:
+    with serving({"demo": touchy}) as served:
+        searches = [{"query": "wait"}, {"query": "tides"}, {"query": "bees"}]
+        began = time.monotonic()
+        reply = served.http.post("/v1/search/batch", json={"searches": searches, "timeout_ms": 300})
+        assert time.monotonic() - began < 3
+        assert [answer["code"] for answer in reply.json()["answers"]] == ["deadline"] * 3
+        gate(touchy).gate.set()
+
+
+def test_lists_of_documents_wait_for_no_search_and_have_an_end(touchy: Searcher) -> None:
+    with serving({"demo": touchy}, threads=2) as served, ThreadPoolExecutor(2) as asking:
+        slow = [asking.submit(search, served, query="wait") for _ in range(2)]
+        for _ in slow:
+            assert gate(touchy).waiting.acquire(timeout=5)
+        listed = served.http.get("/v1/indexes/demo/documents?limit=2", timeout=5)
+        assert len(listed.json()["documents"]) == 2
+        gate(touchy).gate.set()
+        assert [each.result().status_code for each in slow] == [200, 200]
+    with serving({"demo": touchy}, timeout_ms=0.001) as served:
+        assert served.http.get("/v1/indexes/demo/documents").status_code == 504
 
 
 def test_hundreds_of_conditions_are_answered_and_many_fields_refused(
@@ -112,6 +161,10 @@ def test_hundreds_of_conditions_are_answered_and_many_fields_refused(
         ({"query": "x", "filter": negations}, 200),
         ({"query": "x", "filter": conditions}, 200),
         (unknown, 422),
+        ({"searches": [{"query": "x"}, *({f"u{i}": 1} for i in range(60_000))]}, 422),
     ):
-        reply = served.http.post("/v1/search", json=body)
+        address = "/v1/search/batch" if "searches" in body else "/v1/search"
+        reply = served.http.post(address, json=body)
         assert reply.status_code == status, reply.text
+        if "searches" in body:
+            assert "60,000 fields that are not known" in reply.json()["detail"]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+import tempfile
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 import typer
 
 from xret.cli.commands import app
+from xret.server.border.keyring import Keyring, new_key
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 NORMAL = str.maketrans("_", "-")
@@ -59,3 +62,41 @@ def test_the_unit_reloads_and_stops_as_the_server_does() -> None:
     unit = (DEPLOY / "xret.service").read_text(encoding="utf-8")
     assert "ExecReload=/bin/kill -HUP $MAINPID" in unit
     assert "KillSignal=SIGTERM" in unit
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root becomes another user"
+)
+def test_a_server_of_another_user_reads_keys_through_its_group() -> None:
+    """As the container's user and the unit's do."""
+    program = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from xret.errors import ConfigError\n"
+        "from xret.server.border.keyring import Keyring\n"
+        "os.setgroups([]); os.setgid(10001); os.setuid(10001)\n"
+        "try:\n"
+        "    print(len(Keyring(Path(sys.argv[1])).current()))\n"
+        "except ConfigError as error:\n"
+        "    print(error)\n"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        keyring = Keyring(Path(folder) / "keys.json")
+        keyring.add(new_key(["search"])[1])
+
+        def read() -> str:
+            command = [sys.executable, "-c", program, str(keyring.path)]
+            return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+        assert "Permission denied" in read()
+        os.chown(keyring.path, -1, 10001)
+        keyring.path.chmod(0o640)
+        assert read() == "1\n"
+        keyring.add(new_key(["search"])[1])
+        assert read() == "2\n"
+    unit = (DEPLOY / "xret.service").read_text(encoding="utf-8")
+    assert "SupplementaryGroups=xret-keys" in unit and "chmod 640 /etc/xret/keys.json" in unit
+    assert "chgrp 10001" in (DEPLOY / "compose.yaml").read_text(encoding="utf-8")
+    containerfile = (DEPLOY / "../Containerfile").read_text(encoding="utf-8")
+    assert "--uid 10001" in containerfile

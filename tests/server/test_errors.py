@@ -156,6 +156,16 @@ def test_unknown_field_is_answered_with_the_known_ones(client: httpx.Client) -> 
     assert "doc_lang, explain, facets, fields, filter, group_by, highlight, index, limit" in detail
 
 
+def test_known_fields_are_told_at_addresses_with_names_in_them(client: httpx.Client) -> None:
+    body = {"documents": [{"id": "x", "text": "y", MARK: 1}]}
+    for path, sent, known in [
+        ("documents", body, "date, documents, fields, id, lang, on_duplicate, text, title, url"),
+        ("deletions", {"ids": ["x"], MARK: 1}, "ids"),
+    ]:
+        reply = client.post(f"/v1/indexes/demo/{path}", json=sent)
+        assert check_problem(reply, 422)["detail"].endswith(f"known: {known}")
+
+
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None)),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),

@@ -6,6 +6,8 @@ import base64
 import copy
 import dataclasses
 import json
+import os
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -107,6 +109,9 @@ def test_a_key_does_what_its_scopes_say(locked: Locked) -> None:
         ("POST", "/v1/indexes", "admin"),
         ("DELETE", "/v1/indexes/a", "admin"),
         ("GET", "/v1/indexes/a", "search"),
+        ("GET", "/v1/aliases", "search"),
+        ("PUT", "/v1/aliases/a", "admin"),
+        ("DELETE", "/v1/aliases/a", "admin"),
         ("GET", "/v1/indexes/a/documents/b\n", "search"),
         ("DELETE", "/v1/indexes/a/documents/b\n", "write"),
         ("POST", "/v1/indexes/a/documents", "write"),
@@ -264,7 +269,68 @@ def test_a_file_of_keys_that_is_gone_lets_nobody_in(searcher: Searcher, tmp_path
         keyring.path.unlink()
         assert running.http.get("/v1/indexes", headers={"X-API-Key": secret}).status_code == 401
         keyring.path.write_text(json.dumps([]))
-        assert running.http.get("/v1/indexes", headers={"X-API-Key": secret}).status_code == 500
+        refused = running.http.get("/v1/indexes", headers={"X-API-Key": secret})
+        assert check_problem(refused, 503)["code"] == "keys_unreadable"
+
+
+def test_readiness_falls_while_the_keys_cannot_be_read(searcher: Searcher, tmp_path: Path) -> None:
+    keyring = Keyring(tmp_path / "keys.json")
+    keyring.add(new_key(["admin"])[1])
+    whole = keyring.path.read_bytes()
+    with serving({"demo": searcher}, keys=str(keyring.path), watch_every_s=0.05) as running:
+
+        def wait_for(status: int) -> str:
+            until = time.monotonic() + 10
+            while (reply := running.http.get("/readyz")).status_code != status:
+                assert time.monotonic() < until
+            return str(reply.json().get("detail", ""))
+
+        wait_for(200)
+        keyring.path.write_bytes(whole[:-3])
+        assert wait_for(503).startswith("keys: their file cannot be read")
+        assert str(tmp_path) not in running.http.get("/readyz").text
+        keyring.path.write_bytes(whole)
+        wait_for(200)
+        keyring.path.unlink()
+        assert wait_for(503).startswith("keys: there are none")
+
+
+def test_who_may_read_the_keys_stays_so_when_they_change(tmp_path: Path) -> None:
+    keyring = Keyring(tmp_path / "keys.json")
+    keyring.add(new_key(["search"])[1])
+    assert keyring.path.stat().st_mode & 0o777 == 0o600
+    keyring.path.chmod(0o640)
+    if os.geteuid() == 0:  # as who makes keys for a server that runs as another user
+        os.chown(keyring.path, 0, 10001)
+    before = keyring.path.stat()
+    keyring.add(new_key(["search"])[1])
+    after = keyring.path.stat()
+    assert (after.st_mode, after.st_uid, after.st_gid) == (
+        before.st_mode,
+        before.st_uid,
+        before.st_gid,
+    )
+    assert after.st_ino != before.st_ino
+    assert len(keyring.current()) == 2
+
+
+def test_a_batch_counts_as_many_requests_as_it_has_searches(locked: Locked) -> None:
+    key = locked.key("search", per_minute=5)
+
+    def batch(n: int) -> httpx.Response:
+        body = {"searches": [QUESTION] * n}
+        return locked.served.http.post(f"{SEARCH}/batch", json=body, headers=key)
+
+    assert batch(3).status_code == 200
+    refused = batch(3)
+    assert check_problem(refused, 429)["code"] == "too_many_requests"
+    assert int(refused.headers["Retry-After"]) >= 12
+    assert locked.get(SEARCH, key, **QUESTION).status_code == 200
+    assert locked.get(SEARCH, key, **QUESTION).status_code == 429
+    other = locked.key("search", per_minute=2)
+    body = {"searches": [QUESTION] * 3}
+    refused = locked.served.http.post(f"{SEARCH}/batch", json=body, headers=other)
+    assert "never 3 at once" in check_problem(refused, 429)["detail"]
 
 
 def test_files_that_are_not_there_are_said_before_anything_is_served(tmp_path: Path) -> None:

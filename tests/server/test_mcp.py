@@ -185,3 +185,11 @@ def test_without_the_library_one_line_says_how_to_get_it(
     service = SearchService({"demo": searcher}, ServerSettings())
     with pytest.raises(MissingLibraryError, match=r"pip install 'xret\[mcp\]'"):
         create_mcp_server(SearchTools(service))
+
+
+def test_its_requests_and_those_for_heads_are_counted_by_their_address(served: Served) -> None:
+    served.http.post("/mcp", json={})
+    served.http.head("/livez")
+    metrics = served.http.get("/metrics").text
+    assert 'xret_requests_total{route="/mcp",method="POST"' in metrics
+    assert 'xret_requests_total{route="/livez",method="HEAD",status="200"}' in metrics

@@ -138,7 +138,7 @@ def test_openapi_describes_what_is_really_sent(client: httpx.Client) -> None:
         *("/search", "/score", "/content", "/avail", "/ping"),
         *("/v1/{index}/search", "/v1/{index}/doc/{docid}"),
         *("/v1/search/batch", "/v1/languages", "/v1/models", "/v1/shards/{name}"),
-        *("/metrics", "/docs", "/errors/{code}"),
+        *("/metrics", "/docs", "/errors/{code}", "/v1/aliases", "/v1/aliases/{alias}"),
         *("/v1/indexes/{name}/deletions", "/v1/tasks", "/v1/tasks/{task_id}"),
     }
     pages = {"/metrics": "text/plain", "/docs": "text/html", "/errors/{code}": "text/html"}
