@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import langcodes
 
 from xret.errors import LanguageError, MissingLibraryError, ModelError, TranslationError
 from xret.retriever.corpora.flores_languages import FLORES_LANGS
@@ -15,6 +18,10 @@ from xret.retriever.models.hashes import file_hash
 __all__ = ["Seq2SeqTranslator"]
 
 MAX_TOKENS = 512
+MARK = re.compile(r">>[\w-]+<<")
+SCRIPTS = {"zh": "Hans", "sr": "Cyrl", "uz": "Latn"}
+"""The script that is meant where a code names none."""
+
 BEAMS = 4
 _FILES = (".json", ".safetensors", ".bin", ".spm", ".model", ".txt")
 _INSTALL = {
@@ -28,7 +35,8 @@ class Seq2SeqTranslator:
 
     A folder with a `model.bin` and no weights in safetensors is read by CTranslate2, any other
     by transformers. Models of many languages are told both by the tokens that NLLB (`fra_Latn`) and
-    M2M-100 (`__fr__`) have for them; a model without such tokens is of one pair, and trusted.
+    M2M-100 (`__fr__`) have for them, a Marian model of several target languages by that which it
+    has for the target (`>>fra<<`); a model without such tokens is of one pair, and trusted.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -55,6 +63,7 @@ class Seq2SeqTranslator:
 
     def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
         """Raises TranslationError for a language that a model of many does not have."""
+        texts = self._marked(texts, target)
         first, last = self._token(source), self._token(target)
         if first and last:
             self._tokenizer.src_lang = first
@@ -95,6 +104,19 @@ class Seq2SeqTranslator:
         texts_out: list[str] = [tokens.decode(one, skip_special_tokens=True) for one in best]
         return texts_out
 
+    def _marked(self, texts: Sequence[str], target: str) -> Sequence[str]:
+        """The texts as a Marian model of several targets wants them, others as they are."""
+        marks = {token for token in self._tokenizer.get_vocab() if MARK.fullmatch(token)}
+        if not marks:
+            return texts
+        mark = next((m for name in _opus_names(target) if (m := f">>{name}<<") in marks), None)
+        if mark is None:
+            raise TranslationError(
+                f"{self.name} translates to several languages, and not to {target}; it has "
+                f"{' '.join(sorted(marks)[:20])}"
+            )
+        return [f"{mark} {text}" for text in texts]
+
     def _token(self, lang: str) -> str:
         """The model's own name of a language, empty where it has none."""
         known = self._tokenizer.get_vocab()
@@ -103,6 +125,16 @@ class Seq2SeqTranslator:
 
     def _number(self, token: str) -> int:
         return int(self._tokenizer.convert_tokens_to_ids(token))
+
+
+def _opus_names(lang: str) -> list[str]:
+    """What OPUS may call a language: its code in two or three letters, with a script or without."""
+    code, _, script = lang.partition("-")
+    long = langcodes.Language.get(code).to_alpha3()
+    # Of Chinese and Arabic OPUS names the variety that is written.
+    stems = [code, long, *{"zh": ["cmn"], "ar": ["ara", "arb"]}.get(code, [])]
+    with_script = [f"{stem}_{script or SCRIPTS.get(code, '')}" for stem in stems]
+    return [*with_script, *stems]
 
 
 def _flores_names(lang: str) -> list[str]:

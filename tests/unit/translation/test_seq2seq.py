@@ -5,7 +5,13 @@ from pathlib import Path
 import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import M2M100Config, M2M100ForConditionalGeneration, PreTrainedTokenizerFast
+from transformers import (
+    M2M100Config,
+    M2M100ForConditionalGeneration,
+    MarianConfig,
+    MarianMTModel,
+    PreTrainedTokenizerFast,
+)
 
 from xret.errors import TranslationError
 from xret.retriever.translation.opened import open_translator
@@ -68,3 +74,37 @@ def test_another_weight_is_another_translator(folder: Path) -> None:
     content[-1] ^= 1
     weights.write_bytes(content)
     assert open_translator(str(folder)).fingerprint != first
+
+
+def test_a_marian_model_of_several_targets_is_told_the_one_by_its_mark(
+    folder: Path, tmp_path: Path
+) -> None:
+    words = ["<pad>", "</s>", "<unk>", "sea", "river", ">>fra<<", ">>cmn_Hans<<"]
+    tokens = Tokenizer(models.WordLevel({w: i for i, w in enumerate(words)}, unk_token="<unk>"))
+    tokens.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokens, eos_token="</s>", pad_token="<pad>", unk_token="<unk>"
+    ).save_pretrained(tmp_path)
+    sizes = dict.fromkeys(("encoder_layers", "decoder_layers"), 1)
+    heads = dict.fromkeys(("encoder_attention_heads", "decoder_attention_heads"), 2)
+    widths = dict.fromkeys(("d_model", "encoder_ffn_dim", "decoder_ffn_dim"), 16)
+    config = MarianConfig(
+        vocab_size=len(words),
+        **sizes,
+        **heads,
+        **widths,
+        max_position_embeddings=32,
+        pad_token_id=0,
+        eos_token_id=1,
+        decoder_start_token_id=0,
+        forced_eos_token_id=1,
+    )
+    torch.manual_seed(0)
+    MarianMTModel(config).save_pretrained(tmp_path)
+    model = Seq2SeqTranslator(tmp_path)
+    assert model._marked(["sea"], "fr") == [">>fra<< sea"]
+    assert model._marked(["sea"], "zh") == [">>cmn_Hans<< sea"]
+    assert len(model.translate(["sea", "river sea"], "en", "fr")) == 2
+    with pytest.raises(TranslationError, match=r"not to sw; it has >>cmn_Hans<< >>fra<<"):
+        model.translate(["sea"], "en", "sw")
+    assert Seq2SeqTranslator(folder)._marked(["sea"], "fr") == ["sea"]
