@@ -58,6 +58,12 @@ class Seq2SeqTranslator:
                 self._model = transformers.AutoModelForSeq2SeqLM.from_pretrained(
                     folder, local_files_only=True, use_safetensors=True
                 ).eval()
+        except ImportError as error:  # the tokenizer of Marian and others is read by one
+            needed = "sentencepiece" if "sentencepiece" in str(error).lower() else str(error)
+            raise MissingLibraryError(
+                f"the tokenizer in {folder} needs {needed}; install it with: "
+                "pip install sentencepiece"
+            ) from error
         except (OSError, ValueError, RuntimeError) as error:
             raise ModelError(f"{folder} cannot be opened as a translator: {error}") from error
 

@@ -1,5 +1,6 @@
 """A local model of many languages as a translator: a tiny random one, by transformers."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from xret.errors import TranslationError
+from xret.errors import MissingLibraryError, TranslationError
 from xret.retriever.translation.opened import open_translator
 from xret.retriever.translation.seq2seq import Seq2SeqTranslator
 
@@ -108,3 +109,12 @@ def test_a_marian_model_of_several_targets_is_told_the_one_by_its_mark(
     with pytest.raises(TranslationError, match=r"not to sw; it has >>cmn_Hans<< >>fra<<"):
         model.translate(["sea"], "en", "sw")
     assert Seq2SeqTranslator(folder)._marked(["sea"], "fr") == ["sea"]
+
+
+@pytest.mark.skipif(find_spec("sentencepiece") is not None, reason="the library is there")
+def test_a_tokenizer_that_needs_a_library_says_which(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes())
+    (tmp_path / "config.json").write_text('{"model_type": "marian"}')
+    (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "MarianTokenizer"}')
+    with pytest.raises(MissingLibraryError, match="needs sentencepiece; install it with: pip"):
+        Seq2SeqTranslator(tmp_path)
