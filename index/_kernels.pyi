@@ -93,4 +93,23 @@ def encode(
     last: int,
     /,
 ) -> None: ...
+def make_lists(
+    centroids: Any, offsets: Any, n_centroids: int, n_passages: int, starts: Any, members: Any, /
+) -> int: ...
+def choose(table: Any, n_centroids: int, n_near: int, floors: Any, chosen: Any, /) -> int: ...
+def lists(
+    table: Any,
+    n_centroids: int,
+    floors: Any,
+    chosen: Any,
+    segments: tuple[tuple[Any, ...], ...],
+    wanted: int,
+    positions: Any,
+    scores: Any,
+    found: Any,
+    /,
+) -> int: ...
+def gather(
+    sources: tuple[Any, ...], which: Any, begins: Any, ends: Any, row_bytes: int, out: Any, /
+) -> int: ...
 def lacks(path: str, /) -> str: ...

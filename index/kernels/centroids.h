@@ -1,25 +1,38 @@
 // Similarities of queries with centroids, and the centroid that is nearest to a vector.
 #pragma once
 
+// Rows first to first + n of the table, for kWidth groups of lanes: each row is read once for both.
+template <class Isa, int kWidth>
+void table_groups(const Queries& queries, const Centroids& centroids, Packed<Isa>& packed,
+                  Block<Isa>& block, int64_t first, int n, int64_t group, int dim, int32_t* dots,
+                  float* out) {
+  Isa::template dots<kWidth>(block.rows(), n, block.stride(), packed.group(group), packed.bytes(),
+                             dim, dots);
+  for (int row = 0; row < n; row++) {
+    const float scale = from_bfloat16(at<uint16_t>(centroids.scales, first + row));
+    for (int j = 0; j < kWidth; j++) {
+      const auto values = Isa::mul(Isa::from_int32(dots + (row * kWidth + j) * kLanes),
+                                   Isa::set1(scale));
+      Isa::store(out + (first + row) * queries.lanes + (group + j) * kLanes, values);
+    }
+  }
+}
+
 // out[c, lane] = dot(query, centroid) * centroid's scale, in units of the query's scale.
 template <class Isa>
 void tables(const Queries& queries, const Centroids& centroids, int dim, float* out) {
   [[maybe_unused]] const typename Isa::Session session;
   Packed<Isa> packed(queries.codes, nullptr, queries.lanes, dim);
   Block<Isa> block(dim);
-  alignas(64) int32_t dots[kRows * kLanes];
+  alignas(64) int32_t dots[kRows * 2 * kLanes];
   for (int64_t first = 0; first < centroids.n; first += kRows) {
     const int n = int(centroids.n - first < kRows ? centroids.n - first : kRows);
     block.stage(centroids.codes + first * dim, 0, n);
-    for (int64_t lane = 0; lane < queries.lanes; lane += kLanes) {
-      Isa::template dots<1>(block.rows(), n, block.stride(), packed.group(lane / kLanes),
-                            packed.bytes(), dim, dots);
-      for (int row = 0; row < n; row++) {
-        const float scale = from_bfloat16(at<uint16_t>(centroids.scales, first + row));
-        const auto values = Isa::mul(Isa::from_int32(dots + row * kLanes), Isa::set1(scale));
-        Isa::store(out + (first + row) * queries.lanes + lane, values);
-      }
-    }
+    int64_t group = 0;
+    for (; (group + 2) * kLanes <= queries.lanes; group += 2)
+      table_groups<Isa, 2>(queries, centroids, packed, block, first, n, group, dim, dots, out);
+    if (group * kLanes < queries.lanes)
+      table_groups<Isa, 1>(queries, centroids, packed, block, first, n, group, dim, dots, out);
   }
 }
 

@@ -3,7 +3,15 @@
 #include "buffers.h"
 
 PyObject* encode_texts(PyObject*, PyObject* arguments);
+PyObject* make_lists(PyObject*, PyObject* arguments);
+PyObject* choose(PyObject*, PyObject* arguments);
+PyObject* lists(PyObject*, PyObject* arguments);
+PyObject* gather(PyObject*, PyObject* arguments);
 extern const char kEncodeDoc[];
+extern const char kMakeListsDoc[];
+extern const char kChooseDoc[];
+extern const char kListsDoc[];
+extern const char kGatherDoc[];
 
 namespace {
 
@@ -235,6 +243,9 @@ PyMethodDef kMethods[] = {
     {"nearest", nearest, METH_VARARGS, kNearestDoc}, {"scan", scan, METH_VARARGS, kScanDoc},
     {"extremes", extremes, METH_VARARGS, kExtremesDoc}, {"bytes", bytes, METH_VARARGS, kBytesDoc},
     {"encode", encode_texts, METH_VARARGS, kEncodeDoc}, {"lacks", lacks, METH_O, kLacksDoc},
+    {"choose", choose, METH_VARARGS, kChooseDoc},     {"lists", lists, METH_VARARGS, kListsDoc},
+    {"gather", gather, METH_VARARGS, kGatherDoc},
+    {"make_lists", make_lists, METH_VARARGS, kMakeListsDoc},
     {nullptr, nullptr, 0, nullptr},
 };
 

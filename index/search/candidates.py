@@ -21,10 +21,18 @@ from xret.index.scoring.centroids import table_bytes, table_extremes
 from xret.index.scoring.maxsim import centroid_scan
 from xret.index.scoring.query_codes import QueryCodes
 from xret.index.search.calibration import Calibration
-from xret.index.storage.segment import Segment
+from xret.index.storage.segment import Coded, Segment
 from xret.types import FloatArray, IntArray
 
-__all__ = ["CodedQueries", "byte_tables", "candidate_documents", "default_candidates"]
+__all__ = [
+    "CodedQueries",
+    "Mask",
+    "byte_tables",
+    "candidate_documents",
+    "default_candidates",
+    "kept_documents",
+    "with_means",
+]
 
 LEAST = 256
 A_HIT = 3
@@ -77,7 +85,7 @@ def candidate_documents(
     coded = [pair for pair in pairs if pair[0].coded.centroids is not None]
     n_queries = len(next(iter(queries.values()))[0])
     if sum(_count(*pair) for pair in coded) <= n:
-        return [[_kept(*pair) for pair in pairs] for _ in range(n_queries)]
+        return [[kept_documents(*pair) for pair in pairs] for _ in range(n_queries)]
     scans, units = byte_tables(queries)
     scores = [
         _document_scores(
@@ -105,7 +113,7 @@ def candidate_documents(
         parts = iter(rows)
         found.append(
             [
-                _kept(segment, mask)
+                kept_documents(segment, mask)
                 if segment.coded.centroids is None
                 else np.flatnonzero(next(parts) >= least)
                 for segment, mask in pairs
@@ -161,13 +169,10 @@ def _document_scores(
         threads=threads,
         deadline=deadline,
     )
-    if segment.coded.means is not None and sums is not None:
-        terms = mean_scores(
-            sums, segment.coded.means, which=kept, threads=threads, deadline=deadline
-        )
-        terms *= units[:, None]
-        found += np.rint(np.clip(terms, -LARGEST, LARGEST)).astype(np.int32)
-    scores = found
+    means = segment.coded.means
+    scores = found = with_means(
+        found, sums, means, units, which=kept, threads=threads, deadline=deadline
+    )
     if kept is not None:
         scores = np.full((len(codes), segment.n_passages), MASKED, np.int32)
         scores[:, kept] = found
@@ -177,10 +182,32 @@ def _document_scores(
     return best
 
 
+def with_means(
+    scores: npt.NDArray[np.int32],
+    sums: QueryCodes | None,
+    means: Coded | None,
+    units: FloatArray,
+    *,
+    which: IntArray | None = None,
+    threads: int = 1,
+    deadline: Deadline | None = None,
+) -> npt.NDArray[np.int32]:
+    """(n_queries, passages) sums of table entries, with what the passages' means add to them.
+
+    units: (n_queries,) from `byte_tables`; which: the passages, None for all.
+    """
+    if means is None or sums is None:
+        return scores
+    terms = mean_scores(sums, means, which=which, threads=threads, deadline=deadline)
+    terms *= units[:, None]
+    steps: npt.NDArray[np.int32] = np.rint(np.clip(terms, -LARGEST, LARGEST)).astype(np.int32)
+    return scores + steps
+
+
 def _count(segment: Segment, mask: Mask) -> int:
     return segment.n_documents if mask is None else int(np.count_nonzero(mask))
 
 
-def _kept(segment: Segment, mask: Mask) -> IntArray:
+def kept_documents(segment: Segment, mask: Mask) -> IntArray:
     """Positions of the documents that may be found, rising."""
     return np.arange(segment.n_documents) if mask is None else np.flatnonzero(mask)

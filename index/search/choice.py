@@ -18,6 +18,7 @@ from xret.deadline import Deadline
 from xret.index.search.calibration import Calibration, LanguageScale
 from xret.index.search.candidates import candidate_documents, default_candidates
 from xret.index.search.dense.single_vectors import dense_documents
+from xret.index.search.listed import CentroidLists, listed_candidates
 from xret.index.search.seen_queries import SeenQueries, background_scores
 from xret.index.storage.segment import Segment
 from xret.types import Embeddings, FloatArray, IntArray, SearchParams
@@ -52,6 +53,7 @@ class Search:
     scan: DeviceScan | None
     calibration: Calibration | None
     deadline: Deadline
+    lists: Mapping[int, CentroidLists] | None = None
 
     @property
     def scans(self) -> bool:
@@ -172,6 +174,17 @@ def _candidates(query: SeenQueries, search: Search, number: int) -> Chosen:
         codes, tables = query.tables(codec)
         if tables is not None:
             seen[codec] = codes, tables
+    if search.lists is not None and search.calibration is None:
+        search.deadline.check()
+        return listed_candidates(
+            seen,
+            segments,
+            search.keep,
+            wanted,
+            lists=search.lists,
+            sums=query.sums,
+            threads=query.threads,
+        )
     return candidate_documents(
         seen,
         segments,

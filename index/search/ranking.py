@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from xret.index.coding.codec import ResidualCodec
     from xret.index.search.dense.dense_candidates import DenseCandidates
     from xret.index.search.device.gpu import DeviceScan
+    from xret.index.search.listed import CentroidLists
 
 __all__ = ["Best", "Masks", "best_documents"]
 
@@ -72,6 +73,7 @@ def best_documents(
     calibration: Calibration | None = None,
     deadline: Deadline | None = None,
     kept: KeptTables | None = None,
+    lists: Mapping[int, CentroidLists] | None = None,
 ) -> list[Best]:
     """One `Best` a query, the same whatever the threads and the other queries are.
 
@@ -80,11 +82,11 @@ def best_documents(
     both. Neither is asked where `params.exact`. calibration: of these segments, masks and
     queries; candidates are chosen, and documents ordered, by calibrated scores. deadline: when
     scoring is stopped, which raises DeadlineError. kept: tables of these queries from searches
-    before.
+    before. lists: of these segments, where candidates come from lists and not from a scan.
     """
     threads = params.threads or _usable_cpus()
     until = deadline or Deadline()
-    search = Search(segments, keep, k, codecs, params, dense, scan, calibration, until)
+    search = Search(segments, keep, k, codecs, params, dense, scan, calibration, until, lists)
     short = not params.exact and _is_short(segments)
     found: list[Best] = []
     for first in range(0, len(queries), QUERY_BLOCK):
@@ -122,38 +124,97 @@ def _each(work: Callable[[int, int], Best], n: int, threads: int) -> list[Best]:
         return list(pool.map(lambda position: work(position, 1), range(n)))
 
 
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    """Documents with their scores, as in `Best`; langs: (m,), empty where nothing is calibrated."""
+
+    scores: FloatArray
+    numbers: IntArray
+    spans: npt.NDArray[np.int32]
+    langs: npt.NDArray[np.uint16]
+
+    @classmethod
+    def together(cls, parts: Sequence[_Scored]) -> _Scored:
+        nothing = cls(
+            np.empty(0, np.float32),
+            np.empty(0, np.int64),
+            np.empty((0, 2), np.int32),
+            np.empty(0, np.uint16),
+        )
+        every = [nothing, *parts]
+        return cls(
+            np.concatenate([part.scores for part in every]),
+            np.concatenate([part.numbers for part in every]),
+            np.concatenate([part.spans for part in every]),
+            np.concatenate([part.langs for part in every]),
+        )
+
+
 def _ranked(
     query: SeenQueries, search: Search, chosen: Chosen, scale: LanguageScale | None
 ) -> Best:
     """The best of some documents."""
-    scores, numbers = [np.empty(0, np.float32)], [np.empty(0, np.int64)]
-    spans, langs = [np.empty((0, 2), np.int32)], [np.empty(0, np.uint16)]
-    for place_in_search, (segment, documents) in enumerate(
-        zip(search.segments, chosen, strict=True)
-    ):
-        if not len(documents):
-            continue
-        passages, starts = segment.passages(documents)
-        best = found = query.final(segment, passages)[0]
-        if segment.documents is not None:
-            best = np.maximum.reduceat(found, starts)
-        scores.append(best)
-        numbers.append(place(segment.segment, 0) + documents)
-        if search.calibration is not None:
-            langs.append(search.calibration.groups.numbers[place_in_search][documents])
-        spans.append(_best_spans(segment, documents, passages, starts, found, best))
-    together = np.concatenate(scores)
+    lists = {} if search.params.exact or search.lists is None else search.lists
+    gathered = {at for own in lists.values() for at in own.numbers}
+    parts = [
+        _scored(query, search, at, documents)
+        for at, documents in enumerate(chosen)
+        if len(documents) and at not in gathered
+    ]
+    parts += [_gathered(query, search, own, chosen) for own in lists.values()]
+    found = _Scored.together(parts)
     if scale is None:
-        kept = at_least(together, search.k)
-        return Best(together[kept], np.concatenate(numbers)[kept], np.concatenate(spans)[kept])
-    calibrated = scale.of(together, np.concatenate(langs))
+        kept = at_least(found.scores, search.k)
+        return Best(found.scores[kept], found.numbers[kept], found.spans[kept])
+    calibrated = scale.of(found.scores, found.langs)
     kept = at_least(calibrated, search.k)
-    return Best(
-        calibrated[kept],
-        np.concatenate(numbers)[kept],
-        np.concatenate(spans)[kept],
-        together[kept],
+    return Best(calibrated[kept], found.numbers[kept], found.spans[kept], found.scores[kept])
+
+
+def _scored(query: SeenQueries, search: Search, at: int, documents: IntArray) -> _Scored:
+    """Some documents of a segment."""
+    segment = search.segments[at]
+    passages, starts = segment.passages(documents)
+    best = found = query.final(segment, passages)[0]
+    if segment.documents is not None:
+        best = np.maximum.reduceat(found, starts)
+    spans = _best_spans(segment, documents, passages, starts, found, best)
+    numbers = place(segment.segment, 0) + documents
+    return _Scored(best, numbers, spans, _langs(search, at, documents))
+
+
+def _gathered(query: SeenQueries, search: Search, lists: CentroidLists, chosen: Chosen) -> _Scored:
+    """Some documents of many segments of one codec, read as those of one."""
+    rows = lists.rows
+    own = [chosen[at] for at in lists.numbers]
+    starts = rows.ends.tolist()
+    positions = np.concatenate([some + start for some, start in zip(own, starts, strict=False)])
+    if not len(positions):
+        return _Scored.together(())
+    passages = rows.passages(positions)
+    coded, offsets = rows.coded(passages)
+    segment = Segment(0, rows.segments[0].codec, coded, offsets)
+    best = found = query.final(segment, np.arange(len(passages)))[0]
+    winning = np.arange(len(passages))
+    if rows.documents is not None:
+        best = np.maximum.reduceat(found, passages.starts)
+        lengths = np.diff([*passages.starts, len(passages)])
+        winning = np.flatnonzero(found == np.repeat(best, lengths))
+        winning = winning[np.searchsorted(winning, passages.starts)]
+    which, numbers = passages.which[winning], passages.numbers[winning]
+    first = np.array([place(one.segment, 0) for one in rows.segments])
+    _, documents = rows.placed(positions)
+    langs = [_langs(search, at, chosen[at]) for at in lists.numbers]
+    return _Scored(
+        best, first[which] + documents, rows.spans(which, numbers), np.concatenate(langs)
     )
+
+
+def _langs(search: Search, at: int, documents: IntArray) -> npt.NDArray[np.uint16]:
+    """Languages of a segment's documents, none where nothing is calibrated."""
+    if search.calibration is None:
+        return np.empty(0, np.uint16)
+    return search.calibration.groups.numbers[at][documents]
 
 
 def _best_spans(

@@ -27,6 +27,7 @@ from xret.index.search.dense.single_vectors import DenseIndex
 from xret.index.search.filters import Filter
 from xret.index.search.languages import LanguageGroups
 from xret.index.search.lexical_ranking import Words, open_bm25, rank_words
+from xret.index.search.listed import ListIndex
 from xret.index.search.matches import matches_of, ranked_depth, ranked_params
 from xret.index.search.opening import OpenFiles
 from xret.index.search.placed_hits import placed_hits
@@ -81,6 +82,7 @@ class IndexReader:
     ) -> None:
         self._device = device_index(device)
         self._dense = DenseIndex()
+        self._lists = ListIndex()
         self.folder = folder
         self._catalog = catalog
         self._turn = threading.RLock()
@@ -335,13 +337,16 @@ class IndexReader:
         depth = ranked_depth(asked)
         dense: list[Best] = []
         if asked.queries is not None:
-            candidates = scan = None
+            candidates = scan = lists = None
             if not params.exact and self._device is not None:
                 with self._turn:
                     scan = self._device.of(commit.segments, commit.codecs)
             elif not params.exact and commit.single_vectors and not self._scans:
                 with self._turn:
                     candidates = self._dense.of(commit.segments)
+            elif not params.exact and commit.codecs:
+                with self._turn:
+                    lists = self._lists.of(commit.segments, commit.codecs)
             dense = best_documents(
                 asked.queries,
                 commit.segments,
@@ -354,6 +359,7 @@ class IndexReader:
                 calibration=ready.calibration,
                 deadline=asked.deadline,
                 kept=asked.kept,
+                lists=lists,
             )
         if words is None:
             return [Ranked(one, None) for one in dense]

@@ -1,0 +1,196 @@
+"""Candidates of a large index from lists of passages by centroid, in the place of a scan.
+
+Documents are chosen twice: by the lists of the centroids nearest to each query vector, some
+times as many as are wanted, and among these by all their centroids and their passages' means,
+as a scan chooses among all documents. With all centroids' lists both come to the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from xret.index.scoring.centroids import centroid_scan
+from xret.index.scoring.passage_lists import (
+    ListedDocuments,
+    PassageLists,
+    chosen_lists,
+    list_documents,
+)
+from xret.index.scoring.query_codes import QueryCodes
+from xret.index.search.candidates import (
+    CodedQueries,
+    Mask,
+    byte_tables,
+    kept_documents,
+    with_means,
+)
+from xret.index.search.commit_rows import CommitRows
+from xret.index.storage.segment import Segment
+from xret.types import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from xret.index.coding.codec import ResidualCodec
+
+__all__ = ["LISTED_ROWS", "CentroidLists", "ListIndex", "listed_candidates"]
+
+LISTED_ROWS = 1 << 21
+"""Vectors of an index from which lists pay: of fewer a scan takes a millisecond or two."""
+
+NEAR = 32
+"""Centroids for each query vector whose lists are read."""
+
+PRESELECTED = 5
+"""Documents that the lists choose, for each that is wanted in the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedQuery:
+    """One query: in a codec's codes, its table in bytes, (1,) how many steps a similarity of 1
+    is, and its sum for the codec's means, None where there are none."""
+
+    codes: QueryCodes
+    table: npt.NDArray[np.uint8]
+    units: FloatArray
+    sums: QueryCodes | None
+
+
+@dataclass(frozen=True, slots=True)
+class CentroidLists:
+    """The lists of all segments of one codec. numbers: which of the commit's segments they are."""
+
+    numbers: tuple[int, ...]
+    rows: CommitRows
+    lists: tuple[PassageLists, ...]
+
+    def documents(
+        self, query: ListedQuery, masks: Sequence[Mask], n: int, *, threads: int = 1
+    ) -> tuple[IntArray, npt.NDArray[np.int32]]:
+        """Rising positions of the n best documents, and of all that tie with the last, counted
+        through these segments; and their scores, which compare across codecs.
+
+        masks: of each of these segments, which documents may be found; None for all.
+        """
+        positions = self._preselected(query, masks, PRESELECTED * n)
+        passages = self.rows.passages(positions)
+        coded, offsets = self.rows.coded(passages, codes=False)
+        assert coded.centroids is not None  # noqa: S101 (segments with lists have centroids)
+        found = centroid_scan(query.codes, query.table, coded.centroids, offsets, threads=threads)
+        scores = with_means(found, query.sums, coded.means, query.units, threads=threads)[0]
+        if self.rows.documents is not None and len(positions):
+            scores = np.maximum.reduceat(scores, passages.starts)
+        if len(scores) > n:
+            best = np.flatnonzero(scores >= np.partition(scores, -n)[-n])
+            return positions[best], scores[best]
+        return positions, scores
+
+    def _preselected(self, query: ListedQuery, masks: Sequence[Mask], n: int) -> IntArray:
+        """Rising positions of the n best documents by their lists, or of all where there are
+        fewer that may be found."""
+        segments = self.rows.segments
+        counts = [
+            segment.n_documents if mask is None else int(np.count_nonzero(mask))
+            for segment, mask in zip(segments, masks, strict=True)
+        ]
+        if sum(counts) <= n:
+            starts = self.rows.ends.tolist()
+            return np.concatenate(
+                [
+                    kept_documents(segment, mask) + start
+                    for segment, mask, start in zip(segments, masks, starts, strict=False)
+                ]
+            )
+        floors, chosen = chosen_lists(query.table, NEAR)
+        listed = [
+            ListedDocuments(lists, segment.n_passages, segment.documents, mask)
+            for segment, lists, mask in zip(segments, self.lists, masks, strict=True)
+        ]
+        return list_documents(query.table, floors, chosen, listed, n)[0]
+
+
+def listed_candidates(
+    queries: CodedQueries,
+    segments: Sequence[Segment],
+    masks: Sequence[Mask],
+    n: int,
+    *,
+    lists: Mapping[int, CentroidLists],
+    sums: Mapping[int, QueryCodes],
+    threads: int = 1,
+) -> list[IntArray]:
+    """For each segment the documents to score in full, as `candidate_documents` of one query.
+
+    lists: of these segments, by codec.
+    """
+    tables, units = byte_tables(queries)
+    best = []
+    for codec, own in lists.items():
+        query = ListedQuery(queries[codec][0], tables[codec], units, sums.get(codec))
+        best.append(own.documents(query, [masks[i] for i in own.numbers], n, threads=threads))
+    scores = np.concatenate([scores for _, scores in best])
+    least = np.partition(scores, -n)[-n] if len(scores) > n else np.iinfo(np.int32).min
+    nothing = np.empty(0, np.int64)
+    found = [
+        kept_documents(segment, mask) if segment.coded.centroids is None else nothing
+        for segment, mask in zip(segments, masks, strict=True)
+    ]
+    for own, (positions, scores) in zip(lists.values(), best, strict=True):
+        wanted = positions[scores >= least]
+        cuts = np.searchsorted(wanted, own.rows.ends).tolist()
+        for at, (first, last), start in zip(
+            own.numbers, pairwise(cuts), own.rows.ends.tolist(), strict=False
+        ):
+            found[at] = wanted[first:last] - start
+    return found
+
+
+class ListIndex:
+    """The lists of the commit that was asked for last; those of its segments stay for the next.
+
+    Threads may share it, as long as one at a time calls `of`.
+    """
+
+    def __init__(self) -> None:
+        self._segments: tuple[Segment, ...] = ()
+        self._lists: dict[int, PassageLists] = {}
+        self._made: dict[int, CentroidLists] | None = None
+
+    def of(
+        self, segments: Sequence[Segment], codecs: Mapping[int, ResidualCodec]
+    ) -> Mapping[int, CentroidLists] | None:
+        """By number of codec, the lists of the segments that it codes; None where the segments
+        have fewer vectors than `LISTED_ROWS`."""
+        if [*map(id, segments)] != [*map(id, self._segments)]:
+            self._segments = tuple(segments)
+            self._made = self._of(codecs)
+        return self._made
+
+    def _of(self, codecs: Mapping[int, ResidualCodec]) -> dict[int, CentroidLists] | None:
+        coded = [n for n, one in enumerate(self._segments) if one.coded.centroids is not None]
+        if sum(len(self._segments[n].coded) for n in coded) < LISTED_ROWS:
+            self._lists = {}
+            return None
+        lists = {
+            id(segment): self._lists.get(id(segment)) or _lists(segment, codecs[segment.codec])
+            for segment in (self._segments[n] for n in coded)
+        }
+        self._lists = lists
+        made = {}
+        for codec in {self._segments[n].codec for n in coded}:
+            numbers = tuple(n for n in coded if self._segments[n].codec == codec)
+            own = [self._segments[n] for n in numbers]
+            made[codec] = CentroidLists(
+                numbers, CommitRows.of(own), tuple(lists[id(segment)] for segment in own)
+            )
+        return made
+
+
+def _lists(segment: Segment, codec: ResidualCodec) -> PassageLists:
+    """Those of a segment's own file, or made of its centroids."""
+    assert segment.coded.centroids is not None  # noqa: S101 (the caller's choice)
+    return PassageLists.of(segment.coded.centroids, segment.offsets, codec.n_centroids)
