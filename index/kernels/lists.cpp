@@ -38,17 +38,19 @@ inline void raise(uint8_t* a, const uint8_t* b) {
 #endif
 }
 
-inline int32_t sum_of(const uint8_t* bytes, int64_t n) {
+// The sum of kGroups groups of bytes.
+template <int kGroups>
+inline int32_t sum_of(const uint8_t* bytes) {
 #if defined(__SSE2__) || defined(_M_X64)
   __m128i total = _mm_setzero_si128();
-  for (int64_t i = 0; i < n; i += kLanes) {
-    const __m128i some = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes + i));
+  for (int i = 0; i < kGroups; i++) {
+    const __m128i some = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes + i * kLanes));
     total = _mm_add_epi32(total, _mm_sad_epu8(some, _mm_setzero_si128()));
   }
   return _mm_cvtsi128_si32(_mm_add_epi32(total, _mm_srli_si128(total, 8)));
 #else
   int32_t total = 0;
-  for (int64_t i = 0; i < n; i++) total += bytes[i];
+  for (int i = 0; i < kGroups * kLanes; i++) total += bytes[i];
   return total;
 #endif
 }
@@ -59,8 +61,11 @@ class Best {
   Best(int64_t n, int64_t most, int64_t* positions, int32_t* scores)
       : n_(n), positions_(positions), scores_(scores), counts_(size_t(most) + 1) {}
 
+  // Whether a document of this score is one of them, as far as is known.
+  bool takes(int32_t score) const { return score >= least_; }
+
   void offer(int64_t position, int32_t score) {
-    if (score < least_) return;
+    if (!takes(score)) return;
     positions_[size_] = position;
     scores_[size_++] = score;
     counts_[size_t(score)]++;
@@ -95,19 +100,22 @@ class Offers {
       : segment_(segment), first_(first), best_(best) {}
 
   void passage(int64_t number, int32_t score) {
-    if (document_ == segment_.n_documents) return;
-    if (segment_.documents) {
-      score_ = score > score_ ? score : score_;
-      if (number + 1 < at<int64_t>(segment_.documents, document_ + 1)) return;
-    } else {
-      score_ = score;
+    if (!segment_.documents) {
+      if (best_.takes(score)) document(number, score);
+      return;
     }
-    if (!segment_.keep || segment_.keep[document_]) best_.offer(first_ + document_, score_);
-    document_++;
+    if (document_ == segment_.n_documents) return;
+    score_ = score > score_ ? score : score_;
+    if (number + 1 < at<int64_t>(segment_.documents, document_ + 1)) return;
+    document(document_++, score_);
     score_ = 0;
   }
 
  private:
+  void document(int64_t number, int32_t score) {
+    if (!segment_.keep || segment_.keep[number]) best_.offer(first_ + number, score);
+  }
+
   const ListedSegment& segment_;
   int64_t first_;
   Best& best_;
@@ -115,19 +123,24 @@ class Offers {
   int32_t score_ = 0;
 };
 
+// kGroups: of the lanes of the query, or 0 where they are counted at run time.
+template <int kGroups>
 class Walk {
  public:
-  Walk(const ListQuery& query) : query_(query), cells_(size_t(kListBlock * query.lanes)) {}
+  explicit Walk(const ListQuery& query)
+      : query_(query), lanes_(kGroups ? kGroups * kLanes : query.lanes),
+        floor_(size_t(kListBlock * lanes_)), cells_(floor_.size()) {
+    for (int64_t i = 0; i < kListBlock; i++)
+      std::memcpy(&floor_[size_t(i * lanes_)], query.floors, size_t(lanes_));
+  }
 
   bool segment(const ListedSegment& segment, Offers& offers) {
     for (int64_t first = 0, block = 0; first < segment.n_passages; first += kListBlock, block++) {
       const int64_t left = segment.n_passages - first;
       const int64_t n = left < kListBlock ? left : kListBlock;
-      for (int64_t i = 0; i < n; i++)
-        std::memcpy(&cells_[size_t(i * query_.lanes)], query_.floors, size_t(query_.lanes));
+      std::memcpy(cells_.data(), floor_.data(), size_t(n * lanes_));
       if (!raised(segment, block, n)) return false;
-      for (int64_t i = 0; i < n; i++)
-        offers.passage(first + i, sum_of(&cells_[size_t(i * query_.lanes)], query_.lanes));
+      for (int64_t i = 0; i < n; i++) offers.passage(first + i, sum(&cells_[size_t(i * lanes_)]));
     }
     return true;
   }
@@ -144,36 +157,55 @@ class Walk {
       const int64_t begin = at<uint32_t>(starts, centroid);
       const int64_t end = at<uint32_t>(starts, centroid + 1);
       if (begin > end || end > segment.n_members) return false;
-      const uint8_t* row = query_.table + centroid * query_.lanes;
-      for (int64_t lane = 0; lane < query_.lanes;) {
-        const int64_t left = query_.lanes - lane;
-        const bool wide = left >= 2 * kLanes;
-        if (!(wide ? list<2>(segment, begin, end, n, row, lane)
-                   : list<1>(segment, begin, end, n, row, lane)))
-          return false;
-        lane += wide ? 2 * kLanes : kLanes;
+      const uint8_t* row = query_.table + centroid * lanes_;
+      if (kGroups) {
+        if (!list<kGroups ? kGroups : 1>(segment, begin, end, n, row, 0)) return false;
+        continue;
       }
+      for (int64_t lane = 0; lane < lanes_; lane += kLanes)
+        if (!list<1>(segment, begin, end, n, row, lane)) return false;
     }
     return true;
   }
 
-  template <int kGroups>
+  int32_t sum(const uint8_t* cells) const {
+    if (kGroups) return sum_of<kGroups>(cells);
+    int32_t total = 0;
+    for (int64_t lane = 0; lane < lanes_; lane += kLanes) total += sum_of<1>(cells + lane);
+    return total;
+  }
+
+  template <int kWidth>
   bool list(const ListedSegment& segment, int64_t begin, int64_t end, int64_t n,
             const uint8_t* row, int64_t lane) {
-    uint8_t entry[kGroups * kLanes];
+    uint8_t entry[kWidth * kLanes];
     std::memcpy(entry, row + lane, sizeof(entry));
     uint8_t* cells = cells_.data() + lane;
     for (int64_t i = begin; i < end; i++) {
       const int64_t member = at<uint16_t>(segment.members, i);
       if (member >= n) return false;
-      raise<kGroups>(cells + member * query_.lanes, entry);
+      raise<kWidth>(cells + member * lanes_, entry);
     }
     return true;
   }
 
   const ListQuery& query_;
+  int64_t lanes_;
+  std::vector<uint8_t> floor_;
   std::vector<uint8_t> cells_;
 };
+
+template <int kGroups>
+int64_t walked(const ListQuery& query, const std::vector<ListedSegment>& segments, Best& best) {
+  Walk<kGroups> walk(query);
+  int64_t first = 0;
+  for (size_t i = 0; i < segments.size(); i++) {
+    Offers offers(segments[i], first, best);
+    if (!walk.segment(segments[i], offers)) return int64_t(i);
+    first += segments[i].n_documents;
+  }
+  return kSound;
+}
 
 // How many rows reach `least`, of each lane of one group. Counts of bytes would run over: every
 // 255 rows they are added to wider ones.
@@ -272,15 +304,13 @@ int64_t choose_lists(const uint8_t* table, int64_t n_centroids, int64_t lanes, i
 int64_t list_documents(const ListQuery& query, const std::vector<ListedSegment>& segments,
                        int64_t wanted, int64_t* positions, int32_t* scores, int64_t* n_found) {
   Best best(wanted, 255 * query.lanes, positions, scores);
-  Walk walk(query);
-  int64_t first = 0;
-  for (size_t i = 0; i < segments.size(); i++) {
-    Offers offers(segments[i], first, best);
-    if (!walk.segment(segments[i], offers)) return int64_t(i);
-    first += segments[i].n_documents;
-  }
+  const int64_t groups = query.lanes / kLanes;
+  const int64_t damaged = groups == 1   ? walked<1>(query, segments, best)
+                          : groups == 2 ? walked<2>(query, segments, best)
+                          : groups == 4 ? walked<4>(query, segments, best)
+                                        : walked<0>(query, segments, best);
   *n_found = best.finish();
-  return kSound;
+  return damaged;
 }
 
 }  // namespace xret

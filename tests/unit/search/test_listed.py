@@ -143,11 +143,22 @@ def test_few_lists_find_the_best_documents() -> None:
         best = candidate_documents(queries, segments, [None, None], 20)[0]
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(listed, "NEAR", 6)
+            patch.setattr(listed, "LISTED", 130)  # passages of a list here
             lists = lists_of(segments, {1: CODECS[1]})
+            assert 5 <= lists[1].n_near <= 7
             found = listed_candidates(queries, segments, [None, None], 20, lists=lists, sums={})
         same = sum(len(np.intersect1d(a, b)) for a, b in zip(best, found, strict=True))
         overlap += same / sum(map(len, best)) / 10
     assert overlap > 0.9
+
+
+def test_four_times_as_long_lists_are_read_half_as_often(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(listed, "NEAR", 16)
+    segment = made_segment(CODECS[1], np.random.default_rng(7), 100)
+    lists = [lists_of([segment] * n, CODECS)[1].n_near for n in (1, 4, 10_000)]
+    assert lists[0] == pytest.approx(2 * lists[1], rel=0.05) and lists[2] == listed.FEWEST
 
 
 def test_lists_are_made_once_for_every_segment(monkeypatch: pytest.MonkeyPatch) -> None:
