@@ -53,7 +53,7 @@ the square root has it, so that a query reads twice as much of an index four tim
 LISTED = 256
 FEWEST = 4
 
-PRESELECTED = 5
+PRESELECTED = 8
 """Documents that the lists choose, for each that is wanted in the end."""
 
 
