@@ -7,6 +7,7 @@ as a scan chooses among all documents. With all centroids' lists both come to th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -81,7 +82,8 @@ class CentroidLists:
     def n_near(self) -> int:
         """Centroids for each query vector whose lists are read."""
         members = sum(len(lists.members) for lists in self.lists)
-        return max(FEWEST, round(NEAR * (LISTED * self.n_centroids / max(members, 1)) ** 0.5))
+        longer = max(members, 1) / (LISTED * self.n_centroids)
+        return max(FEWEST, round(NEAR / math.sqrt(longer)))
 
     def documents(
         self, query: ListedQuery, masks: Sequence[Mask], n: int, *, threads: int = 1
