@@ -24,6 +24,7 @@ from xret.server.indexes.service import SearchService
 from xret.server.indexes.writing import IndexWrites
 from xret.server.mcp.endpoint import McpEndpoint
 from xret.server.page.routes import create_page
+from xret.server.routes.key_responses import describe_keys
 from xret.server.routes.router import create_router
 from xret.server.settings import ServerSettings
 
@@ -81,6 +82,7 @@ def create_app(
     if settings.keys is not None:
         service.readiness.keyring = Keyring(Path(settings.keys))
         app.add_middleware(KeyGate, keyring=service.readiness.keyring)
+        describe_keys(app)
     if settings.allow_hosts is not None:
         app.add_middleware(HostGate, names=settings.allow_hosts)
     app.add_middleware(Border, service=service)

@@ -92,6 +92,7 @@ class ResultsView:
 def page_request(state: PageState, detail: IndexDetail) -> SearchRequest:
     """The search that a state asks for."""
     grouped = state.view == "languages" and not state.compared
+    of_one = bool(state.group) and not grouped and not state.compared
     per_page = GROUP_HITS if grouped else PAGE_HITS
     return SearchRequest(
         state.q,
@@ -102,7 +103,7 @@ def page_request(state: PageState, detail: IndexDetail) -> SearchRequest:
         filter=state.wanted(),
         mode=state.mode or None,
         facets=[] if state.compared else facet_names(detail.fields, state),
-        group_by="lang" if grouped else None,
+        group_by="lang" if grouped or of_one else None,
         fields=["date"],
         highlight=state.marks == "on",
     )
@@ -112,6 +113,11 @@ def results_view(
     answer: SearchAnswer, state: PageState, ui: Interface, detail: IndexDetail
 ) -> ResultsView:
     last = state.page * PAGE_HITS
+    groups = answer.groups
+    if state.view == "list":  # without one there are none
+        groups = [group for group in groups if group.lang == state.group]
+    n_shown = len(answer.hits) or sum(len(group.hits) for group in groups)
+    n_all = sum(group.total.value for group in groups) or answer.total.value
     return ResultsView(
         total=ui.say("ranked", total=answer.total.value),
         groups=[
@@ -122,11 +128,11 @@ def results_view(
                 name=ui.name(group.lang),
                 total=ui.say("ranked", total=group.total.value),
                 hits=hit_views(group.hits, state, ui, index=detail.name),
-                more=state.link(doc_lang=(group.lang,), view="list")
-                if group.total.value > len(group.hits)
+                more=state.link(group=group.lang, view="list")
+                if state.view == "languages" and group.total.value > len(group.hits)
                 else "",
             )
-            for group in answer.groups
+            for group in groups
         ],
         hits=hit_views(answer.hits, state, ui, index=detail.name),
         facets=facet_views(answer.facets, state, ui, langs=detail.languages),
@@ -136,7 +142,7 @@ def results_view(
         facts=_facts(answer, ui),
         previous=state.link(page=state.page - 1) if state.page > 1 else "",
         next=state.link(page=state.page + 1)
-        if answer.hits and answer.total.value > last and last < MAX_K
+        if state.view == "list" and n_shown and n_all > last and last < MAX_K
         else "",
     )
 

@@ -39,7 +39,8 @@ class PageState:
     q: the question, "" before there is one. lang: its language, "" to have it identified.
     index, mode: "" for the server's first and the index's own. doc_lang, facet: what the
     reader narrowed down to, the latter as (field, value). filter: a line of text. view: hits
-    by language, or one list, whose page is `page`, from 1. marks: whether the words that
+    by language, or one list, whose page is `page`, from 1. group: the language whose hits are
+    listed alone, in the order that they have among those of all. marks: whether the words that
     matter are marked, "" for what the server has the script do. vs_index, vs_mode: of the second
     pane, "" for those of the first; none where both are. ui: language of the interface.
     """
@@ -52,6 +53,7 @@ class PageState:
     facet: tuple[tuple[str, str], ...] = ()
     filter: str = ""
     view: View = "languages"
+    group: str = ""
     marks: Literal["", "on", "off"] = ""
     page: int = 1
     vs_index: str = ""
@@ -79,6 +81,7 @@ class PageState:
             ),
             filter=_readable(last("filter")).strip()[:MAX_FILTER],
             view="list" if last("view") == "list" else "languages",
+            group=_language(last("group")),
             marks=_switch(last("marks")),
             page=_page(last("page")),
             vs_index=_index(last("vs_index")),
@@ -115,6 +118,8 @@ class PageState:
         back to the first page."""
         if changes.keys() - {"page", "ui"}:
             changes.setdefault("page", 1)
+        if "view" in changes:
+            changes.setdefault("group", "")
         pairs = self.fields(**changes)
         return f"/?{urlencode(pairs)}" if pairs else "/"
 

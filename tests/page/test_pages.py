@@ -42,9 +42,12 @@ def test_results_are_grouped_by_language_and_one_list_by_choice(client: httpx.Cl
     assert {code for code, _ in headings} == {"en", "fr", "sw", "ar", "zh", "hi"}
     assert dict(headings)["ar"] == "rtl" and len(headings) == 6
     assert text.count('<article class="hit"') == 18
-    more = links(text, "doc_lang=ar&view=list")
+    more = links(text, "view=list&group=ar")
     only = client.get(more[0]).text
     assert {*re.findall(r'hit-title" lang="(\w+)"', only)} == {"ar"}
+    best = re.findall(r'data-id="([^"]*)"', text.partition('lang="ar" dir="rtl">')[2])[:3]
+    assert re.findall(r'data-id="([^"]*)"', only)[:3] == best  # the groups' own order goes on
+    assert 'rel="next"' not in only
     merged = client.get("/", params={**QUESTION, "view": "list"}).text
     assert merged.count('<article class="hit"') == 10 and "group-1" not in merged
 

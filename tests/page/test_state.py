@@ -18,6 +18,7 @@ FULL = PageState(
     facet=(("topic", "a:b"), ("date", "1999")),
     filter='topic!="x"',
     view="list",
+    group="sw",
     marks="off",
     page=3,
     vs_index="other",
@@ -39,6 +40,7 @@ def test_an_address_holds_the_whole_state_and_nothing_that_is_usual() -> None:
 def test_a_change_goes_back_to_the_first_page_but_for_the_interface() -> None:
     assert read(FULL.link(view="languages")).page == 1
     assert read(FULL.link(ui="fr")).page == 3
+    assert read(FULL.link(view="list")).group == ""
 
 
 def test_what_cannot_be_read_counts_as_left_out() -> None:

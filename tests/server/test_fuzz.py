@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from encoders import HashingEncoder
@@ -34,10 +35,23 @@ CHECKS = (
 CONFIG = '[checks.not_a_server_error]\nexpected-statuses = ["2xx", "3xx", "4xx", "504"]\n'
 
 
-def test_no_request_has_an_answer_that_is_not_described(tmp_path: Path) -> None:
+KEYS: dict[str, dict[str, Any]] = {
+    "admin": {"scopes": ["admin"]},
+    "search": {"scopes": ["search"], "filter": "lang:en,sw", "indexes": ["demo"]},
+    "embed": {"scopes": ["embed"]},
+    "write": {"scopes": ["write"]},
+    "all but admin": {"scopes": ["search", "embed", "write"]},
+}
+IN_SHORT = ("admin", "search")
+
+
+@pytest.mark.parametrize(
+    "scope", [pytest.param(k, marks=[] if k in IN_SHORT else pytest.mark.slow) for k in KEYS]
+)
+def test_no_request_has_an_answer_that_is_not_described(tmp_path: Path, scope: str) -> None:
     folder = build_index(tmp_path / "demo")
     keyring = Keyring(tmp_path / "keys.json")
-    secret, key = new_key(["admin"])
+    secret, key = new_key(**KEYS[scope])
     keyring.add(key)
     (tmp_path / "fuzz.toml").write_text(CONFIG, encoding="utf-8")
     many = EXAMPLES > 2
@@ -57,7 +71,7 @@ def test_no_request_has_an_answer_that_is_not_described(tmp_path: Path) -> None:
         done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, check=False)
         ready = running.http.get("/readyz").status_code
     cases = re.search(r"(\d[\d,]*) generated", done.stdout)
-    print(f"seed {SEED}: {cases and cases[1]} cases")
+    print(f"{scope}, seed {SEED}: {cases and cases[1]} cases")
     assert done.returncode == 0, done.stdout + done.stderr
     assert cases and int(cases[1].replace(",", "")) >= 30
     assert ready == 200
