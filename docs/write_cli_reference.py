@@ -20,7 +20,9 @@ resumed by the same command.
 Each flag may also be set by an environment variable, `XRET_` with the command's words and the
 flag (`XRET_SEARCH_HITS`, `XRET_LANG_ADD_STEPS`), or in `xret.toml`, in the command's table
 (`[search]`, `hits = 5`). A flag wins over the environment, the environment over the file;
-`xret config COMMAND` prints each value and where it came from. A flag marked * may be repeated.
+`xret config COMMAND` prints each value and where it came from. `XRET_DEVICE`, and `device` above
+all tables, are for every command with `--device` but those that train. A flag marked * may be
+repeated.
 """
 
 

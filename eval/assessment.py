@@ -62,6 +62,7 @@ def evaluation_steps(
     calibrate: Sequence[str] = (),
     psq: str | None = None,
     translator: str | None = None,
+    device: str | None = None,
     baseline: str | None = None,
     seed: int = 0,
     output: str | Path | None = None,
@@ -78,7 +79,8 @@ def evaluation_steps(
     rerank: rerankers over each index, measured beside it. doc_langs: a file with the languages
     of the documents that runs name. psq: the table of the mode psq, the shipped one where it is
     None; translator: that of the modes query-translation and document-translation. depth:
-    documents of a ranking that are measured, None for all (trec_eval's -M). exclude_self: not
+    documents of a ranking that are measured, None for all (trec_eval's -M). device: where texts
+    are encoded and documents scored, as in EncoderOptions. exclude_self: not
     the document with the query's id (BEIR). baseline: compare with this system only, not each
     with each. output: where the mixed run of the one system is written; report: the folder of a
     report; table: files of the table for a paper, by their ends .md, .tex, .csv or .html.
@@ -105,6 +107,7 @@ def evaluation_steps(
         psq=psq,
         translator=translator,
         calibrations=named_calibrations(_listed(calibrate)),
+        device=device,
     )
     check_system_names(names, topics, qrels, output, report)
     source = _source(corpus, topics, qrels, _listed(doc_lang), _listed(lang), split)

@@ -20,6 +20,7 @@ from xret.retriever.corpora.collection import Corpus
 from xret.retriever.corpora.qrels import Qrels
 from xret.retriever.corpora.topics import read_queries
 from xret.retriever.corpus_build import build_steps
+from xret.retriever.encoder import EncoderOptions
 from xret.retriever.languages.codes import language_code
 from xret.retriever.models import registry
 from xret.retriever.models.location import encoder_name
@@ -38,7 +39,7 @@ class SystemNames:
     rerankers: `NAME[@depth]`, each over every index, which is a system without them too. beside:
     modes that are systems of their own; without other modes, and without encoders or indices, the
     corpus's own index is none then. psq, translator: the table and the translator of those modes.
-    calibrations: with several, an index is as many systems."""
+    calibrations: with several, an index is as many systems. device: of EncoderOptions."""
 
     target: str | None
     indexes: Sequence[str] = ()
@@ -52,6 +53,7 @@ class SystemNames:
     psq: str | None = None
     translator: str | None = None
     calibrations: Sequence[Calibrate] = ()
+    device: str | None = None
 
 
 def check_output(path: Path) -> None:
@@ -149,22 +151,22 @@ def _psq_index(names: SystemNames, source: Corpus) -> Work[Searcher]:
     folder = own.with_name(f"{own.name}--psq-{fingerprint}")
     if not folder.is_dir():
         yield from _build(names, source, folder, "bm25", psq=table)
-    return Searcher.open(folder)
+    return Searcher.open(folder, device=names.device)
 
 
 def open_index(names: SystemNames, *, source: Corpus | None) -> Work[Searcher]:
     """The one index named, or the corpus's own, built where it is not there yet."""
     encoder = names.encoders[0] if names.encoders else None
     if names.indexes:
-        return _open(names.indexes[0], encoder)
+        return _open(names.indexes[0], encoder, names.device)
     if source is None:
-        return _open(str(names.target), encoder)
+        return _open(str(names.target), encoder, names.device)
     if encoder is not None:
         return (yield from _open_with(names, source, encoder))
     folder = index_folder(_own_name(names, source))
     if not folder.is_dir():
         yield from _build(names, source, folder, registry.DEFAULT_ENCODER)
-    return Searcher.open(folder)
+    return Searcher.open(folder, device=names.device)
 
 
 def _label(label: str, mode: Mode, how: Calibrate | None, names: SystemNames) -> str:
@@ -183,7 +185,7 @@ def _searchers(
         raise ConfigError("name several indices or several encoders, not both")
     encoder = names.encoders[0] if names.encoders else None
     if names.indexes:
-        opened = [_open(index, encoder) for index in names.indexes]
+        opened = [_open(index, encoder, names.device) for index in names.indexes]
     elif len(names.encoders) > 1:
         if source is None or names.target is None:
             raise ConfigError(
@@ -204,9 +206,9 @@ def _searchers(
     return opened
 
 
-def _open(index: str, encoder: str | None) -> Searcher:
+def _open(index: str, encoder: str | None, device: str | None) -> Searcher:
     named = None if encoder is None else encoder_name(encoder)
-    return Searcher.open(find_index(index), encoder=named)
+    return Searcher.open(find_index(index), encoder=named, device=device)
 
 
 def _open_with(names: SystemNames, source: Corpus, encoder: str) -> Work[Searcher]:
@@ -218,12 +220,12 @@ def _open_with(names: SystemNames, source: Corpus, encoder: str) -> Work[Searche
         built_by = reader.settings["encoder"]
         reader.close()
         if built_by == named:
-            return Searcher.open(own, encoder=named)
+            return Searcher.open(own, encoder=named, device=names.device)
     default = not own.is_dir() and named == registry.DEFAULT_ENCODER
     folder = own if default else own.with_name(f"{own.name}--{_slug(named)}")
     if not folder.is_dir():
         yield from _build(names, source, folder, encoder)
-    return Searcher.open(folder, encoder=named)
+    return Searcher.open(folder, encoder=named, device=names.device)
 
 
 def _build(
@@ -235,7 +237,10 @@ def _build(
     said = f"{target} is not indexed yet with {how}; indexing it"
     yield Progress("index", 0, None, "documents", note=said)
     part = folder.with_name(f"{folder.name}.part")
-    report = yield from build_steps(target, part, encoder=encoder, source=source, psq=psq)
+    how_to_run = EncoderOptions(device=names.device)
+    report = yield from build_steps(
+        target, part, encoder=encoder, source=source, psq=psq, options=how_to_run
+    )
     if report.stopped:
         raise KeyboardInterrupt
     part.replace(folder)

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from xret.config import CATALOG_FILE, find_index, index_folder
 from xret.errors import ConfigError, CorpusError, IndexNotFoundError
+from xret.index.scoring.devices import torch_device
 from xret.index.search.reader import IndexReader
 from xret.index.storage.catalog import Catalog
 from xret.index.storage.encoder_record import NAME
@@ -19,6 +20,7 @@ from xret.retriever.build import Duplicates, IndexBuild
 from xret.retriever.corpora.collection import Corpus
 from xret.retriever.corpora.registry import has_own_index, open_corpus
 from xret.retriever.encoder import Encoder, EncoderOptions
+from xret.retriever.index_encoder import scan_device
 from xret.retriever.indexing import OPTIONS_SETTING
 from xret.retriever.languages.codes import language_code
 from xret.retriever.models import registry
@@ -104,6 +106,9 @@ def build_steps(
     corpus where it is opened already.
     The rest is as in IndexBuild.
     """
+    how = EncoderOptions.of(options, named)
+    if scan_device(how) is not None:
+        torch_device(how.device)
     corpus = str(corpus)
     own_index = has_own_index(corpus)
     source = source or open_corpus(corpus, doc_langs=[doc_lang] if doc_lang and own_index else ())
@@ -122,7 +127,7 @@ def build_steps(
     first = next(documents, None)
     if first is None and not (part is not None and part.read):
         raise CorpusError(f"{corpus} holds no document that can be indexed{rejects.why()}")
-    loaded = _load_encoder(folder, encoder, EncoderOptions.of(options, named))
+    loaded = _load_encoder(folder, encoder, how)
     index = IndexBuild(
         chain([] if first is None else [first], documents),
         folder,

@@ -62,7 +62,7 @@ def serve(
         wanted = dataclasses.replace(wanted, allow_hosts=())
     has_keys = wanted.keys is not None
     with bind(host, port, allow_public=allow_public or has_keys) as listener:
-        searchers = open_searchers(names, in_memory=not wanted.map_files)
+        searchers = open_searchers(names, in_memory=not wanted.map_files, device=wanted.device)
         try:
             for one in searchers.values():
                 stage_of(one.searcher, wanted)
@@ -77,11 +77,14 @@ def stage_of(searcher: Searcher, settings: ServerSettings) -> None:
     searcher.rerankers.stage(settings.rerank, searcher.reader.settings)
 
 
-def open_searchers(names: Sequence[str], *, in_memory: bool = True) -> dict[str, ServedIndex]:
+def open_searchers(
+    names: Sequence[str], *, in_memory: bool = True, device: str | None = None
+) -> dict[str, ServedIndex]:
     """Open indices, each given as a name, a path, or `NAME=PATH`, under their names in requests.
 
     That of a path is what its last folder is called there, in lower case, and not what a link
-    leads to: another index may take its place. in_memory: as in `IndexReader.open`.
+    leads to: another index may take its place. in_memory: as in `IndexReader.open`; device: as
+    in EncoderOptions.
     """
     served: dict[str, ServedIndex] = {}
     try:
@@ -95,7 +98,7 @@ def open_searchers(names: Sequence[str], *, in_memory: bool = True) -> dict[str,
                     "a name of its own that begins with a letter or digit and has only a-z, 0-9 "
                     "and ._-"
                 )
-            served[name] = ServedIndex.open(name, path, in_memory=in_memory)
+            served[name] = ServedIndex.open(name, path, in_memory=in_memory, device=device)
     except BaseException:
         for one in served.values():
             one.close()

@@ -44,6 +44,8 @@ class ServerSettings:
     balancer takes to notice. shutdown_s: how long requests in flight may still take after that.
     log_level: how much is written to standard error. access_log: whether each request has a line,
     with time, method, route, status and duration, and never what was searched for.
+    device: where texts are encoded and documents scored: cpu, cuda or cuda:N, by default texts on
+    a GPU where torch sees one and documents on the CPU.
     rerank: the only reranker, `NAME[@depth]`, which requests have unless they say "off".
     deadline_ms: when the reranker stops reading where a request does not say.
     page: whether readers are served a page at `/`. page_marks: whether its script marks the
@@ -76,6 +78,7 @@ class ServerSettings:
     shutdown_s: int = 30
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     access_log: Literal["off", "text", "json"] = "off"
+    device: str | None = None
     rerank: str | None = None
     deadline_ms: float | None = 2_000.0
     page: bool = True

@@ -28,7 +28,7 @@ def serve_stdio(
     raises.
     """
     wanted = settings or ServerSettings()
-    searchers = open_searchers(names)
+    searchers = open_searchers(names, device=wanted.device)
     try:
         for searcher in searchers.values():
             stage_of(searcher.searcher, wanted)

@@ -26,7 +26,7 @@ from xret.types import Embeddings, FloatArray, IntArray, SearchParams
 if TYPE_CHECKING:
     from xret.index.coding.codec import ResidualCodec
     from xret.index.search.dense.dense_candidates import DenseCandidates
-    from xret.index.search.device.gpu import DeviceScan
+    from xret.index.search.scanned import CommitScan
 
 __all__ = ["Chosen", "Masks", "QueryBlock", "Search", "at_least"]
 
@@ -50,7 +50,7 @@ class Search:
     codecs: Mapping[int, ResidualCodec]
     params: SearchParams
     dense: DenseCandidates | None
-    scan: DeviceScan | None
+    scan: CommitScan | None
     calibration: Calibration | None
     deadline: Deadline
     lists: Mapping[int, CentroidLists] | None = None

@@ -29,8 +29,8 @@ from xret.types import Embeddings, FloatArray, IntArray, SearchParams
 if TYPE_CHECKING:
     from xret.index.coding.codec import ResidualCodec
     from xret.index.search.dense.dense_candidates import DenseCandidates
-    from xret.index.search.device.gpu import DeviceScan
     from xret.index.search.listed import CentroidLists
+    from xret.index.search.scanned import CommitScan
 
 __all__ = ["Best", "Masks", "best_documents"]
 
@@ -69,7 +69,7 @@ def best_documents(
     codecs: Mapping[int, ResidualCodec],
     params: SearchParams,
     dense: DenseCandidates | None = None,
-    scan: DeviceScan | None = None,
+    scan: CommitScan | None = None,
     calibration: Calibration | None = None,
     deadline: Deadline | None = None,
     kept: KeptTables | None = None,

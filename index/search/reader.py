@@ -338,10 +338,11 @@ class IndexReader:
         dense: list[Best] = []
         if asked.queries is not None:
             candidates = scan = lists = None
+            single = commit.single_vectors and not self._scans
             if not params.exact and self._device is not None:
                 with self._turn:
-                    scan = self._device.of(commit.segments, commit.codecs)
-            elif not params.exact and commit.single_vectors and not self._scans:
+                    scan = self._device.of(commit.segments, commit.codecs, by_faiss=single)
+            elif not params.exact and single:
                 with self._turn:
                     candidates = self._dense.of(commit.segments)
             elif not params.exact and commit.codecs:

@@ -21,6 +21,8 @@ from xret.errors import (
 )
 from xret.index.sharded.opening import open_reader
 from xret.index.storage.encoder_record import FINGERPRINT
+from xret.retriever.encoder import EncoderOptions
+from xret.retriever.index_encoder import scan_device
 from xret.retriever.indexing import OPTIONS_SETTING
 from xret.retriever.opening.later import LaterEncoder
 from xret.retriever.searcher import Searcher
@@ -54,22 +56,32 @@ class ServedIndex:
     Shared by threads; `look` is one thread's at a time.
     """
 
-    def __init__(self, name: str, path: str | Path, searcher: Searcher, *, in_memory: bool) -> None:
+    def __init__(
+        self,
+        name: str,
+        path: str | Path,
+        searcher: Searcher,
+        *,
+        in_memory: bool,
+        device: str | None = None,
+    ) -> None:
         self.name = name
         self.path = path
         self.fault: XretError | None = None
-        self._in_memory = in_memory
+        self._in_memory, self._device = in_memory, device
         self._turn = threading.Lock()
         self._looking = threading.Lock()
         self._tried: object = None
         self._opened = _opened(searcher)
 
     @classmethod
-    def open(cls, name: str, path: str, *, in_memory: bool = True) -> ServedIndex:
+    def open(
+        cls, name: str, path: str, *, in_memory: bool = True, device: str | None = None
+    ) -> ServedIndex:
         """Raises what `Searcher.open` raises."""
-        searcher = Searcher.open(path, in_memory=in_memory)
+        searcher = Searcher.open(path, in_memory=in_memory, device=device)
         searcher.name = name
-        return cls(name, path, searcher, in_memory=in_memory)
+        return cls(name, path, searcher, in_memory=in_memory, device=device)
 
     @property
     def searcher(self) -> Searcher:
@@ -182,7 +194,8 @@ class ServedIndex:
     def _open_again(self) -> Searcher:
         """By the encoder that is loaded already, where the index is of the same."""
         folder, before = find_index(self.path), self.searcher
-        reader = open_reader(folder, in_memory=self._in_memory)
+        device = scan_device(EncoderOptions(device=self._device))
+        reader = open_reader(folder, device=device, in_memory=self._in_memory)
         try:
             settings, known = reader.opened_with, before.reader.opened_with
             names = (FINGERPRINT, OPTIONS_SETTING, "dim")
@@ -195,7 +208,7 @@ class ServedIndex:
             reader.close()
             raise
         reader.close()
-        searcher = Searcher.open(self.path, in_memory=self._in_memory)
+        searcher = Searcher.open(self.path, in_memory=self._in_memory, device=self._device)
         searcher.rerankers = before.rerankers
         return searcher
 

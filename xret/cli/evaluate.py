@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from xret.cli.languages import OldQueryLangs, spelt_langs
-from xret.cli.options import AsJson
+from xret.cli.options import AsJson, DeviceOption
 from xret.cli.output import show_progress
 from xret.cli.results import print_assessment, print_system
 from xret.retriever.translation.named import SHIPPED_TABLE
@@ -121,6 +121,7 @@ def evaluate(
             "the folder of a Marian, M2M-100 or NLLB model, or a chat model's address.",
         ),
     ] = None,
+    device: DeviceOption = None,
     baseline: Annotated[
         str | None,
         typer.Option("--baseline", help="Compare with this system only, not each with each."),
@@ -166,6 +167,7 @@ def evaluate(
         calibrate=calibrate or (),
         psq=psq,
         translator=translator,
+        device=device,
         baseline=baseline,
         seed=seed,
         output=output,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from xret.cli.languages import documents_lang
-from xret.cli.options import AsJson, LangPolicyOption, PrecisionOption
+from xret.cli.options import AsJson, DeviceOption, LangPolicyOption, PrecisionOption
 from xret.cli.output import message, print_json, print_table, show_progress
 from xret.retriever.models.registry import DEFAULT_ENCODER
 from xret.retriever.translation.named import SHIPPED_TABLE
@@ -51,6 +51,7 @@ def index(
     lang: Annotated[str | None, typer.Option("--lang", hidden=True)] = None,
     lang_policy: LangPolicyOption = "nearest",
     precision: PrecisionOption = None,
+    device: DeviceOption = None,
     single_vector: Annotated[
         bool, typer.Option("--single-vector", help="One vector a text, of an encoder of many.")
     ] = False,
@@ -128,6 +129,7 @@ def index(
         codec_of=codec_of,
         lang_policy=lang_policy,
         precision=precision,
+        device=device,
         single_vector=single_vector,
         pool_factor=pool,
     )

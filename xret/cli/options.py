@@ -1,15 +1,36 @@
 """Options that several commands share, so that each is spelt and explained in one place."""
 
+import re
 from typing import Annotated, Literal
 
 import typer
 
 from xret.errors import ConfigError
 
+
+def known_device(device: str | None) -> str | None:
+    """The name of a device; whether it is there is seen when it is used."""
+    if device is not None and not re.fullmatch(r"cpu|cuda(:\d+)?", device):
+        raise typer.BadParameter(f"{device!r} is no device; use cpu, cuda or cuda:<number>")
+    return device
+
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 IndexArgument = Annotated[str, typer.Argument(metavar="INDEX", help="Name or folder of an index.")]
 EncoderOption = Annotated[
     str, typer.Option("--encoder", help="Name of an encoder, or the folder of one.")
+]
+DeviceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--device",
+        metavar="cpu|cuda|cuda:N",
+        callback=known_device,
+        help="Where texts are encoded and documents scored; by default texts are on a GPU where "
+        "torch sees one, and documents on the CPU. XRET_DEVICE sets it for all commands that "
+        "have it.",
+        show_default=False,
+    ),
 ]
 LangPolicyOption = Annotated[
     Literal["strict", "nearest", "default"],

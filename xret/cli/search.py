@@ -11,6 +11,7 @@ from xret.cli.languages import OldQueryLang, question_lang
 from xret.cli.options import (
     AsJson,
     CalibrateOption,
+    DeviceOption,
     IndexArgument,
     LangPolicyOption,
     PairRoutingOption,
@@ -68,6 +69,7 @@ def search(
         ),
     ] = None,
     lang_policy: LangPolicyOption = "nearest",
+    device: DeviceOption = None,
     code_switching: Annotated[
         bool,
         typer.Option("--code-switching", help="The question may mix languages; --lang overrides."),
@@ -108,6 +110,7 @@ def search(
         mode=mode,
         partial=partial,
         lang_policy=lang_policy,
+        device=device,
         code_switching=code_switching,
     ) as searcher:
         answer = searcher.answer(

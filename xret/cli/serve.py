@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from xret.cli.options import PairRoutingOption, RerankOption, routed_reranker
+from xret.cli.options import DeviceOption, PairRoutingOption, RerankOption, routed_reranker
 from xret.cli.output import message
 from xret.cli.serving import settings_of, with_settings
 
@@ -29,6 +29,7 @@ def serve(
             "--public", help="Listen where other machines reach it though no key is asked for."
         ),
     ] = False,
+    device: DeviceOption = None,
     rerank: RerankOption = None,
     pair_routing: PairRoutingOption = None,
     **settings: Any,
@@ -39,6 +40,6 @@ def serve(
     from xret.server.settings import ServerSettings
 
     reranker = routed_reranker(rerank, pair_routing)
-    wanted = ServerSettings(rerank=reranker, **settings_of(settings))
+    wanted = ServerSettings(device=device, rerank=reranker, **settings_of(settings))
     set_up_logs(wanted)
     run(indexes, host=host, port=port, announce=message, allow_public=public, settings=wanted)

@@ -19,6 +19,9 @@ __all__ = ["checked", "config", "name_variables"]
 
 HEADINGS = ("setting", "value", "from")
 DEFAULT = "default"
+SHARED = {"device": ("eval", "index", "search", "serve")}
+"""Settings that a variable (`XRET_DEVICE`) and a line above all tables of xret.toml give to
+several commands at once; what is set for one command goes before."""
 
 
 def config(
@@ -90,7 +93,8 @@ class Variables(list[str]):
 def name_variables(command: Any) -> None:
     """Let every option of a command line be set by the variables of all its names."""
     for words, _, option in _options(command):
-        option.envvar = Variables(_variables(words, option))
+        shared = [f"XRET_{option.name.upper()}"] if words in SHARED.get(option.name, ()) else []
+        option.envvar = Variables([*_variables(words, option), *shared])
 
 
 def checked(settings: dict[str, Any], command: Any) -> dict[str, Any]:
@@ -103,7 +107,18 @@ def checked(settings: dict[str, Any], command: Any) -> dict[str, Any]:
     known: dict[tuple[str, ...], dict[str, Any]] = {}
     for _, table, option in _options(command) if settings else []:
         known.setdefault(table, {}).update(dict.fromkeys(_names(option), option))
-    return _checked(settings, (), known)
+    return _checked(_shared_out(settings), (), known)
+
+
+def _shared_out(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings with those of several commands in each one's table, where it has none."""
+    spread = {name: value for name, value in settings.items() if name not in SHARED}
+    for name, commands in SHARED.items():
+        for command in commands if name in settings else ():
+            table = spread.setdefault(command, {})
+            if isinstance(table, dict):
+                spread[command] = {name: settings[name], **table}
+    return spread
 
 
 def _checked(

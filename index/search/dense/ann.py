@@ -1,4 +1,4 @@
-"""FAISS, behind one module: clustering, coarse search and scans over 2-bit codes.
+"""FAISS, behind one module: clustering, coarse search, scans over 2-bit codes, a GPU's indices.
 
 Nothing else imports faiss. The packages faiss-cpu (a dependency) and faiss-gpu (the extra
 `[gpu]`) both provide the module `faiss`, so one environment holds one of them, never both:
@@ -10,8 +10,12 @@ thread), so torch and other users of OpenMP in the process keep theirs.
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -21,8 +25,14 @@ from xret.errors import ConfigError, DimensionMismatchError, MissingLibraryError
 from xret.types import FloatArray, IntArray
 
 __all__ = [
+    "MOST_BEST",
+    "code_width",
     "copied_scan",
+    "device_turn",
+    "faiss_device",
     "faiss_threads",
+    "half_vectors",
+    "inverted_codes",
     "nearest_lists",
     "pair_code_scan",
     "scan_one",
@@ -31,6 +41,26 @@ __all__ = [
 ]
 
 BLOCK_ROWS = 2**14
+MOST_BEST = 2048
+"""Best vectors that FAISS finds on a GPU for one query."""
+
+CODE_BYTES = (64, 56, 48, 40, 32, 28, 24, 20, 16, 12, 8, 4)
+CODE_DIMS = (1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 28, 32)
+"""Bytes of a product code, and dimensions that a byte may stand for, which its kernels know."""
+
+CODE_STEP = 32
+MOST_CODED_DIMS = CODE_BYTES[0] * CODE_DIMS[-1]
+
+PROBE = """
+import sys, faiss, numpy as np
+options = faiss.GpuIndexFlatConfig()
+options.device = int(sys.argv[1])
+resources = faiss.StandardGpuResources()
+index = faiss.GpuIndexFlatIP(resources, 8, options)
+index.add(np.eye(8, dtype=np.float32))
+assert index.search(np.eye(8, dtype=np.float32), 1)[1][:, 0].tolist() == list(range(8))
+"""
+PROBE_S = 120
 GRID = 2047
 """Largest norm on the integer grid of `train_centroids`: (2 × 2047)² < 2**24."""
 
@@ -149,6 +179,92 @@ def scan_one(scan: Any, query: FloatArray, n: int, parameters: Any) -> tuple[Flo
     return scores[0][real], numbers[0][real]
 
 
+def half_vectors(dim: int, *, device: str | None = None) -> Any:
+    """An empty FAISS index of (n, dim) vectors as float16, which finds the largest dot products.
+
+    device: None or "cpu", or a GPU, in whose memory it lies then. Raises as `faiss_device`.
+    """
+    faiss, number = _faiss(), faiss_device(device)
+    if number is None:
+        kind = faiss.ScalarQuantizer.QT_fp16
+        return faiss.IndexScalarQuantizer(dim, kind, faiss.METRIC_INNER_PRODUCT)
+    options = faiss.GpuIndexFlatConfig()
+    options.device, options.useFloat16 = number, True
+    return faiss.GpuIndexFlatIP(_resources(number), dim, options)
+
+
+def inverted_codes(
+    sample: FloatArray, n_lists: int, *, probed: int, device: str | None = None
+) -> Any:
+    """An index of product codes in inverted lists (IVF-PQ), trained on (s, d) vectors, empty.
+
+    d: a `code_width`; a code has at most 64 bytes. probed: lists that a query looks into.
+    Where FAISS is built with cuVS, it takes that by itself. Raises as `faiss_device`.
+    """
+    faiss, number, dim = _faiss(), faiss_device(device), sample.shape[1]
+    n_bytes = next(_code_bytes(dim))
+    if number is None:
+        coarse = faiss.IndexFlatIP(dim)
+        metric = faiss.METRIC_INNER_PRODUCT
+        index = faiss.IndexIVFPQ(coarse, dim, n_lists, n_bytes, 8, metric)
+        index.pq.cp.min_points_per_centroid = 1
+    else:
+        options = faiss.GpuIndexIVFPQConfig()
+        options.device, options.useFloat16LookupTables = number, True  # 64 bytes need them
+        index = faiss.GpuIndexIVFPQ(
+            _resources(number), dim, n_lists, n_bytes, 8, faiss.METRIC_INNER_PRODUCT, options
+        )
+    index.cp.min_points_per_centroid = 1
+    index.train(sample)
+    index.nprobe = min(n_lists, probed)
+    return index
+
+
+def code_width(dim: int) -> int | None:
+    """Dimensions that vectors are filled to with zeros for product codes; None for too many."""
+    widths = range(-(-dim // CODE_STEP) * CODE_STEP, MOST_CODED_DIMS + 1, CODE_STEP)
+    return next((width for width in widths if any(_code_bytes(width))), None)
+
+
+def device_turn(device: str | None) -> threading.Lock:
+    """What a caller holds while FAISS works on that device, which takes one at a time."""
+    return _turn(faiss_device(device))
+
+
+def faiss_device(device: str | None) -> int | None:
+    """The number of a GPU that FAISS can use, None for the CPU.
+
+    A build without kernels for a GPU's generation ends the whole process at its first use, so
+    that this is tried once in a process of its own. Raises ConfigError for a GPU that FAISS
+    does not see or cannot use and for another word, MissingLibraryError without faiss.
+    """
+    faiss = _faiss()
+    if device is None or device == "cpu":
+        return None
+    kind, colon, number = device.partition(":")
+    if kind != "cuda" or (colon and not number.isdecimal()):
+        raise ConfigError(f"device must be cpu, cuda or cuda:<number>, found {device!r}")
+    if not hasattr(faiss, "StandardGpuResources"):
+        raise ConfigError(
+            f"no device {device} for FAISS {faiss.__version__}, which is faiss-cpu; pip uninstall "
+            "faiss-cpu, then pip install 'xret[gpu]' (both at once break each other), or choose "
+            "device cpu"
+        )
+    n_devices = faiss.get_num_gpus()
+    if int(number or 0) >= n_devices:
+        raise ConfigError(
+            f"no device {device}: FAISS sees {n_devices} GPUs; choose device cpu, or install "
+            "NVIDIA's driver for CUDA 12"
+        )
+    if fault := _probed(int(number or 0)):
+        raise ConfigError(
+            f"FAISS {faiss.__version__} cannot compute on {device}: {fault}; install a build for "
+            "this GPU: faiss-gpu 1.15 has compute capability 7.0 to 9.0 and later, faiss-gpu-cu12 "
+            "7.0 to 8.9"
+        )
+    return int(number or 0)
+
+
 @contextmanager
 def faiss_threads(n: int | None) -> Iterator[None]:
     """FAISS's threads for the calling thread only; None leaves them."""
@@ -181,21 +297,42 @@ def _iteration(points: FloatArray, k: int, centroids: FloatArray, coarse: Any, s
 
 def _flat(dim: int, device: str | None) -> Any:
     """An empty flat L2 index on the CPU or on a GPU."""
-    faiss = _faiss()
-    if device is None or device == "cpu":
+    faiss, number = _faiss(), faiss_device(device)
+    if number is None:
         return faiss.IndexFlatL2(dim)
-    kind, colon, number = device.partition(":")
-    if kind != "cuda" or (colon and not number.isdecimal()):
-        raise ConfigError(f"device must be cpu, cuda or cuda:<number>, found {device!r}")
-    n_devices = faiss.get_num_gpus() if hasattr(faiss, "StandardGpuResources") else 0
-    if int(number or 0) >= n_devices:
-        raise ConfigError(
-            f"no device {device}: FAISS sees {n_devices} GPUs; install faiss-gpu in place of "
-            "faiss-cpu, or choose device cpu"
-        )
     options = faiss.GpuIndexFlatConfig()
-    options.device = int(number or 0)
-    return faiss.GpuIndexFlatL2(faiss.StandardGpuResources(), dim, options)
+    options.device = number
+    return faiss.GpuIndexFlatL2(_resources(number), dim, options)
+
+
+def _code_bytes(width: int) -> Iterator[int]:
+    """Lengths of product codes for vectors of so many dimensions, longest first."""
+    return (n for n in CODE_BYTES if width % n == 0 and width // n in CODE_DIMS)
+
+
+@cache
+def _turn(number: int | None) -> threading.Lock:  # noqa: ARG001 (the key of the cache)
+    return threading.Lock()
+
+
+@cache
+def _resources(number: int) -> Any:  # noqa: ARG001 (the key of the cache)
+    """The streams and scratch memory of a GPU, which all its indices share."""
+    return _faiss().StandardGpuResources()
+
+
+@cache
+def _probed(number: int) -> str:
+    """Why FAISS cannot compute on a GPU, "" where it can."""
+    command = [sys.executable, "-c", PROBE, str(number)]
+    try:
+        done = subprocess.run(  # noqa: S603 (our own program)
+            command, capture_output=True, text=True, check=False, timeout=PROBE_S
+        )
+    except subprocess.TimeoutExpired:
+        return f"it gave no answer in {PROBE_S} s"
+    said = done.stderr.strip().splitlines() or [f"it ended with status {done.returncode}"]
+    return said[-1][:200] if done.returncode else ""
 
 
 def _faiss() -> Any:

@@ -25,7 +25,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from xret.errors import ConfigError, DimensionMismatchError, MissingLibraryError
+from xret.errors import ConfigError, DimensionMismatchError
+from xret.index.scoring.devices import torch_device
 from xret.index.scoring.query_codes import QueryCodes
 from xret.index.search.calibration import LanguageScale
 from xret.index.search.device.device_blocks import (
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-__all__ = ["DeviceScan", "ScanLanguages", "ScanSegment", "torch_device"]
+__all__ = ["DeviceScan", "ScanLanguages", "ScanSegment", "free_bytes"]
 
 BLOCK_ROWS = {"cuda": 2**22, "cpu": 2**14}
 """Vectors of one block, or the longest document's where that is more."""
@@ -93,8 +94,11 @@ class ScanLanguages:
 class DeviceScan:
     """Documents on a device, numbered from 0 in the order of their segments; never changed."""
 
-    def __init__(self, device: torch.device, dim: int, blocks: tuple[Block, ...]) -> None:
+    def __init__(
+        self, device: torch.device, dim: int, blocks: tuple[Block, ...], *, n_segments: int = 0
+    ) -> None:
         self.device, self.dim, self._blocks = device, dim, blocks
+        self.n_segments = n_segments
         self.n_documents = sum(block.n_documents for block in blocks)
 
     @classmethod
@@ -124,7 +128,7 @@ class DeviceScan:
 
         resident_bytes: as in `open`, for the further ones.
         """
-        budget = _free_bytes(self.device) if resident_bytes is None else resident_bytes
+        budget = free_bytes(self.device) if resident_bytes is None else resident_bytes
         blocks = list(self._blocks)
         n_documents = self.n_documents
         for segment in segments:
@@ -135,7 +139,8 @@ class DeviceScan:
                 budget -= n_bytes if fits else 0
                 blocks.append(cut.resident(self.dim, self.device) if fits else cut)
             n_documents += len(segment.starts()[0]) - 1
-        return DeviceScan(self.device, self.dim, tuple(blocks))
+        total = self.n_segments + len(segments)
+        return DeviceScan(self.device, self.dim, tuple(blocks), n_segments=total)
 
     @property
     def n_resident(self) -> int:
@@ -188,29 +193,6 @@ class DeviceScan:
             yield block, block.loaded or buffers[turn % 2].sent(block, self.device)
 
 
-def torch_device(device: str | None) -> torch.device:
-    """None or "cpu", "cuda" or "cuda:<number>" as torch knows it.
-
-    Raises ConfigError for another word or a GPU that is not there, MissingLibraryError.
-    """
-    try:
-        import torch
-    except ImportError as error:
-        raise MissingLibraryError("a scan on a device needs torch: pip install torch") from error
-    kind, colon, number = (device or "cpu").partition(":")
-    if kind not in ("cpu", "cuda") or (colon and (kind == "cpu" or not number.isdecimal())):
-        raise ConfigError(f"device must be cpu, cuda or cuda:<number>, found {device!r}")
-    if kind == "cpu":
-        return torch.device("cpu")
-    n_devices = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if int(number or 0) >= n_devices:
-        raise ConfigError(
-            f"no device {device}: torch {torch.__version__} sees {n_devices} GPUs; choose "
-            "device cpu, or install the driver and a torch built for CUDA"
-        )
-    return torch.device("cuda", int(number or 0))
-
-
 def _block_scores(
     block: Block, loaded: tuple[Tensor, Tensor], codes: Tensor, scales: Tensor
 ) -> Tensor:
@@ -234,7 +216,8 @@ def _block_scores(
     return torch.cat(found, dim=1)
 
 
-def _free_bytes(device: torch.device) -> int:
+def free_bytes(device: torch.device) -> int:
+    """What may be taken of a device's memory now: all of a CPU's."""
     import torch
 
     if device.type == "cpu":
