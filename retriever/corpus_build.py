@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import resource
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -88,6 +89,8 @@ def build_steps(
     psq: str | None = None,
     shard: str | None = None,
     codec_of: str | Path | None = None,
+    ray: str | None = None,
+    ray_workers: int | None = None,
     options: EncoderOptions | None = None,
     source: Corpus | None = None,
     **named: Any,
@@ -102,7 +105,8 @@ def build_steps(
     psq: the translation table of a new index's words, or "off" for words as they are; None is
     the shipped table where there are vectors too. shard: `2/4`, to index the second of four parts
     of the corpus, into a folder of its own in the index's, which is an index in several parts.
-    codec_of: an index, by name or folder, whose codec a new one's vectors are coded by. source: the
+    codec_of: an index, by name or folder, whose codec a new one's vectors are coded by. ray: the
+    address of a Ray cluster whose actors encode, by default one a CPU or ray_workers. source: the
     corpus where it is opened already.
     The rest is as in IndexBuild.
     """
@@ -127,11 +131,18 @@ def build_steps(
     first = next(documents, None)
     if first is None and not (part is not None and part.read):
         raise CorpusError(f"{corpus} holds no document that can be indexed{rejects.why()}")
-    loaded = _load_encoder(folder, encoder, how)
+    documents = chain([] if first is None else [first], documents)
+    loaded, name, opened_with = _load_encoder(folder, encoder, how)
+    on_cluster = None
+    if ray is not None:
+        from xret.retriever.ray_encoder import RayEncoder
+
+        on_cluster = RayEncoder.start(loaded, name, opened_with, address=ray, workers=ray_workers)
+        documents = on_cluster.ahead(documents, _is_stored(folder))
     index = IndexBuild(
-        chain([] if first is None else [first], documents),
+        documents,
         folder,
-        loaded,
+        on_cluster or loaded,
         duplicates=duplicates,
         preset=preset,
         lexical=lexical,
@@ -143,7 +154,11 @@ def build_steps(
     if part is not None and total is not None:
         total //= part.count
     yield Progress("index", 0, total, "documents", stoppable=True)
-    yield from index.run(total=total)
+    try:
+        yield from index.run(total=total)
+    finally:
+        if on_cluster is not None:
+            on_cluster.close()
     rejects.write(folder)
     truncated.write(folder)
     own_name = output is None and part is None
@@ -162,8 +177,10 @@ def _table(psq: str | None, folder: Path, *, words: bool, vectors: bool) -> str 
     return SHIPPED_TABLE if new and words and vectors else None
 
 
-def _load_encoder(folder: Path, encoder: str | None, given: EncoderOptions) -> Encoder:
-    """The encoder named, else the index's own, else the default one.
+def _load_encoder(
+    folder: Path, encoder: str | None, given: EncoderOptions
+) -> tuple[Encoder, str, EncoderOptions]:
+    """The encoder named, else the index's own, else the default one; and how it was opened.
 
     The index's own takes what is recorded of how it was opened. What was given stays on top, so
     that an option that the index was not built with is refused and not passed over.
@@ -171,7 +188,8 @@ def _load_encoder(folder: Path, encoder: str | None, given: EncoderOptions) -> E
     try:
         catalog = Catalog.open(folder)
     except IndexNotFoundError:
-        return load_encoder(encoder_name(encoder or registry.DEFAULT_ENCODER), options=given)
+        name = encoder_name(encoder or registry.DEFAULT_ENCODER)
+        return load_encoder(name, options=given), name, given
     try:
         own, settings = catalog.setting(NAME), catalog.settings()
     finally:
@@ -182,7 +200,20 @@ def _load_encoder(folder: Path, encoder: str | None, given: EncoderOptions) -> E
         given = given.with_recorded(json.loads(recorded)).with_recorded(given.recorded())
     opened = load_encoder(name, options=given)
     check_edition(settings, opened.spec, folder)
-    return opened
+    return opened, name, given
+
+
+def _is_stored(folder: Path) -> Callable[[str], bool]:
+    """Whether an index had a document of an id when the build began."""
+    try:
+        catalog = Catalog.open(folder)
+    except IndexNotFoundError:
+        return lambda _: False
+    try:
+        known = catalog.documents.ids("1", ())
+    finally:
+        catalog.close()
+    return known.__contains__
 
 
 def _own_folder(corpus: str, name: str | None) -> Path:

@@ -39,7 +39,7 @@ FLOORS = (
     "retriever/rerankers",
     "retriever/corpora",
     "retriever/translation",
-    "retriever: installation upkeep rejects indexing writer build corpus_build "
+    "retriever: installation upkeep rejects indexing writer build ray_encoder corpus_build "
     "index_encoder answer_warnings answer_page encoded_queries question explaining stage_scores "
     "searcher sharding shards index_export text_vectors pair_scores",
     "retriever/trim",

@@ -106,6 +106,18 @@ def index(
             help="Code a new index's vectors by the trained codec of this index.",
         ),
     ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            "--ray",
+            metavar="ADDRESS",
+            help="Encode on the Ray cluster at this address (auto: that of this machine).",
+        ),
+    ] = None,
+    ray_workers: Annotated[
+        int | None,
+        typer.Option("--ray-workers", min=1, help="How many actors encode; one a CPU by default."),
+    ] = None,
     on_error: Annotated[
         Literal["reject", "stop"],
         typer.Option("--on-error", help="What to do with a record that cannot be read."),
@@ -127,6 +139,8 @@ def index(
         psq=psq,
         shard=shard,
         codec_of=codec_of,
+        ray=ray,
+        ray_workers=ray_workers,
         lang_policy=lang_policy,
         precision=precision,
         device=device,
