@@ -226,7 +226,7 @@ def _opened(
     """An evaluation of each system, yet to be run."""
     answers = source.answers() if isinstance(source, CollectionCorpus) else {}
     _check_answers(measures, answers)
-    check_measures(measures or DEFAULT_MEASURES, qrels)
+    check_measures(measures or (ANSWER_MEASURES if answers else DEFAULT_MEASURES), qrels)
     systems = yield from open_systems(names, source=source, qrels=qrels, closing=closing)
     mixed = all(len(system.languages) > 1 for system in systems)
     fair = mixed and (report or len(names.calibrations) > 1)

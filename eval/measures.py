@@ -16,7 +16,7 @@ from typing import Any
 import ir_measures
 
 from xret.errors import RunError
-from xret.eval.answer_recall import answer_tokens
+from xret.eval.answer_recall import answer_tokens, word_tokenizer
 from xret.eval.evaluation import MeasureFacts
 from xret.eval.fairness import FAIRNESS_MEASURES, FairnessMeasure, fairness_measure
 from xret.eval.measure_names import is_fairness, parsed_measure
@@ -52,9 +52,12 @@ QueryValues = dict[str, float]
 def check_measures(measures: Sequence[str], qrels: Qrels) -> None:
     """Find out before anything is ranked what cannot be computed.
 
-    Raises RunError for a measure that nobody knows or that has no program here.
+    Raises RunError for a measure that nobody knows or that has no program here, and
+    MissingLibraryError for one that needs a library.
     """
     for name in measures:
+        if answer_tokens(name):
+            word_tokenizer()
         if is_fairness(name) or answer_tokens(name):
             continue
         parsed = parsed_measure(name)

@@ -10,7 +10,7 @@ import pytest
 
 import xret
 from xret.errors import CorpusError, MissingLibraryError, RunError
-from xret.eval import runner
+from xret.eval import measures, runner
 from xret.eval.answer_recall import answer_recall, answer_tokens, first_tokens, word_tokenizer
 from xret.retriever.corpora.registry import open_corpus
 
@@ -56,7 +56,8 @@ def collection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The collection's two files, in their layout, where they are kept after a download."""
     monkeypatch.setenv("XRET_HOME", str(tmp_path))
     monkeypatch.setenv("XRET_OFFLINE", "1")
-    monkeypatch.setattr(runner, "word_tokenizer", lambda: str.split)
+    for module in (measures, runner):
+        monkeypatch.setattr(module, "word_tokenizer", lambda: str.split)
     folder = tmp_path / "corpora/xor-retrieve"
     folder.mkdir(parents=True)
     filler = "gold " * 2500
@@ -118,3 +119,15 @@ def test_a_file_of_questions_in_another_layout_is_refused(collection: Path) -> N
     path.write_text('{"id": "a", "lang": "ja", "question": "?"}\n')
     with pytest.raises(CorpusError, match=r"jsonl:1: no question of XOR-Retrieve.*no answers"):
         open_corpus("xor-retrieve").queries()
+
+
+def test_a_missing_library_is_told_before_anything_is_indexed(
+    collection: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lacking() -> None:
+        raise MissingLibraryError("pip install nltk")
+
+    monkeypatch.setattr(measures, "word_tokenizer", lacking)
+    with pytest.raises(MissingLibraryError):
+        xret.evaluate("xor-retrieve", encoder=["bm25"])
+    assert not (collection / "indexes").exists()
