@@ -29,7 +29,8 @@ int64_t gather_rows(const std::vector<Source>& sources, const int32_t* which, co
     const int64_t next = i + kAhead;
     if (next < n && sound(next)) fetch(from(next), (ends[next] - begins[next]) * row_bytes);
     if (!sound(i) || ends[i] - begins[i] > out_rows - done) return i;
-    std::memcpy(out + done * row_bytes, from(i), size_t((ends[i] - begins[i]) * row_bytes));
+    if (begins[i] < ends[i])  // an empty array has no address
+      std::memcpy(out + done * row_bytes, from(i), size_t((ends[i] - begins[i]) * row_bytes));
     done += ends[i] - begins[i];
   }
   return done == out_rows ? kSound : n;
