@@ -153,8 +153,8 @@ def build_steps(
     total = source.count_records()
     if part is not None and total is not None:
         total //= part.count
-    yield Progress("index", 0, total, "documents", stoppable=True)
     try:
+        yield Progress("index", 0, total, "documents", stoppable=True)
         yield from index.run(total=total)
     finally:
         if on_cluster is not None:

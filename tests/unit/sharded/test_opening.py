@@ -46,6 +46,16 @@ def test_a_question_has_the_answer_of_one_index(news: Path, mode: str | None) ->
                 assert not other.warnings
 
 
+def test_rankings_for_an_evaluation_are_those_of_one_index(news: Path) -> None:
+    queries = [xret.Query(str(n), f"{QUESTION} {n}", lang) for n, lang in enumerate(("en", "sw"))]
+    with xret.open(news / "whole") as whole, xret.open(news / "parts") as parts:
+        ready = whole.encoded(queries), parts.encoded(queries)
+        assert whole.rank(ready[0], 20) == parts.rank(ready[1], 20)
+        assert whole.rank(ready[0], 5, doc_langs=["fr"]) == parts.rank(
+            ready[1], 5, doc_langs=["fr"]
+        )
+
+
 def test_explanations_and_single_documents_are_those_of_one_index(news: Path) -> None:
     with xret.open(news / "whole") as whole, xret.open(news / "parts") as parts:
         one, other = (index.search(QUESTION, lang="en", explain=True) for index in (whole, parts))
