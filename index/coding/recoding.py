@@ -21,10 +21,10 @@ from safetensors.numpy import load, save
 from xret.errors import ConfigError, DamagedIndexError
 from xret.index.storage.catalog import Catalog
 from xret.index.storage.files import StoredFile, create_folder, prepare_folder, remove_folder
+from xret.index.storage.mapped import file_values
 from xret.index.storage.segment import (
     Coded,
     Segment,
-    mapped,
     padded,
     read_segment,
     widened,
@@ -180,7 +180,7 @@ def read_codec(index: Path, number: int, files: Sequence[StoredFile]) -> Residua
     path = index / codec_folder(number) / CODEC_FILE
     if [file.name for file in files] != [CODEC_FILE]:
         raise DamagedIndexError(f"{path} is missing from the catalog; build the index again")
-    content = mapped(path, files[0], verify=True, dtype="u8", in_memory=True).tobytes()
+    content = file_values(path, files[0], verify=True, dtype="u8", in_memory=True).tobytes()
     try:
         return ResidualCodec.from_arrays(load(content))
     except (SafetensorError, KeyError, ValueError) as error:

@@ -36,6 +36,9 @@ __all__ = ["NAME", "Catalog"]
 FORMAT = 2
 NAME = "catalog.sqlite"
 
+UNFINISHED = "unfinished"
+"""Name of a setting that is there until the first commit: before it there is no index."""
+
 
 class Catalog:
     """An open catalog. `open` and `open_or_create` make one; `transaction` alone writes."""
@@ -58,11 +61,13 @@ class Catalog:
             raise IndexNotFoundError(f"{folder} holds no index (no {NAME} in it)")
         catalog = cls(Database.connect(folder / NAME))
         try:
-            if catalog._is_empty():
+            empty = catalog._is_empty()
+            if not empty:
+                catalog._check_format()
+            if empty or catalog.unfinished:
                 raise IndexNotFoundError(
                     f"{folder} holds no index: its first commit was never made; build it"
                 )
-            catalog._check_format()
         except BaseException:
             catalog.close()
             raise
@@ -74,12 +79,15 @@ class Catalog:
 
         The file is connected to before it is looked into: a first commit that was killed
         left a journal, and only SQLite, by rolling it back, finds that nothing was there.
+        What a build with other settings left before its first commit is replaced.
         """
         catalog = cls(Database.connect(folder / NAME))
         try:
             if catalog._is_empty():
                 catalog._create(settings)
             catalog._check_format()
+            if catalog.unfinished and not settings.items() <= catalog.settings().items():
+                catalog._start_again(settings)
         except BaseException:
             catalog.close()
             raise
@@ -98,11 +106,21 @@ class Catalog:
         return True
 
     def _create(self, settings: Mapping[str, str]) -> None:
-        rows = {**settings, "format": str(FORMAT), "commits": "0"}
         with self._database.transaction():
             self._database.define(SCHEMA)
-            self._database.write("INSERT INTO settings VALUES (?, ?)", rows.items())
-            self._write_seal()
+            self._write_settings(settings)
+
+    def _start_again(self, settings: Mapping[str, str]) -> None:
+        """As if nothing had been recorded: no segment is named before the first commit."""
+        with self._database.transaction():
+            self._database.write("DELETE FROM settings")
+            self._database.write("DELETE FROM routes")
+            self._write_settings(settings)
+
+    def _write_settings(self, settings: Mapping[str, str]) -> None:
+        rows = {**settings, "format": str(FORMAT), "commits": "0", UNFINISHED: "1"}
+        self._database.write("INSERT INTO settings VALUES (?, ?)", rows.items())
+        self._write_seal()
 
     def _check_format(self) -> None:
         found = self.setting("format")
@@ -113,6 +131,11 @@ class Catalog:
             )
         with self.snapshot():
             self.check_seal()
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether the first commit has not been made yet."""
+        return bool(self._database.rows("SELECT 1 FROM settings WHERE name = ?", (UNFINISHED,)))
 
     def close(self) -> None:
         self._database.close()
@@ -169,6 +192,7 @@ class Catalog:
 
     def count_commit(self) -> None:
         """Raise the version that readers compare, once a transaction."""
+        self.forget_setting(UNFINISHED)
         self._database.write(
             "UPDATE settings SET value = CAST(value AS INTEGER) + 1 WHERE name = 'commits'"
         )

@@ -54,17 +54,20 @@ class DocumentTable:
         self._database.write("DELETE FROM documents WHERE document = ?", rows)
         self._database.write("DELETE FROM texts WHERE document = ?", rows)
 
-    def move(self, moves: Iterable[tuple[int, int]]) -> None:
-        """Give documents new row numbers: (before, after)."""
-        for before, after in moves:
-            query = "SELECT row_hash FROM documents WHERE document = ?"
-            for (written,) in self._database.rows(query, (before,)):
-                self._database.write(
-                    "UPDATE documents SET document = ?, row_hash = ? WHERE document = ?",
-                    [(after, moved_hash(written, before, after), before)],
-                )
+    def move(self, moves: Sequence[tuple[int, int]]) -> None:
+        """Give documents new row numbers, that no document has: (before, after)."""
+        for first in range(0, len(moves), PAGE_DOCUMENTS):
+            page = dict(moves[first : first + PAGE_DOCUMENTS])
+            marks = ", ".join("?" * len(page))
+            query = f"SELECT document, row_hash FROM documents WHERE document IN ({marks})"  # noqa: S608
+            rows = self._database.rows(query, [*page])
             self._database.write(
-                "UPDATE texts SET document = ? WHERE document = ?", [(after, before)]
+                "UPDATE documents SET document = ?, row_hash = ? WHERE document = ?",
+                [(page[n], moved_hash(written, n, page[n]), n) for n, written in rows],
+            )
+            self._database.write(
+                "UPDATE texts SET document = ? WHERE document = ?",
+                [(after, before) for before, after in page.items()],
             )
 
     def take(self, other: DocumentTable, segment: int, to: int) -> int:

@@ -19,8 +19,6 @@ arrays of other indices over the same documents, such as the lexical one.
 
 from __future__ import annotations
 
-import mmap
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,19 +26,17 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import xxhash
 
 from xret.errors import DamagedIndexError
 from xret.index.storage.files import StoredFile, create_folder
+from xret.index.storage.mapped import DTYPES, file_values
 from xret.index.storage.stored import SegmentRecord
 from xret.types import FloatArray, IntArray
 
 __all__ = [
-    "DTYPES",
     "Coded",
     "Segment",
     "Span",
-    "mapped",
     "padded",
     "quantize",
     "read_segment",
@@ -50,18 +46,6 @@ __all__ = [
 
 Span = tuple[int, int]
 """Start and end of a passage in the text of its document, in code points."""
-
-DTYPES: Mapping[str, str] = {
-    "u8": "|u1",
-    "i8": "|i1",
-    "u16": "<u2",
-    "bf16": "<u2",
-    "i32": "<i4",
-    "u32": "<u4",
-    "i64": "<i8",
-    "f32": "<f4",
-}
-"""The end of a file's name says what its values are."""
 
 _SUFFIXES = {np.dtype(dtype): suffix for suffix, dtype in DTYPES.items() if suffix != "bf16"}
 _OWN = {
@@ -232,7 +216,7 @@ def read_segment(
             f"{folder}: the catalog names {sorted(names)}, not {sorted(required)}"
         )
     arrays = {
-        file.name: mapped(folder / file.name, file, verify=verify, in_memory=in_memory)
+        file.name: file_values(folder / file.name, file, verify=verify, in_memory=in_memory)
         for file in files
     }
     try:
@@ -243,50 +227,6 @@ def read_segment(
             f"{folder}: its arrays do not belong together; restore it from a copy or build the "
             "index again"
         ) from error
-
-
-def mapped(
-    path: Path,
-    file: StoredFile,
-    *,
-    verify: bool,
-    dtype: str | None = None,
-    in_memory: bool = False,
-) -> npt.NDArray[Any]:
-    """A file's values, mapped read-only once its size (and checksum) are as written.
-
-    in_memory: read and not mapped. A mapped file that is cut kills who reads it (SIGBUS), and
-    one that is written over changes under them; what was read and then found sound does neither.
-
-    dtype: one of `DTYPES`, that of the name's ending where None. Size, checksum and map are
-    of one open file, whatever becomes of its name meanwhile.
-    Raises DamagedIndexError naming the file.
-    """
-    advice = "restore it from a copy or build the index again"
-    values = np.dtype(DTYPES[dtype or path.name.rpartition(".")[2]])
-    try:
-        with path.open("rb", buffering=0) as opened:
-            size = os.fstat(opened.fileno()).st_size
-            if size != file.size_bytes:
-                raise DamagedIndexError(
-                    f"{path} has {size} bytes where {file.size_bytes} were written; {advice}"
-                )
-            content: Any = b""
-            if size and in_memory:
-                content = np.fromfile(opened, np.uint8, size)
-                if len(content) != size:
-                    raise DamagedIndexError(f"{path} was cut while it was read; {advice}")
-            elif size:
-                content = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
-    except FileNotFoundError as error:
-        raise DamagedIndexError(f"{path} is missing; {advice}") from error
-    if verify and xxhash.xxh3_64_digest(content) != file.checksum:
-        raise DamagedIndexError(f"{path} has changed since it was written (checksum); {advice}")
-    if size % values.itemsize:
-        raise DamagedIndexError(f"{path} has {size} bytes, no whole number of values; {advice}")
-    array = np.frombuffer(content, dtype=values)
-    array.flags.writeable = False
-    return array
 
 
 def _means(

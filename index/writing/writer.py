@@ -20,6 +20,7 @@ from xret.index.storage.folder import claim_folder, lock_index, sweep
 from xret.index.storage.segment import Span, quantize, write_segment
 from xret.index.storage.stored import SegmentRecord, content_hash, place
 from xret.index.words.lexical import DocumentTerms
+from xret.index.writing.joining import join_small
 from xret.index.writing.pending import PendingSegment, WrittenSegment, check_embeddings
 from xret.types import Document, Embeddings, EncoderSpec
 
@@ -242,7 +243,7 @@ class IndexWriter:
         return count
 
     def commit(self) -> None:
-        """Make everything so far durable and visible, in one transaction.
+        """Make everything so far durable and visible, in one transaction; then join segments.
 
         Raises IndexLockedError when a reader held the catalog for too long, OSError when
         the disk refuses; what was added stays in hand, and a later commit may succeed.
@@ -253,6 +254,7 @@ class IndexWriter:
         self._part = PendingSegment(self._part.number)
         self._latest.clear()
         self._superseded.clear()
+        self._join()
 
     def commit_full(self) -> None:
         """Commit the full segments only; the documents after the last cut keep waiting."""
@@ -263,7 +265,7 @@ class IndexWriter:
     def _commit(self, removed: Iterable[int], *, cut_batch: int | None) -> None:
         """One transaction: the codec, recoded segments, written ones, then deletions."""
         numbers = sorted(removed)
-        if not self._written and not numbers:
+        if not self._written and not numbers and not self.catalog.unfinished:
             return
         outdated = []
         with self.catalog.transaction():
@@ -291,6 +293,13 @@ class IndexWriter:
         self._written.clear()
         for folder in outdated:
             remove_folder(self.folder / folder)
+
+    def _join(self) -> None:
+        """Join small segments, unless documents of a batch cut in two are known by their place."""
+        if CUT_BATCH not in self.catalog.settings():
+            number = self._part.number
+            next_number = join_small(self.folder, self.catalog, number, full_rows=SEGMENT_ROWS)
+            self._part = PendingSegment(next_number)
 
     def _find(self, doc_id: str) -> tuple[int, bytes] | None:
         """Row number and content hash of a document, as the next commit will leave it."""

@@ -72,7 +72,10 @@ STEPS: list[tuple[Callable[[Path], None], Callable[[Texts], Texts]]] = [
     (add(_texts(8, 14, "reef law")), lambda before: {**before, **_texts(8, 14, "reef law")}),
     (compact, lambda before: before),
     (add(_texts(14, 16)), lambda before: {**before, **_texts(14, 16)}),
+    (add(_texts(16, 17)), lambda before: {**before, **_texts(16, 17)}),
+    (add(_texts(15, 18, "law")), lambda before: {**before, **_texts(15, 18, "law")}),
 ]
+"""Most commits are followed by another that joins the segments at the end."""
 
 
 def expected_after(n_steps: int) -> Texts:

@@ -389,6 +389,44 @@ def test_a_first_commit_killed_at_any_page_is_made_by_the_next_run(
     assert hot > 3
 
 
+def test_a_first_build_killed_before_its_first_commit_leaves_no_index(
+    tmp_path: Path, encoder: HashingEncoder
+) -> None:
+    broken = IndexBuild(until(documents(300), 290), tmp_path / "i", encoder, preset="compact")
+    with pytest.raises(Killed):
+        list(broken.run())
+    for look in (IndexReader.open, find_faults, IndexWriter.open_existing):
+        with pytest.raises(IndexNotFoundError, match="first commit was never made"):
+            look(tmp_path / "i")
+    build(documents(300), tmp_path / "i", encoder, preset="compact")
+    build(documents(300), tmp_path / "whole", encoder, preset="compact")
+    assert files_of(tmp_path / "i") == files_of(tmp_path / "whole")
+
+
+def test_what_a_first_build_left_does_not_bind_the_next(
+    tmp_path: Path, encoder: HashingEncoder
+) -> None:
+    with pytest.raises(Killed):
+        list(IndexBuild(until(documents(9), 9), tmp_path / "i", encoder).run())
+    build(documents(9), tmp_path / "i", OtherEncoder(), preset="exact", lexical=False)
+    with closing(IndexReader.open(tmp_path / "i")) as reader:
+        info = reader.info()
+    assert (info.documents, info.preset, info.settings["lexical"]) == (9, "exact", "")
+    with pytest.raises(EncoderMismatchError):
+        build(documents(9), tmp_path / "i", encoder)
+
+
+def test_an_empty_corpus_makes_an_index_that_answers_nothing(
+    tmp_path: Path, encoder: HashingEncoder
+) -> None:
+    build([], tmp_path / "i", encoder)
+    with closing(IndexReader.open(tmp_path / "i")) as reader:
+        assert reader.info().documents == 0
+    before = files_of(tmp_path / "i")
+    build([], tmp_path / "i", encoder)
+    assert files_of(tmp_path / "i") == before
+
+
 def test_an_emptied_catalog_does_not_cost_the_segments(
     tmp_path: Path, encoder: HashingEncoder
 ) -> None:

@@ -27,6 +27,7 @@ from xret.index.search import opening as opening_module
 from xret.index.search.faults import find_faults
 from xret.index.search.ranking import best_documents
 from xret.index.search.reader import IndexReader
+from xret.index.writing import joining
 from xret.index.writing import writer as writer_module
 from xret.index.writing.compaction import Compaction
 from xret.index.writing.writer import IndexWriter
@@ -93,8 +94,11 @@ def test_compacting_changes_no_answer_and_leaves_no_dead_vectors(
     assert segments(tmp_path / "i") == kept
 
 
-def test_small_segments_become_one(tmp_path: Path, encoder: HashingEncoder) -> None:
+def test_small_segments_become_one(
+    tmp_path: Path, encoder: HashingEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     documents = random_documents(2, 12)
+    monkeypatch.setattr(joining, "RATIO", 0)  # an index from before the writer joined any
     for document in documents:
         build([document], tmp_path / "i", encoder)
     before = ranking(tmp_path / "i", "gold law")
