@@ -6,7 +6,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -15,7 +14,7 @@ from xret.index.sharded.codec import adopt_codec
 from xret.index.storage.stored import content_hash
 from xret.index.writing.writer import IndexWriter
 from xret.retriever.encoder import Encoder
-from xret.retriever.indexing import DocumentIndexer, check_document
+from xret.retriever.indexing import DocumentIndexer, check_document, next_batch
 from xret.retriever.translation.indexed import record_table, words_version
 from xret.types import Document, Progress, Work
 
@@ -120,7 +119,7 @@ class IndexBuild:
                 record_table(writer.catalog, version, self._psq)
             before = writer.catalog.documents.last()
             self._indexer = DocumentIndexer(writer, self._encoder, on_truncated=self._on_truncated)
-            while not self.stopped and (batch := list(islice(documents, BATCH))):
+            while not self.stopped and (batch := next_batch(documents, BATCH)):
                 self._add(writer, self._unseen(writer, batch, before))
                 if len(self._deferred) > MAX_DEFERRED:
                     self._add_deferred(writer)
@@ -200,17 +199,18 @@ class IndexBuild:
         documents = list(self._deferred.values())
         self._deferred.clear()
         self.summary.replaced += sum(not writer.in_cut_batch(one) for one in documents)
-        for first in range(0, len(documents), BATCH):
-            self._add(writer, documents[first : first + BATCH])
+        waiting = iter(documents)
+        while batch := next_batch(waiting, BATCH):
+            self._add(writer, batch)
 
     def _add(self, writer: IndexWriter, documents: list[Document]) -> None:
         present = {one.doc_id for one in documents if writer.in_cut_batch(one)}
         if len(present) < len(documents):
-            labelled, embeddings = self._indexer.add(documents, present=present)
-            self.summary.added += len(labelled)
-            self.summary.passages += len(embeddings)
-            self.summary.vectors += len(embeddings.values)
-            self.summary.languages.update(document.lang for document in labelled)
+            added = self._indexer.add(documents, present=present)
+            self.summary.added += len(added.documents)
+            self.summary.passages += added.passages
+            self.summary.vectors += added.vectors
+            self.summary.languages.update(document.lang for document in added.documents)
         if writer.full_segments:
             writer.commit_full()
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from dataclasses import dataclass
 from itertools import compress
 from typing import Literal
 
@@ -24,10 +25,37 @@ from xret.retriever.lexical.words import WORDS_SETTING, document_terms
 from xret.retriever.translation.indexed import index_terms
 from xret.types import UNDETERMINED, Document, Embeddings
 
-__all__ = ["OPTIONS_SETTING", "DocumentIndexer", "check_document", "passages", "with_language"]
+__all__ = [
+    "OPTIONS_SETTING",
+    "DocumentIndexer",
+    "check_document",
+    "next_batch",
+    "passages",
+    "with_language",
+]
 
 OPTIONS_SETTING = "encoder_options"
 """Name of the catalog's setting with the options, as JSON, that the encoder was opened with."""
+
+BATCH_CHARACTERS = 1 << 20
+"""A batch of documents ends with the one that brings its texts to so many characters."""
+
+ENCODED_CHARACTERS = 1 << 17
+"""Passages with so many characters are encoded at once: a vector takes a hundred times the
+bytes of its word, until it is coded."""
+
+
+def next_batch(documents: Iterator[Document], n: int) -> list[Document]:
+    """The next documents: at most n, and fewer where their texts are long; none at the end."""
+    batch: list[Document] = []
+    size = 0
+    while len(batch) < n and size < BATCH_CHARACTERS:
+        document = next(documents, None)
+        if document is None:
+            break
+        batch.append(document)
+        size += len(document.text) if isinstance(document.text, str) else 0
+    return batch
 
 
 class DocumentIndexer:
@@ -63,32 +91,40 @@ class DocumentIndexer:
         self._routed: set[str] = set()
         self._record_encoder()
 
-    def add(
-        self, documents: Sequence[Document], *, present: Set[str] = frozenset()
-    ) -> tuple[list[Document], Embeddings]:
-        """Add documents in order; returns them with their languages, and their vectors.
+    def add(self, documents: Sequence[Document], *, present: Set[str] = frozenset()) -> Added:
+        """Add documents in order.
 
         present: ids of those that are in the index already. They are encoded, so that the
         others are in the batch that they belong to, and neither added nor returned.
         """
         labelled = [with_language(document) for document in documents]
         spans = [passages_of(self._encoder, document) for document in labelled]
-        parts = list(passages(labelled, spans))
-        embeddings = self._encoder.encode_documents(parts)
-        if self._on_truncated is not None:
-            for position in sorted(getattr(self._encoder, "last_cut", ())):
-                if parts[position].doc_id not in present:
-                    self._on_truncated(parts[position])
-        self._count_unread([part for part in parts if part.doc_id not in present])
         self._record_routes({document.lang for document in labelled})
+        counted = _Counted(self._encoded(labelled, spans, present))
         if present:
             absent = [document.doc_id not in present for document in labelled]
-            counts = [len(of_document) for of_document in spans]
-            embeddings = embeddings.kept(np.repeat(absent, counts))
             labelled, spans = list(compress(labelled, absent)), list(compress(spans, absent))
         terms = [self._terms(document) for document in labelled] if self._lexical else None
-        self._writer.add(labelled, embeddings, spans=spans, terms=terms)
-        return labelled, embeddings
+        self._writer.add(labelled, counted, spans=spans, terms=terms)
+        return Added(labelled, counted.passages, counted.vectors)
+
+    def _encoded(
+        self,
+        documents: Sequence[Document],
+        spans: Sequence[Sequence[Span]],
+        present: Set[str],
+    ) -> Iterator[Embeddings]:
+        """The vectors of the passages of these documents but those that are present, a part
+        at a time; the parts are the same whatever is present."""
+        for parts in _parts(passages(documents, spans)):
+            embeddings = self._encoder.encode_documents(parts)
+            absent = [part.doc_id not in present for part in parts]
+            if self._on_truncated is not None:
+                for position in sorted(getattr(self._encoder, "last_cut", ())):
+                    if absent[position]:
+                        self._on_truncated(parts[position])
+            self._count_unread(list(compress(parts, absent)))
+            yield embeddings if all(absent) else embeddings.kept(np.array(absent))
 
     def _terms(self, document: Document) -> DocumentTerms:
         """The document's own, or those that its words translate to."""
@@ -122,6 +158,43 @@ class DocumentIndexer:
         if routes:
             with self._writer.catalog.transaction():
                 self._writer.catalog.record_routes(routes)
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """documents: with their languages; how many passages and vectors they have."""
+
+    documents: list[Document]
+    passages: int
+    vectors: int
+
+
+class _Counted:
+    """Embeddings, counted as they pass."""
+
+    def __init__(self, parts: Iterable[Embeddings]) -> None:
+        self._parts = parts
+        self.passages = self.vectors = 0
+
+    def __iter__(self) -> Iterator[Embeddings]:
+        for embeddings in self._parts:
+            self.passages += len(embeddings)
+            self.vectors += len(embeddings.values)
+            yield embeddings
+
+
+def _parts(documents: Iterable[Document]) -> Iterator[list[Document]]:
+    """Passages in groups that are encoded at once."""
+    part: list[Document] = []
+    size = 0
+    for document in documents:
+        part.append(document)
+        size += len(document.title) + len(document.text)
+        if size >= ENCODED_CHARACTERS:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
 
 
 def passages(documents: Sequence[Document], spans: Sequence[Sequence[Span]]) -> Iterator[Document]:

@@ -8,6 +8,7 @@ spaces between their phrases. Passages are spans of the text itself, so nothing 
 from __future__ import annotations
 
 import re
+from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ _SPACES = re.compile(r"\s+")
 
 
 MIN_TOKENS = 8
+
+WINDOW = 1 << 16
+"""Characters of a text that are told into tokens at once: a token takes some hundred bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,7 @@ class Tokens(Protocol):
 class _Borders:
     """Places at which a text may be cut, in rising order; starts: of every token."""
 
-    starts: list[int]
+    starts: Sequence[int]
     sentences: Sequence[int]
     spaces: Sequence[int]
 
@@ -84,7 +88,8 @@ class PassageSplitter:
 
     def split(self, text: str) -> list[Passage]:
         """Passages in order; together they cover the text, each within the limit."""
-        borders = _Borders(self._starts(text), sentence_ends(text), _ends_of_spaces(text))
+        spaces = _ends_of_spaces(text)
+        borders = _Borders(self._starts(text, spaces), array("q", sentence_ends(text)), spaces)
         passages: list[Passage] = []
         start = reached = 0
         while True:
@@ -99,10 +104,22 @@ class PassageSplitter:
             reached = end
             start = self._next_start(borders, start, end)
 
-    def _starts(self, text: str) -> list[int]:
-        """Where each token starts; rising, though several may start at one character."""
-        encoded = self._tokenizer.encode(text, add_special_tokens=False)
-        return list(accumulate((offset[0] for offset in encoded.offsets), max))
+    def _starts(self, text: str, spaces: Sequence[int]) -> Sequence[int]:
+        """Where each token starts; rising, though several may start at one character.
+
+        Long texts are read in windows that end where white space does, as far as there is any.
+        """
+        starts: array[int] = array("q")
+        first = 0
+        while first < len(text):
+            last = min(first + WINDOW, len(text))
+            at = bisect_right(spaces, last) - 1
+            if last < len(text) and at >= 0 and spaces[at] > first:
+                last = spaces[at]
+            encoded = self._tokenizer.encode(text[first:last], add_special_tokens=False)
+            starts.extend(accumulate((first + offset[0] for offset in encoded.offsets), max))
+            first = last
+        return starts
 
     def _end(self, text: str, borders: _Borders, start: int, reached: int) -> tuple[int, int]:
         """The last good border within the limit, and the tokens of the passage up to it.
@@ -149,5 +166,5 @@ def _border(borders: _Borders, limit: int, *, beyond: int) -> int | None:
     return None
 
 
-def _ends_of_spaces(text: str) -> list[int]:
-    return [match.end() for match in _SPACES.finditer(text)]
+def _ends_of_spaces(text: str) -> Sequence[int]:
+    return array("q", (match.end() for match in _SPACES.finditer(text)))

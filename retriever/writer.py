@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from pathlib import Path
 from types import TracebackType
 
@@ -11,7 +10,7 @@ from xret.errors import ConfigError, DuplicateIdError
 from xret.index.storage.stored import content_hash
 from xret.index.writing.writer import IndexWriter
 from xret.retriever.encoder import Encoder
-from xret.retriever.indexing import DocumentIndexer, check_document
+from xret.retriever.indexing import DocumentIndexer, check_document, next_batch
 from xret.types import Document
 
 __all__ = ["DocumentWriter"]
@@ -76,7 +75,7 @@ class DocumentWriter:
     def _put(self, documents: Iterable[Document], *, replace: bool) -> int:
         count = 0
         remaining = iter(documents)
-        while batch := list(islice(remaining, BATCH)):
+        while batch := next_batch(remaining, BATCH):
             changed = list(self._changed(batch, replace=replace))
             if changed:
                 self._indexer.add(changed)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 import numpy.typing as npt
 
@@ -24,8 +26,33 @@ MOST_CENTROIDS = 15 * 2**10
 ITERATIONS = 5
 
 
+class Vectors(Protocol):
+    """(t, d) numbers, float32 where some rows are asked for."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, which: slice | IntArray, /) -> FloatArray: ...
+
+
+class _Rotated:
+    """Vectors rotated whenever they are looked at: they are few at a time, and all are many."""
+
+    def __init__(self, values: Vectors, rotation: Rotation) -> None:
+        self._values, self._rotation = values, rotation
+        self.shape = (len(values), rotation.width)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, which: slice | IntArray, /) -> FloatArray:
+        return self._rotation.forward(self._values[which])
+
+
 def train_codec(
-    values: FloatArray,
+    values: Vectors,
     *,
     bits: int,
     offsets: IntArray | None = None,
@@ -42,16 +69,16 @@ def train_codec(
     """
     if bits not in GAUSSIAN_LEVELS:
         raise ConfigError(f"a trained codec has 1, 2 or 4 bits a dimension, not {bits}")
-    if not len(values) or not np.isfinite(values).all():
+    blocks = [slice(at, at + BLOCK_ROWS) for at in range(0, len(values), BLOCK_ROWS)]
+    if not len(values) or not all(np.isfinite(values[block]).all() for block in blocks):
         raise ConfigError(f"{len(values)} vectors to train on; there must be one, all finite")
     owners = np.arange(len(values) + 1) if offsets is None else offsets
     rng = np.random.default_rng(seed)
     rotation = Rotation.drawn(values.shape[1], rng)
     wanted = n_centroids or min(MOST_CENTROIDS, _power_of_two(len(values) // ROWS_PER_CENTROID))
-    rotated = np.empty((len(values), rotation.width), np.float32)
-    for first in range(0, len(values), BLOCK_ROWS):
-        rotated[first : first + BLOCK_ROWS] = rotation.forward(values[first : first + BLOCK_ROWS])
-    centroids = _clustered(rotated, owners, min(wanted, len(values)), rng, threads)
+    centroids = _clustered(
+        _Rotated(values, rotation), owners, min(wanted, len(values)), rng, threads
+    )
     several = len(owners) - 1 < len(values)
     return ResidualCodec.of(rotation, centroids, bits=bits, with_means=several)
 
@@ -62,7 +89,7 @@ def _power_of_two(number: int) -> int:
 
 
 def _clustered(
-    values: FloatArray, offsets: IntArray, k: int, rng: np.random.Generator, threads: int
+    values: Vectors, offsets: IntArray, k: int, rng: np.random.Generator, threads: int
 ) -> FloatArray:
     """k-means (Lloyd) → (k, width) float32 centroids.
 
@@ -79,14 +106,15 @@ def _clustered(
         held = codes * widened(scales)[:, None]
         sums, counts = np.zeros((k, values.shape[1]), np.float64), np.zeros(k, np.int64)
         for passages, rows in passage_blocks(offsets, BLOCK_ROWS):
-            rest = values[rows]
+            seen = values[rows]
+            rest = seen
             own = offsets[passages.start : passages.stop + 1] - offsets[passages.start]
             if means is not None:
-                rest = rest - np.repeat(means[passages], np.diff(own), axis=0)
+                rest = seen - np.repeat(means[passages], np.diff(own), axis=0)
             near = nearest_centroids(rest, codes, scales, threads=threads)
             if means is not None and iteration:
-                means[passages] = means_of(values[rows] - held[near], own)
-                rest = values[rows] - np.repeat(means[passages], np.diff(own), axis=0)
+                means[passages] = means_of(seen - held[near], own)
+                rest = seen - np.repeat(means[passages], np.diff(own), axis=0)
             order = np.argsort(near, kind="stable")
             found, starts = np.unique(near[order], return_index=True)
             sums[found] += np.add.reduceat(rest[order], starts, axis=0)

@@ -97,8 +97,24 @@ def train_on_segments(sources: Sequence[CodedVectors], *, bits: int, dim: int) -
     return train_codec(values, bits=bits, offsets=offsets)
 
 
-def sampled(sources: Sequence[CodedVectors], dim: int) -> tuple[FloatArray, IntArray]:
-    """(t, d) float32 of some passages, evenly spaced over all of them, and their offsets.
+class EightBitVectors:
+    """(t, d) vectors in codes of 8 bits, float32 where they are looked at."""
+
+    def __init__(self, coded: Coded, dim: int) -> None:
+        self._coded = coded
+        self.shape = (len(coded), dim)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, which: slice | IntArray) -> FloatArray:
+        return decoded(self._coded.rows(which))[:, : self.shape[1]]
+
+
+def sampled(
+    sources: Sequence[CodedVectors], dim: int
+) -> tuple[FloatArray | EightBitVectors, IntArray]:
+    """(t, d) of some passages, evenly spaced over all of them, and their offsets.
 
     As many as own about `TRAIN_ROWS` vectors, or all where there are fewer.
     """
@@ -111,10 +127,14 @@ def sampled(sources: Sequence[CodedVectors], dim: int) -> tuple[FloatArray, IntA
         last = first + len(offsets) - 1
         which = wanted[(wanted >= first) & (wanted < last)] - first
         some, own = selected_passages(coded, offsets, which)
-        parts.append(decoded(some, codec, offsets=own)[:, :dim])
+        parts.append((some, codec, own))
         lengths.append(np.diff(own))
         first = last
-    return np.concatenate(parts), np.cumsum([0, *np.concatenate(lengths)], dtype=np.int64)
+    together = np.cumsum([0, *np.concatenate(lengths)], dtype=np.int64)
+    if all(codec is None for _, codec, _ in parts):
+        return EightBitVectors(concatenated(some for some, _, _ in parts), dim), together
+    values = [decoded(some, codec, offsets=own)[:, :dim] for some, codec, own in parts]
+    return np.concatenate(values), together
 
 
 def selected_passages(coded: Coded, offsets: IntArray, which: IntArray) -> tuple[Coded, IntArray]:
@@ -157,6 +177,8 @@ def recoded(
 def concatenated(parts: Iterable[Coded]) -> Coded:
     """Vectors of one codec, one after the other."""
     made = list(parts)
+    if len(made) == 1:
+        return made[0]
     centroids = [part.centroids for part in made if part.centroids is not None]
     means = [part.means for part in made if part.means is not None]
     return Coded(

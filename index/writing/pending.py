@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,14 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from xret.errors import DimensionMismatchError
-from xret.index.coding.recoding import concatenated
 from xret.index.storage.files import StoredFile
-from xret.index.storage.segment import Coded, Span
+from xret.index.storage.segment import Coded, Span, quantize
 from xret.index.storage.stored import SegmentRecord, place_of, with_deleted
 from xret.index.words.lexical import DocumentTerms, segment_arrays
 from xret.types import Document, Embeddings, IntArray
 
-__all__ = ["PendingSegment", "WrittenSegment", "check_embeddings"]
+__all__ = ["PendingSegment", "WrittenSegment", "quantized"]
+
+QUANTIZED_ROWS = 1 << 13
 
 
 @dataclass(slots=True)
@@ -34,7 +35,7 @@ class PendingSegment:
     documents: list[Document] = field(default_factory=list)
     spans: list[Sequence[Span]] = field(default_factory=list)
     lengths: list[int] = field(default_factory=list)
-    coded: list[Coded] = field(default_factory=list)
+    coded: CodeBuffer = field(default_factory=lambda: CodeBuffer(0))
     terms: list[DocumentTerms | None] = field(default_factory=list)
     rows: int = 0
     removed: set[int] = field(default_factory=set)
@@ -45,10 +46,6 @@ class PendingSegment:
     def offsets(self) -> IntArray:
         """(p + 1,) of the passages into the vectors."""
         return np.cumsum([0, *self.lengths], dtype=np.int64)
-
-    def codes(self) -> Coded:
-        """All vectors, as one."""
-        return concatenated(self.coded)
 
     def record(self) -> SegmentRecord:
         """Counts of this segment, coded in 8 bits."""
@@ -104,7 +101,53 @@ class WrittenSegment:
         )
 
 
-def check_embeddings(embeddings: Embeddings, dim: int) -> None:
+def quantized(parts: Iterable[Embeddings], dim: int) -> tuple[Coded, list[int]]:
+    """Vectors in codes of 8 bits, and the offsets of their texts.
+
+    Raises ValueError and DimensionMismatchError for what a segment cannot hold.
+    """
+    codes, offsets = CodeBuffer(), [0]
+    for embeddings in parts:
+        _check_embeddings(embeddings, dim)
+        for at in range(0, max(1, len(embeddings.values)), QUANTIZED_ROWS):
+            codes.append(quantize(embeddings.values[at : at + QUANTIZED_ROWS]))
+        offsets += (embeddings.offsets[1:] + offsets[-1]).tolist()
+    return codes.whole(dim), offsets
+
+
+class CodeBuffer:
+    """Codes of 8 bits that grow at the end, in one place: their parts and the whole are never in
+    memory together. What is asked for in advance and not used takes no memory."""
+
+    def __init__(self, expected_rows: int = 0) -> None:
+        self._expected = expected_rows
+        self._rows = 0
+        self._whole: Coded | None = None
+
+    def append(self, coded: Coded) -> None:
+        last = self._rows + len(coded)
+        if self._whole is None or last > len(self._whole):
+            room = max(self._expected, last + last // 2 if self._rows else last)
+            grown = Coded(np.empty((room, coded.codes.shape[1]), np.uint8), np.empty(room, "<u2"))
+            if self._whole is not None:
+                _put(grown, 0, self._whole.rows(slice(self._rows)))
+            self._whole = grown
+        _put(self._whole, self._rows, coded)
+        self._rows = last
+
+    def whole(self, dim: int) -> Coded:
+        """All of them; dim: of their vectors, where there are none."""
+        if self._whole is None:
+            return quantize(np.empty((0, dim), np.float32))
+        return self._whole.rows(slice(self._rows))
+
+
+def _put(place: Coded, first: int, coded: Coded) -> None:
+    place.codes[first : first + len(coded)] = coded.codes
+    place.scales[first : first + len(coded)] = coded.scales
+
+
+def _check_embeddings(embeddings: Embeddings, dim: int) -> None:
     """What a segment cannot hold, refused before any of it is in hand."""
     values, offsets = embeddings.values, embeddings.offsets
     if values.ndim != 2 or values.shape[1] != dim:

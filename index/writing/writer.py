@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -17,11 +18,11 @@ from xret.index.storage.catalog import Catalog
 from xret.index.storage.encoder_record import check_same_encoder, first_record, record_encoder
 from xret.index.storage.files import StoredFile, prepare_folder, remove_folder, sync_folder
 from xret.index.storage.folder import claim_folder, lock_index, sweep
-from xret.index.storage.segment import Span, quantize, write_segment
+from xret.index.storage.segment import Span, write_segment
 from xret.index.storage.stored import SegmentRecord, content_hash, place
 from xret.index.words.lexical import DocumentTerms
 from xret.index.writing.joining import join_small
-from xret.index.writing.pending import PendingSegment, WrittenSegment, check_embeddings
+from xret.index.writing.pending import CodeBuffer, PendingSegment, WrittenSegment, quantized
 from xret.types import Document, Embeddings, EncoderSpec
 
 __all__ = ["IndexWriter"]
@@ -66,7 +67,7 @@ class IndexWriter:
         self._written: list[WrittenSegment] = []
         self._superseded: set[tuple[str, bytes]] = set()
         self._latest: dict[str, tuple[int, bytes] | None] = {}
-        self._part = PendingSegment(max(catalog.segments(), default=0) + 1)
+        self._part = self._empty_part(max(catalog.segments(), default=0) + 1)
         self._batch = place(self._part.number, 0)
         cut_batch = catalog.settings().get(CUT_BATCH)
         self._cut_batch = int(cut_batch) if cut_batch else None
@@ -198,13 +199,15 @@ class IndexWriter:
     def add(
         self,
         documents: Sequence[Document],
-        embeddings: Embeddings,
+        embeddings: Embeddings | Iterable[Embeddings],
         *,
         spans: Sequence[Sequence[Span]] | None = None,
         terms: Sequence[DocumentTerms] | None = None,
     ) -> None:
         """Take documents and their vectors, in the same order; full segments go to disk.
 
+        embeddings: of all documents, or of some texts after others, each coded before the next
+        is asked for; nothing is in hand before the last.
         spans: of each document, its passages in its text, at least one; the texts of
         `embeddings` are then the passages of all documents in order. None: every document
         is one passage. terms: of each document, its words as the lexical index takes them.
@@ -213,10 +216,10 @@ class IndexWriter:
         whole = [[(0, len(document.text))] for document in documents]
         passages: Sequence[Sequence[Span]] = whole if spans is None else spans
         counts = [len(spans) for spans in passages]
-        if len(counts) != len(documents) or sum(counts) != len(embeddings) or 0 in counts:
-            raise ValueError(f"{len(embeddings)} texts are not the passages of these documents")
-        check_embeddings(embeddings, self._dim)
-        coded, offsets = quantize(embeddings.values), embeddings.offsets.tolist()
+        parts = (embeddings,) if isinstance(embeddings, Embeddings) else embeddings
+        coded, offsets = quantized(parts, self._dim)
+        if len(counts) != len(documents) or sum(counts) != len(offsets) - 1 or 0 in counts:
+            raise ValueError(f"{len(offsets) - 1} texts are not the passages of these documents")
         self._batch, self._cut_batch = place(self._part.number, len(self._part.documents)), None
         first = passage = 0
         for position, document in enumerate(documents):
@@ -251,7 +254,7 @@ class IndexWriter:
         if self._part.documents:
             self._cut()
         self._commit(self._part.removed, cut_batch=None)
-        self._part = PendingSegment(self._part.number)
+        self._part = self._empty_part(self._part.number)
         self._latest.clear()
         self._superseded.clear()
         self._join()
@@ -294,12 +297,16 @@ class IndexWriter:
         for folder in outdated:
             remove_folder(self.folder / folder)
 
+    def _empty_part(self, number: int) -> PendingSegment:
+        """Room is asked for a full segment and a long document at its end."""
+        return PendingSegment(number, coded=CodeBuffer(SEGMENT_ROWS + SEGMENT_ROWS // 4))
+
     def _join(self) -> None:
         """Join small segments, unless documents of a batch cut in two are known by their place."""
         if CUT_BATCH not in self.catalog.settings():
             number = self._part.number
             next_number = join_small(self.folder, self.catalog, number, full_rows=SEGMENT_ROWS)
-            self._part = PendingSegment(next_number)
+            self._part = self._empty_part(next_number)
 
     def _find(self, doc_id: str) -> tuple[int, bytes] | None:
         """Row number and content hash of a document, as the next commit will leave it."""
@@ -326,13 +333,13 @@ class IndexWriter:
         part.documents.append(document)
         part.spans.append(spans)
         part.lengths += lengths
-        part.terms.append(terms)
+        part.terms.append(Counter(terms) if isinstance(terms, list) else terms)
         part.rows += sum(lengths)
 
     def _cut(self) -> None:
         """Write the current part as a segment; the part that fills the index trains a codec."""
         part = self._part
-        coded, record = part.codes(), part.record()
+        coded, record = part.coded.whole(self._dim), part.record()
         if self._codec is None and self._bits < 8:
             records = [*self.catalog.segments().values(), *(w.record for w in self._written)]
             total = sum(record.vectors for record in records) + part.rows
@@ -345,7 +352,7 @@ class IndexWriter:
             record = replace(record, codec=number)
         files = write_segment(self.folder, record, coded, part.arrays())
         self._written.append(WrittenSegment.of(part, record, files))
-        self._part = PendingSegment(part.number + 1)
+        self._part = self._empty_part(part.number + 1)
 
     def _train(self, last: recoding.CodedVectors, vectors: int) -> None:
         """Train the codec, and code again what was written before it."""

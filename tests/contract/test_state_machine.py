@@ -74,6 +74,7 @@ class IndexMachine(RuleBasedStateMachine):
         self.committed: dict[str, Document] = {}
         self.pending: dict[str, Document] = {}
         self.writer = IndexWriter.open(self.folder, ENCODER.spec, preset=self.preset)
+        self.writer.commit()  # before it there is no index to read
         self.reader = IndexReader.open(self.folder)
 
     def teardown(self) -> None:

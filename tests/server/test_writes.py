@@ -91,7 +91,7 @@ def test_documents_are_added_replaced_and_deleted(writable: Writable) -> None:
     assert read | new == read | {"lang": "Swahili"} and read["lang"] == "sw"
     assert writable.served.http.get(f"{DOCUMENTS}/a").json()["text"] == "honey"
     found = writable.served.http.get("/v1/search", params={"query": "nyuki", "query_lang": "sw"})
-    assert found.json()["hits"][0]["id"] == "c/1" and found.json()["index_version"] == 2
+    assert found.json()["hits"][0]["id"] == "c/1" and found.json()["index_version"] > 1
     task = writable.change("POST", "/v1/indexes/demo/deletions", {"ids": ["b", "nowhere"]})
     assert (task["status"], task["documents"], task["changed"]) == ("done", 2, 1)
     task = writable.change("DELETE", f"{DOCUMENTS}/c/1")
