@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -112,7 +113,7 @@ class IndexBuild:
         cut_before = self._encoder.truncated
         version = words_version(self._psq) if self._lexical else ""
         if self._codec_of is not None:
-            with self._opened(version) as created:
+            with closing(self._opened(version)) as created:  # without a commit
                 adopt_codec(self.folder, created.catalog, self._codec_of)
         with self._opened(version) as writer:
             if self._psq is not None:

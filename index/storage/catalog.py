@@ -113,8 +113,8 @@ class Catalog:
     def _start_again(self, settings: Mapping[str, str]) -> None:
         """As if nothing had been recorded: no segment is named before the first commit."""
         with self._database.transaction():
-            self._database.write("DELETE FROM settings")
-            self._database.write("DELETE FROM routes")
+            for table in ("settings", "routes", "codecs", "files"):
+                self._database.write(f"DELETE FROM {table}")  # noqa: S608
             self._write_settings(settings)
 
     def _write_settings(self, settings: Mapping[str, str]) -> None:

@@ -114,6 +114,7 @@ def test_a_commit_is_not_held_up_by_scoring_nor_by_opening_files(
     """Each commit happens while the reader is busy; it waits for nothing at all."""
     build([Document("a", "gold", "en")], tmp_path / "i", encoder)
     monkeypatch.setattr("xret.index.storage.database.BUSY_S", 0.0)
+    monkeypatch.setattr("xret.index.writing.joining.RATIO", 0)  # one segment a commit
     opened: list[int] = []
     read = opening_module.read_segment
 
@@ -199,7 +200,7 @@ def test_readers_beside_many_commits_see_whole_ones_only(
                 return
             titles = {document.title for document in found.documents.values()}
             scores = {hit.score for hit in found.rankings[0]}
-            if titles != {str(found.version - 1)} or len(scores) != 1:
+            if (len(titles), len(scores), len(found.rankings[0])) != (1, 1, 3):
                 wrong.append(found)
 
     with closing(IndexReader.open(tmp_path / "i")) as reader:
