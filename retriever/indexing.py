@@ -30,6 +30,7 @@ __all__ = [
     "DocumentIndexer",
     "check_document",
     "next_batch",
+    "passage_parts",
     "passages",
     "with_language",
 ]
@@ -116,7 +117,7 @@ class DocumentIndexer:
     ) -> Iterator[Embeddings]:
         """The vectors of the passages of these documents but those that are present, a part
         at a time; the parts are the same whatever is present."""
-        for parts in _parts(passages(documents, spans)):
+        for parts in passage_parts(passages(documents, spans)):
             embeddings = self._encoder.encode_documents(parts)
             absent = [part.doc_id not in present for part in parts]
             if self._on_truncated is not None:
@@ -183,7 +184,7 @@ class _Counted:
             yield embeddings
 
 
-def _parts(documents: Iterable[Document]) -> Iterator[list[Document]]:
+def passage_parts(documents: Iterable[Document]) -> Iterator[list[Document]]:
     """Passages in groups that are encoded at once."""
     part: list[Document] = []
     size = 0

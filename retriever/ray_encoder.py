@@ -14,7 +14,6 @@ import os
 import socket
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
 from typing import Any
 
 import xxhash
@@ -22,7 +21,7 @@ import xxhash
 from xret.errors import ConfigError, EncoderMismatchError, MissingLibraryError
 from xret.retriever.build import BATCH
 from xret.retriever.encoder import Encoder, EncoderOptions, passages_of
-from xret.retriever.indexing import passages, with_language
+from xret.retriever.indexing import next_batch, passage_parts, passages, with_language
 from xret.retriever.opening.encoder import load_encoder
 from xret.types import Document, Embeddings, EncoderSpec, Query
 
@@ -36,7 +35,7 @@ AHEAD = 2
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Encoded:
-    """A batch's vectors. key: of its passages. cut: which of them were truncated, by place."""
+    """Vectors of a part of a batch. key: of its passages. cut: the places of truncated ones."""
 
     key: bytes
     embeddings: Embeddings
@@ -59,9 +58,10 @@ class _Worker:
     def pid(self) -> int:
         return os.getpid()
 
-    def encode(self, documents: list[Document]) -> _Encoded:
-        """A batch of documents as they are in the corpus."""
-        return self.encode_passages(_passages(self._encoder, documents))
+    def encode(self, documents: list[Document]) -> list[_Encoded]:
+        """A batch of documents as they are in the corpus, in the parts that are encoded at once."""
+        parts = passage_parts(_passages(self._encoder, documents))
+        return [self.encode_passages(part) for part in parts]
 
     def encode_passages(self, parts: list[Document]) -> _Encoded:
         before = self._encoder.truncated
@@ -81,6 +81,7 @@ class RayEncoder:
         self._ray = ray
         self._own = own
         self._waiting: deque[tuple[frozenset[str], Any]] = deque()
+        self._fetched: tuple[Any, dict[bytes, _Encoded]] = None, {}
         self._next = 0
         self.workers = tuple(workers)
         self.truncated = 0
@@ -146,7 +147,7 @@ class RayEncoder:
         batches: deque[list[Document]] = deque()
         window = len(self.workers) * (1 + AHEAD)
         while True:
-            while len(batches) < window and (batch := list(islice(corpus, BATCH))):
+            while len(batches) < window and (batch := next_batch(corpus, BATCH)):
                 batches.append(batch)
                 ids = frozenset(document.doc_id for document in batch)
                 if not any(map(stored, ids)):
@@ -158,11 +159,11 @@ class RayEncoder:
     def encode_documents(self, documents: Sequence[Document]) -> Embeddings:
         """Of passages: what an actor has encoded already, else what one is sent now."""
         sent = self._sent_with(documents[0].doc_id) if documents else None
-        if sent is not None:
-            encoded = self._result(sent)
-            if encoded.key == _key(documents):
-                return self._taken(encoded)
-        return self._taken(self._result(self._worker().encode_passages.remote(list(documents))))
+        key = _key(documents)
+        encoded = None if sent is None else self._parts_of(sent).get(key)
+        if encoded is None:
+            encoded = self._result(self._worker().encode_passages.remote(list(documents)))
+        return self._taken(encoded)
 
     def close(self) -> None:
         """Stop the actors, and leave the cluster where this has joined it."""
@@ -178,7 +179,13 @@ class RayEncoder:
             return None
         for _ in range(place):
             self._waiting.popleft()
-        return self._waiting.popleft()[1]
+        return self._waiting[0][1]
+
+    def _parts_of(self, sent: Any) -> dict[bytes, _Encoded]:
+        """The parts of a batch by their keys, fetched once."""
+        if self._fetched[0] is not sent:
+            self._fetched = sent, {part.key: part for part in self._result(sent)}
+        return self._fetched[1]
 
     def _worker(self) -> Any:
         """The actors in turn."""
@@ -190,11 +197,11 @@ class RayEncoder:
         self.last_cut = encoded.cut
         return encoded.embeddings
 
-    def _result(self, sent: Any) -> _Encoded:
+    def _result(self, sent: Any) -> Any:
         """Raises what the encoder raised there, ConfigError where the cluster is gone."""
         errors = self._ray.exceptions
         try:
-            encoded: _Encoded = self._ray.get(sent)
+            return self._ray.get(sent)
         except errors.RayTaskError as error:
             raise error.cause from error
         except errors.RayError as error:
@@ -202,7 +209,6 @@ class RayEncoder:
                 f"the Ray cluster lost a batch ({type(error).__name__}: {error}); what was "
                 "committed stays, run it again to go on"
             ) from error
-        return encoded
 
 
 def _passages(encoder: Encoder, documents: Sequence[Document]) -> list[Document]:
