@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from xret.errors import MissingLibraryError
 from xret.index.export.formats import ExportedIndex
 from xret.index.export.passage_lines import PassageLines
 from xret.index.export.passages import PassageBlock
+from xret.index.search.dense.ann import faiss_library
 from xret.types import IntArray
 
 __all__ = ["FaissFile"]
@@ -21,7 +20,7 @@ class FaissFile:
     (t,) int64, the passage of each, as its line in `passages.jsonl`."""
 
     def __init__(self, folder: Path, index: ExportedIndex) -> None:
-        self._faiss = _library()
+        self._faiss = faiss_library()
         self._folder = folder
         self._lines = PassageLines(folder, index)
         self._index = self._faiss.IndexFlatIP(index.dim)
@@ -40,11 +39,3 @@ class FaissFile:
 
     def close(self) -> None:
         self._lines.close()
-
-
-def _library() -> Any:
-    try:
-        import faiss
-    except ImportError as error:
-        raise MissingLibraryError("faiss is not installed: pip install faiss-cpu") from error
-    return faiss

@@ -30,6 +30,7 @@ __all__ = [
     "copied_scan",
     "device_turn",
     "faiss_device",
+    "faiss_library",
     "faiss_threads",
     "half_vectors",
     "inverted_codes",
@@ -143,7 +144,7 @@ def pair_code_scan(sample: FloatArray) -> Any:
 
     d: a multiple of 4. All codes are in one inverted list: it is what FAISS can filter.
     """
-    faiss = _faiss()
+    faiss = faiss_library()
     dim = sample.shape[1]
     scan = faiss.IndexIVFPQFastScan(
         faiss.IndexFlatIP(dim), dim, 1, dim // 2, 4, faiss.METRIC_INNER_PRODUCT
@@ -157,12 +158,12 @@ def pair_code_scan(sample: FloatArray) -> Any:
 
 def copied_scan(scan: Any) -> Any:
     """Another index with the same codebooks and the same codes."""
-    return _faiss().clone_index(scan)
+    return faiss_library().clone_index(scan)
 
 
 def scan_parameters(keep: npt.NDArray[np.bool_] | None) -> Any:
     """FAISS's search parameters: what a mask keeps, or all."""
-    faiss = _faiss()
+    faiss = faiss_library()
     selector = None
     if keep is not None:
         selector = faiss.IDSelectorBitmap(np.packbits(keep, bitorder="little"))
@@ -184,7 +185,7 @@ def half_vectors(dim: int, *, device: str | None = None) -> Any:
 
     device: None or "cpu", or a GPU, in whose memory it lies then. Raises as `faiss_device`.
     """
-    faiss, number = _faiss(), faiss_device(device)
+    faiss, number = faiss_library(), faiss_device(device)
     if number is None:
         kind = faiss.ScalarQuantizer.QT_fp16
         return faiss.IndexScalarQuantizer(dim, kind, faiss.METRIC_INNER_PRODUCT)
@@ -201,7 +202,7 @@ def inverted_codes(
     d: a `code_width`; a code has at most 64 bytes. probed: lists that a query looks into.
     Where FAISS is built with cuVS, it takes that by itself. Raises as `faiss_device`.
     """
-    faiss, number, dim = _faiss(), faiss_device(device), sample.shape[1]
+    faiss, number, dim = faiss_library(), faiss_device(device), sample.shape[1]
     n_bytes = next(_code_bytes(dim))
     if number is None:
         coarse = faiss.IndexFlatIP(dim)
@@ -238,7 +239,7 @@ def faiss_device(device: str | None) -> int | None:
     that this is tried once in a process of its own. Raises ConfigError for a GPU that FAISS
     does not see or cannot use and for another word, MissingLibraryError without faiss.
     """
-    faiss = _faiss()
+    faiss = faiss_library()
     if device is None or device == "cpu":
         return None
     kind, colon, number = device.partition(":")
@@ -271,7 +272,7 @@ def faiss_threads(n: int | None) -> Iterator[None]:
     if n is None:
         yield
         return
-    faiss = _faiss()
+    faiss = faiss_library()
     before = faiss.omp_get_max_threads()
     if before == n:
         yield
@@ -285,7 +286,7 @@ def faiss_threads(n: int | None) -> Iterator[None]:
 
 def _iteration(points: FloatArray, k: int, centroids: FloatArray, coarse: Any, seed: int) -> Any:
     """One iteration of k-means over integers, from these centroids or, of none, from points."""
-    faiss = _faiss()
+    faiss = faiss_library()
     parameters = faiss.ClusteringParameters()
     parameters.niter, parameters.seed, parameters.int_centroids = 1, seed, True
     parameters.min_points_per_centroid, parameters.max_points_per_centroid = 1, len(points)
@@ -297,7 +298,7 @@ def _iteration(points: FloatArray, k: int, centroids: FloatArray, coarse: Any, s
 
 def _flat(dim: int, device: str | None) -> Any:
     """An empty flat L2 index on the CPU or on a GPU."""
-    faiss, number = _faiss(), faiss_device(device)
+    faiss, number = faiss_library(), faiss_device(device)
     if number is None:
         return faiss.IndexFlatL2(dim)
     options = faiss.GpuIndexFlatConfig()
@@ -318,7 +319,7 @@ def _turn(number: int | None) -> threading.Lock:  # noqa: ARG001 (the key of the
 @cache
 def _resources(number: int) -> Any:  # noqa: ARG001 (the key of the cache)
     """The streams and scratch memory of a GPU, which all its indices share."""
-    return _faiss().StandardGpuResources()
+    return faiss_library().StandardGpuResources()
 
 
 @cache
@@ -335,12 +336,13 @@ def _probed(number: int) -> str:
     return said[-1][:200] if done.returncode else ""
 
 
-def _faiss() -> Any:
+def faiss_library() -> Any:
+    """FAISS. Raises MissingLibraryError where it is not installed."""
     try:
         import faiss
     except ImportError as error:
         raise MissingLibraryError(
-            "clustering and approximate search need faiss, which is not installed: "
+            "clustering, approximate search and FAISS's files need faiss, which is not installed: "
             "pip install faiss-cpu (or faiss-gpu, never both)"
         ) from error
     return faiss
