@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import os
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -148,8 +149,11 @@ class WorkQueue:
     async def _done(self, work: Callable[[], T], deadline: Deadline) -> T:
         """The result of the work, whose turn it is."""
         loop = asyncio.get_running_loop()
+        begun = threading.Lock()  # whoever has it gives the thread back: work that begins, or we
 
         def timed() -> T:
+            if not begun.acquire(blocking=False):
+                raise deadline.error()
             took_s: float | None = None
             try:
                 deadline.check()
@@ -163,10 +167,14 @@ class WorkQueue:
                     loop.call_soon_threadsafe(self._freed, took_s)
 
         seconds = None if math.isinf(deadline.until) else max(deadline.left_s, 0.0) + GRACE_S
-        with anyio.move_on_after(seconds):
-            return await anyio.to_thread.run_sync(
-                timed, limiter=self._unlimited, abandon_on_cancel=True
-            )
+        try:
+            with anyio.move_on_after(seconds):
+                return await anyio.to_thread.run_sync(
+                    timed, limiter=self._unlimited, abandon_on_cancel=True
+                )
+        finally:
+            if begun.acquire(blocking=False):
+                self._freed(None)
         raise deadline.error()
 
     async def _turn(self, deadline: Deadline) -> None:

@@ -188,6 +188,11 @@ class SearchService:
         current = self.known_aliases.current
         return {alias: index for alias, index in current.items() if self._by_alias(alias)}
 
+    def check_alias(self, alias: str) -> None:
+        """Raises HttpError for an alias of an index that the request in hand may not know."""
+        if alias in self.known_aliases.current and self._by_alias(alias) is None:
+            raise HttpError(403, "forbidden", "the alias means an index that the key is not for")
+
     async def reload(self, index: str) -> IndexSummary:
         """Open what lies at the index's path now; searches go on in what was open till then.
 

@@ -59,6 +59,7 @@ def add_aliases(router: APIRouter, service: SearchService) -> None:
     @router.put("/v1/aliases/{alias}", summary="Let an alias mean an index", responses=refusals)
     async def put(alias: AliasInPath, asked: AliasBody) -> Alias:
         check_keys()
+        service.check_alias(alias)
         index = service.named(asked.index)
         try:
             await anyio.to_thread.run_sync(service.known_aliases.set, alias, index)
@@ -69,6 +70,7 @@ def add_aliases(router: APIRouter, service: SearchService) -> None:
     @router.delete("/v1/aliases/{alias}", summary="Remove an alias", responses=refusals)
     async def remove(alias: AliasInPath) -> ListedAliases:
         check_keys()
+        service.check_alias(alias)
         if not await anyio.to_thread.run_sync(service.known_aliases.remove, alias):
             raise HttpError(404, "not_found", "there is no such alias; GET /v1/aliases lists them")
         return await aliases()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -123,5 +124,21 @@ def test_what_searches_take_alone_and_together_is_counted() -> None:
         alone_s = queue.alone_s
         await asyncio.gather(*(queue.run(lambda: None, Deadline()) for _ in range(2)))
         assert queue.alone_s == alone_s
+
+    asyncio.run(run())
+
+
+def test_work_that_never_began_gives_its_thread_back() -> None:
+    async def run() -> None:
+        queue = WorkQueue(threads=2, max_waiting=8)
+        for _ in range(4):
+            late = asyncio.create_task(queue.run(lambda: 1, Deadline(0.01)))
+            await asyncio.sleep(0)
+            time.sleep(0.08)  # the loop has other things to do until the deadline is over
+            with pytest.raises(DeadlineError):
+                await late
+        await asyncio.sleep(0.05)
+        assert queue.load == 0
+        assert await queue.run(lambda: 2, Deadline(5.0)) == 2
 
     asyncio.run(run())
