@@ -163,23 +163,39 @@ def add_copies(adapter: Any, corpus: Any, folder: Path, n: int) -> None:
 def simulate() -> None:
     """Sizes and times from per-vector costs, for one core and the default preset."""
     print("Assumed: 128 dimensions, 69 vectors a document, 36 bytes a vector (32 codes, 2 scale,")
-    print("2 centroid), 8 bytes of offsets and the catalog a document, 2.1 MB of codec; the scan")
-    print("reads 2 bytes and one table entry a vector, 1.0 ns; 300 documents scored in full,")
-    print("twice as many for every 16 times beyond 16,384 documents, 2.9 us each; 1.5 ms a query")
-    print("for tables; 9 us a vector to build. None of these sizes was run.")
-    print("| vectors | index GB | without catalog | search ms | build CPU h |")
-    print("|--:|--:|--:|--:|--:|")
+    print(
+        "2 centroid), 8 bytes of offsets and the catalog a document, 2.1 MB of codec, 1.35 bytes a"
+    )
+    print(
+        "vector of lists in memory. A search takes 3.5 ms for tables and everything else that does"
+    )
+    print(
+        "not grow, 1 ns a vector for the scan, or from 2 M vectors on, by growth.py at 100,000 and"
+    )
+    print(
+        "1 M documents: 3.4 ns a document for lists, 3.8 us a segment of 262,144 vectors, and 7 us"
+    )
+    print("a document scored in full, 300 and twice as many for every 16 times beyond 16,384")
+    print("documents (2.9 us for the scan's). 9 us a vector to build. Beyond 70 M nothing was run.")
+    print("| vectors | index GB | without catalog | lists GB | search ms | build CPU h |")
+    print("|--:|--:|--:|--:|--:|--:|")
     from xret.index.search.candidates import default_candidates
+    from xret.index.search.listed import LISTED_ROWS
+    from xret.index.writing.writer import SEGMENT_ROWS
 
     for millions in (0.7, 7, 70, 600):
         vectors = millions * 1e6
         documents = vectors / 69
         arrays = vectors * 36 + documents * 8 + 2.1e6
         scored = default_candidates(100, int(documents))
-        search_ms = 1.5 + vectors * 1.0e-6 + scored * 2.9e-3
+        listed = vectors >= LISTED_ROWS
+        grown_ms = vectors * 1.0e-6 + scored * 2.9e-3
+        if listed:
+            grown_ms = documents * 3.4e-6 + vectors / SEGMENT_ROWS * 3.8e-3 + scored * 7e-3
         print(
             f"| {millions:g} M | {(arrays + documents * BYTES_CATALOG) / 1e9:.2f}"
-            f" | {arrays / 1e9:.2f} | {search_ms:.1f} | {vectors * 9e-6 / 3600:.2f} |"
+            f" | {arrays / 1e9:.2f} | {vectors * 1.35e-9 if listed else 0:.2f}"
+            f" | {3.5 + grown_ms:.1f} | {vectors * 9e-6 / 3600:.2f} |"
         )
 
 

@@ -4,7 +4,7 @@
 namespace xret {
 namespace {
 
-constexpr int64_t kAhead = 4;
+constexpr int64_t kBytesAhead = 8192;  // asked for early, in 4 to 32 stretches of rows
 
 void fetch(const char* from, int64_t bytes) {
 #if defined(__GNUC__)
@@ -24,9 +24,12 @@ int64_t gather_rows(const std::vector<Source>& sources, const int32_t* which, co
            begins[i] <= ends[i] && ends[i] <= sources[size_t(which[i])].n_rows;
   };
   const auto from = [&](int64_t i) { return sources[size_t(which[i])].bytes + begins[i] * row_bytes; };
+  const int64_t mean = n ? out_rows * row_bytes / n + 1 : 1;
+  const int64_t wanted = kBytesAhead / mean;
+  const int64_t ahead = wanted < 4 ? 4 : wanted < 32 ? wanted : 32;
   int64_t done = 0;
   for (int64_t i = 0; i < n; i++) {
-    const int64_t next = i + kAhead;
+    const int64_t next = i + ahead;
     if (next < n && sound(next)) fetch(from(next), (ends[next] - begins[next]) * row_bytes);
     if (!sound(i) || ends[i] - begins[i] > out_rows - done) return i;
     if (begins[i] < ends[i])  // an empty array has no address

@@ -127,10 +127,10 @@ class Offers {
 template <int kGroups>
 class Walk {
  public:
-  explicit Walk(const ListQuery& query)
+  Walk(const ListQuery& query, int64_t most_passages)
       : query_(query), lanes_(kGroups ? kGroups * kLanes : query.lanes),
-        floor_(size_t(kListBlock * lanes_)), cells_(floor_.size()) {
-    for (int64_t i = 0; i < kListBlock; i++)
+        floor_(size_t(most_passages * lanes_)), cells_(floor_.size()) {
+    for (int64_t i = 0; i < most_passages; i++)
       std::memcpy(&floor_[size_t(i * lanes_)], query.floors, size_t(lanes_));
   }
 
@@ -197,7 +197,10 @@ class Walk {
 
 template <int kGroups>
 int64_t walked(const ListQuery& query, const std::vector<ListedSegment>& segments, Best& best) {
-  Walk<kGroups> walk(query);
+  int64_t most = 0;
+  for (const ListedSegment& segment : segments)
+    most = segment.n_passages > most ? segment.n_passages : most;
+  Walk<kGroups> walk(query, most < kListBlock ? most : kListBlock);
   int64_t first = 0;
   for (size_t i = 0; i < segments.size(); i++) {
     Offers offers(segments[i], first, best);

@@ -125,20 +125,13 @@ def list_documents(
         return _listed(table, floors, chosen, segments, n)
     from xret.index import _kernels
 
-    total = sum(segment.n_documents for segment in segments)
+    parts = tuple(
+        (one.lists.starts, one.lists.members, one.documents, one.keep, one.n_passages, n_own)
+        for one, n_own in ((one, one.n_documents) for one in segments)
+    )
+    total = sum(part[-1] for part in parts)
     positions, scores = np.empty(total, np.int64), np.empty(total, np.int32)
     found = np.zeros(1, np.int64)
-    parts = tuple(
-        (
-            segment.lists.starts,
-            segment.lists.members,
-            segment.documents,
-            segment.keep,
-            segment.n_passages,
-            segment.n_documents,
-        )
-        for segment in segments
-    )
     damaged = _kernels.lists(
         np.ascontiguousarray(table), len(table), floors, chosen, parts, n, positions, scores, found
     )

@@ -167,7 +167,10 @@ def _by_dense(query: SeenQueries, search: Search) -> Chosen:
 def _candidates(query: SeenQueries, search: Search, number: int) -> Chosen:
     """The documents whose centroids score best."""
     segments, params = search.segments, search.params
-    n_documents = sum(segment.n_documents for segment in segments)
+    if search.lists is None:
+        n_documents = sum(segment.n_documents for segment in segments)
+    else:
+        n_documents = sum(own.n_documents for own in search.lists.values())
     wanted = max(search.k, params.n_candidates or default_candidates(search.k, n_documents))
     seen = {}
     for codec in {segment.codec for segment in segments}:

@@ -6,7 +6,7 @@ call for each, of which few read much; gathered, it is one call for all of them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from xret.index.scoring.passage_lists import gathered_rows
 from xret.index.storage.segment import Coded, Segment
+from xret.index.storage.stored import place
 from xret.types import IntArray
 
 __all__ = ["CommitRows", "PlacedPassages"]
@@ -40,21 +41,44 @@ class CommitRows:
     """Segments of one codec. ends: (s + 1,) where the documents of each begin, and the last end.
 
     documents: of each segment its documents' passages, None where every document of all
-    segments is one passage.
+    segments is one passage. The others are the arrays of all segments, one after the other:
+    looking them up anew for each query would take longer than reading them.
     """
 
     segments: tuple[Segment, ...]
     ends: IntArray
+    numbers: IntArray
     documents: tuple[IntArray, ...] | None
+    offsets: tuple[IntArray, ...]
+    columns: Mapping[str, tuple[npt.NDArray[Any], ...]]
+    whole: npt.NDArray[np.bool_]
 
     @classmethod
     def of(cls, segments: Sequence[Segment]) -> CommitRows:
-        """Of these segments, one or more."""
+        """Of these segments, one or more, which have centroids."""
         documents = None
         if any(segment.documents is not None for segment in segments):
             documents = tuple(map(_documents, segments))
         ends = np.cumsum([0, *(segment.n_documents for segment in segments)])
-        return cls(tuple(segments), ends, documents)
+        coding = tuple(segment.coded for segment in segments)
+        means = [coded.means for coded in coding if coded.means is not None]
+        columns: dict[str, tuple[npt.NDArray[Any], ...]] = {
+            "codes": tuple(coded.codes for coded in coding),
+            "scales": tuple(coded.scales for coded in coding),
+            "near": tuple(c.centroids for c in coding if c.centroids is not None),
+            "mean_codes": tuple(mean.codes for mean in means),
+            "mean_scales": tuple(mean.scales for mean in means),
+            "spans": tuple(_NONE if one.spans is None else one.spans for one in segments),
+        }
+        return cls(
+            tuple(segments),
+            ends,
+            np.array([place(segment.segment, 0) for segment in segments]),
+            documents,
+            tuple(segment.offsets for segment in segments),
+            columns,
+            np.array([segment.spans is None for segment in segments]),
+        )
 
     def placed(self, positions: IntArray) -> tuple[npt.NDArray[np.int32], IntArray]:
         """(n,) positions counted through all segments → segments, and positions in them."""
@@ -76,34 +100,29 @@ class CommitRows:
         """The vectors of passages, with their means, and their offsets; without codes where
         centroids and means are enough."""
         which, numbers = passages.which, passages.numbers
-        bounds = _bounds([segment.offsets for segment in self.segments], which, numbers)
+        bounds = _bounds(self.offsets, which, numbers)
         begins, ends = np.ascontiguousarray(bounds[:, 0]), np.ascontiguousarray(bounds[:, 1])
-        parts = [segment.coded for segment in self.segments]
-
-        def rows(arrays: Sequence[npt.NDArray[Any] | None]) -> npt.NDArray[Any]:
-            return gathered_rows([a for a in arrays if a is not None], which, begins, ends)
-
         offsets = np.concatenate([[0], np.cumsum(ends - begins)])
-        near = rows([part.centroids for part in parts])
+        near = gathered_rows(self.columns["near"], which, begins, ends)
         means = None
-        own = [part.means for part in parts if part.means is not None]
-        if own:
+        if self.columns["mean_codes"]:
             after = numbers + 1
-            mean_codes = gathered_rows([mean.codes for mean in own], which, numbers, after)
-            mean_scales = gathered_rows([mean.scales for mean in own], which, numbers, after)
+            mean_codes = gathered_rows(self.columns["mean_codes"], which, numbers, after)
+            mean_scales = gathered_rows(self.columns["mean_scales"], which, numbers, after)
             means = Coded(mean_codes, mean_scales)
         if not codes:
             nothing = np.empty((len(near), 0), np.uint8)
             return Coded(nothing, np.empty(len(near), np.uint16), near, means), offsets
-        made = rows([part.codes for part in parts]), rows([part.scales for part in parts])
-        return Coded(*made, near, means), offsets
+        made = gathered_rows(self.columns["codes"], which, begins, ends)
+        scales = gathered_rows(self.columns["scales"], which, begins, ends)
+        return Coded(made, scales, near, means), offsets
 
     def spans(self, which: npt.NDArray[np.int32], numbers: IntArray) -> npt.NDArray[np.int32]:
         """(p, 2) of passages: where they start and end in their texts, -1 for whole texts."""
-        sources = [_NONE if segment.spans is None else segment.spans for segment in self.segments]
-        whole = np.array([segment.spans is None for segment in self.segments])
-        begins = np.where(whole[which], 0, numbers)
-        return gathered_rows(sources, which, begins, begins + 1)
+        if self.whole.all():
+            return np.full((len(which), 2), -1, np.int32)
+        begins = np.where(self.whole[which], 0, numbers)
+        return gathered_rows(self.columns["spans"], which, begins, begins + 1)
 
 
 def _documents(segment: Segment) -> IntArray:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -75,14 +75,18 @@ class CentroidLists:
 
     numbers: tuple[int, ...]
     rows: CommitRows
-    lists: tuple[PassageLists, ...]
+    lists: tuple[ListedDocuments, ...]
     n_centroids: int
+    n_members: int
+
+    @property
+    def n_documents(self) -> int:
+        return int(self.rows.ends[-1])
 
     @property
     def n_near(self) -> int:
         """Centroids for each query vector whose lists are read."""
-        members = sum(len(lists.members) for lists in self.lists)
-        longer = max(members, 1) / (LISTED * self.n_centroids)
+        longer = max(self.n_members, 1) / (LISTED * self.n_centroids)
         return max(FEWEST, round(NEAR / math.sqrt(longer)))
 
     def documents(
@@ -110,10 +114,13 @@ class CentroidLists:
         """Rising positions of the n best documents by their lists, or of all where there are
         fewer that may be found."""
         segments = self.rows.segments
-        counts = [
-            segment.n_documents if mask is None else int(np.count_nonzero(mask))
-            for segment, mask in zip(segments, masks, strict=True)
-        ]
+        if any(mask is not None for mask in masks):
+            counts = [
+                segment.n_documents if mask is None else int(np.count_nonzero(mask))
+                for segment, mask in zip(segments, masks, strict=True)
+            ]
+        else:
+            counts = [self.n_documents]
         if sum(counts) <= n:
             starts = self.rows.ends.tolist()
             return np.concatenate(
@@ -124,8 +131,8 @@ class CentroidLists:
             )
         floors, chosen = chosen_lists(query.table, self.n_near)
         listed = [
-            ListedDocuments(lists, segment.n_passages, segment.documents, mask)
-            for segment, lists, mask in zip(segments, self.lists, masks, strict=True)
+            segment if mask is None else replace(segment, keep=mask)
+            for segment, mask in zip(self.lists, masks, strict=True)
         ]
         return list_documents(query.table, floors, chosen, listed, n)[0]
 
@@ -201,11 +208,13 @@ class ListIndex:
         for codec in {self._segments[n].codec for n in coded}:
             numbers = tuple(n for n in coded if self._segments[n].codec == codec)
             own = [self._segments[n] for n in numbers]
+            documents = tuple(
+                ListedDocuments(lists[id(one)], one.n_passages, one.documents) for one in own
+            )
+            n_members = sum(len(one.lists.members) for one in documents)
+            n_centroids = codecs[codec].n_centroids
             made[codec] = CentroidLists(
-                numbers,
-                CommitRows.of(own),
-                tuple(lists[id(segment)] for segment in own),
-                codecs[codec].n_centroids,
+                numbers, CommitRows.of(own), documents, n_centroids, n_members
             )
         return made
 

@@ -9,6 +9,7 @@ tenth of what such codes round themselves. A document scores what its best passa
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -105,10 +106,8 @@ def best_documents(
 
 def _is_short(segments: Sequence[Segment]) -> bool:
     """Whether a query by candidates is done before other threads have woken."""
-    return (
-        any(segment.codec for segment in segments)
-        and sum(len(segment.coded) for segment in segments) < SHARED_ROWS
-    )
+    rows = itertools.accumulate(len(segment.coded) for segment in segments)
+    return any(segment.codec for segment in segments) and all(n < SHARED_ROWS for n in rows)
 
 
 def _part(queries: Embeddings, first: int, last: int) -> Embeddings:
@@ -202,12 +201,12 @@ def _gathered(query: SeenQueries, search: Search, lists: CentroidLists, chosen: 
         winning = np.flatnonzero(found == np.repeat(best, lengths))
         winning = winning[np.searchsorted(winning, passages.starts)]
     which, numbers = passages.which[winning], passages.numbers[winning]
-    first = np.array([place(one.segment, 0) for one in rows.segments])
-    _, documents = rows.placed(positions)
-    langs = [_langs(search, at, chosen[at]) for at in lists.numbers]
-    return _Scored(
-        best, first[which] + documents, rows.spans(which, numbers), np.concatenate(langs)
-    )
+    of_segments, documents = rows.placed(positions)
+    langs = np.empty(0, np.uint16)
+    if search.calibration is not None:
+        langs = np.concatenate([_langs(search, at, chosen[at]) for at in lists.numbers])
+    spans = rows.spans(which, numbers)
+    return _Scored(best, rows.numbers[of_segments] + documents, spans, langs)
 
 
 def _langs(search: Search, at: int, documents: IntArray) -> npt.NDArray[np.uint16]:

@@ -168,6 +168,7 @@ def test_lists_are_made_once_for_every_segment(monkeypatch: pytest.MonkeyPatch) 
     again = index.of(segments, CODECS)
     assert first is not None and again is not None and again is index.of(segments, CODECS)
     assert again[1].numbers == (0, 1, 2)
-    assert [a is b for a, b in zip(first[1].lists, again[1].lists, strict=False)] == [True, True]
+    pairs = zip(first[1].lists, again[1].lists, strict=False)
+    assert [a.lists is b.lists for a, b in pairs] == [True, True]
     monkeypatch.setattr(listed, "LISTED_ROWS", 1 << 30)
     assert index.of(segments[:1], CODECS) is None
