@@ -253,7 +253,7 @@ bool above(const uint8_t* entry, const uint8_t* floors, int64_t lanes) {
 }  // namespace
 
 int64_t make_lists(const Passages& passages, int64_t n_centroids, uint32_t* starts,
-                   uint16_t* members) {
+                   uint16_t* members, int64_t n_members) {
   const int64_t n_blocks = (passages.n + kListBlock - 1) / kListBlock;
   std::vector<uint32_t> next(size_t(n_centroids) + 1);
   std::vector<int64_t> last(size_t(n_centroids), -1);  // the passage that had it last
@@ -271,10 +271,10 @@ int64_t make_lists(const Passages& passages, int64_t n_centroids, uint32_t* star
         if (centroid >= n_centroids) return i;
         if (last[size_t(centroid)] == i) continue;
         last[size_t(centroid)] = i;
-        const uint32_t at = next[size_t(centroid)]++;
+        const uint32_t place = next[size_t(centroid)]++;
         if (!members) continue;
-        if (at >= own[centroid + 1]) return i;
-        members[at] = uint16_t(i - first);
+        if (place >= own[centroid + 1] || place >= n_members) return i;
+        members[place] = uint16_t(i - first);
       }
     }
     for (int64_t i = 0; !members && i < n_centroids; i++) {

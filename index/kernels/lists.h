@@ -22,9 +22,10 @@ struct ListedSegment {
 };
 
 // The lists of passages: starts (n_blocks * n_centroids + 1) where members is null, else members by
-// these starts. Returns the first passage that reaches outside the arrays, or kSound.
+// these starts, of which there is room for n_members. Returns the first passage that reaches outside
+// the arrays, or kSound.
 int64_t make_lists(const Passages& passages, int64_t n_centroids, uint32_t* starts,
-                   uint16_t* members);
+                   uint16_t* members, int64_t n_members);
 
 struct ListQuery {
   const uint8_t* table;   // (n_centroids, lanes)

@@ -105,7 +105,7 @@ PyObject* make_lists(PyObject*, PyObject* arguments) {
   passages.offsets = offsets.read<void>();
   return unlocked([&] {
     return xret::make_lists(passages, n_centroids, starts.write<uint32_t>(),
-                            members.write<uint16_t>());
+                            members.write<uint16_t>(), members.view.len / 2);
   });
 }
 

@@ -152,16 +152,17 @@ def gathered_rows(
     there.
     """
     first = sources[0]
+    there = np.array([len(source) for source in sources])[which]
+    outside = (begins < 0) | (begins > ends) | (ends > there)
+    if outside.any():  # before there is room made for so many
+        raise _damaged(int(which[np.argmax(outside)]))
     out = np.empty((int((ends - begins).sum()), *first.shape[1:]), first.dtype)
     if kernel_path() == NUMPY:
         rows = [
             sources[source][begin:end]
             for source, begin, end in zip(which.tolist(), begins, ends, strict=True)
         ]
-        found = np.concatenate([first[:0], *rows])
-        if len(found) != len(out) or (begins < 0).any():
-            raise _damaged(int(which[0]))
-        return found
+        return np.concatenate([first[:0], *rows])
     from xret.index import _kernels
 
     width = first.itemsize * int(np.prod(first.shape[1:], dtype=np.int64))

@@ -190,24 +190,25 @@ class ListIndex:
         """By number of codec, the lists of the segments that it codes; None where the segments
         have fewer vectors than `LISTED_ROWS`."""
         if [*map(id, segments)] != [*map(id, self._segments)]:
-            self._segments = tuple(segments)
-            self._made = self._of(codecs)
+            lists, made = self._of(segments, codecs)  # or all stays as it was
+            self._segments, self._lists, self._made = tuple(segments), lists, made
         return self._made
 
-    def _of(self, codecs: Mapping[int, ResidualCodec]) -> dict[int, CentroidLists] | None:
-        coded = [n for n, one in enumerate(self._segments) if one.coded.centroids is not None]
-        if sum(len(self._segments[n].coded) for n in coded) < LISTED_ROWS:
-            self._lists = {}
-            return None
+    def _of(
+        self, segments: Sequence[Segment], codecs: Mapping[int, ResidualCodec]
+    ) -> tuple[dict[int, PassageLists], dict[int, CentroidLists] | None]:
+        """The lists of each segment, by its identity, and of each codec."""
+        coded = [n for n, one in enumerate(segments) if one.coded.centroids is not None]
+        if sum(len(segments[n].coded) for n in coded) < LISTED_ROWS:
+            return {}, None
         lists = {
             id(segment): self._lists.get(id(segment)) or _lists(segment, codecs[segment.codec])
-            for segment in (self._segments[n] for n in coded)
+            for segment in (segments[n] for n in coded)
         }
-        self._lists = lists
         made = {}
-        for codec in {self._segments[n].codec for n in coded}:
-            numbers = tuple(n for n in coded if self._segments[n].codec == codec)
-            own = [self._segments[n] for n in numbers]
+        for codec in {segments[n].codec for n in coded}:
+            numbers = tuple(n for n in coded if segments[n].codec == codec)
+            own = [segments[n] for n in numbers]
             documents = tuple(
                 ListedDocuments(lists[id(one)], one.n_passages, one.documents) for one in own
             )
@@ -216,10 +217,10 @@ class ListIndex:
             made[codec] = CentroidLists(
                 numbers, CommitRows.of(own), documents, n_centroids, n_members
             )
-        return made
+        return lists, made
 
 
 def _lists(segment: Segment, codec: ResidualCodec) -> PassageLists:
-    """Those of a segment's own file, or made of its centroids."""
+    """Those of a segment, made of its centroids."""
     assert segment.coded.centroids is not None  # noqa: S101 (the caller's choice)
     return PassageLists.of(segment.coded.centroids, segment.offsets, codec.n_centroids)

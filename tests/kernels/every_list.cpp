@@ -39,9 +39,9 @@ struct Part {
     for (size_t i = 0; i + 1 < documents.size(); i++) keep.push_back(uint8_t(between(0, 3) > 0));
     const int64_t n_blocks = (n_passages + kListBlock - 1) / kListBlock;
     starts.resize(size_t(n_blocks * n_centroids + 1));
-    expect(make_lists(passages(), n_centroids, starts.data(), nullptr) == kSound, "starts", 0);
+    expect(make_lists(passages(), n_centroids, starts.data(), nullptr, 0) == kSound, "starts", 0);
     members.resize(starts.back());
-    expect(make_lists(passages(), n_centroids, starts.data(), members.data()) == kSound, "lists", 0);
+    expect(make_lists(passages(), n_centroids, starts.data(), members.data(), starts.back()) == kSound, "lists", 0);
   }
 
   Passages passages() const {

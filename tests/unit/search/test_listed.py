@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.search.test_candidates import coded_for, made_codec, made_segment, unit
+from xret.errors import DamagedIndexError
 from xret.index.coding.codec import ResidualCodec
 from xret.index.coding.passage_means import query_sums
 from xret.index.search import listed
@@ -172,3 +174,20 @@ def test_lists_are_made_once_for_every_segment(monkeypatch: pytest.MonkeyPatch) 
     assert [a.lists is b.lists for a, b in pairs] == [True, True]
     monkeypatch.setattr(listed, "LISTED_ROWS", 1 << 30)
     assert index.of(segments[:1], CODECS) is None
+
+
+def test_a_commit_whose_lists_cannot_be_made_is_never_answered_by_those_of_another() -> None:
+    rng = np.random.default_rng(5)
+    first, second = some_segments(rng, [1, 1])
+    near = second.coded.centroids
+    assert near is not None
+    broken = replace(second, coded=replace(second.coded, centroids=np.full_like(near, 60_000)))
+    index = ListIndex()
+    before = index.of([first], CODECS)
+    for _ in range(2):
+        with pytest.raises(DamagedIndexError):
+            index.of([first, broken], CODECS)
+    assert index.of([first], CODECS) is before
+    both = index.of([first, second], CODECS)
+    assert both is not None
+    assert both[1].numbers == (0, 1)
