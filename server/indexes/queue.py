@@ -25,7 +25,7 @@ T = TypeVar("T")
 GRACE_S = 0.05
 """How long after its deadline a search may take to notice it, before its client is told."""
 
-BURST_S = 0.05
+BURST_S = 0.03
 """How long requests may wait that come all at once; those that go on coming may not."""
 
 CALM_S = 0.5
