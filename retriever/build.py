@@ -66,7 +66,8 @@ class IndexBuild:
     `stop` ends a run early after committing what was read. on_truncated: is given each text
     whose end the encoder left out. psq: a translation table, by name or path: of a new index,
     the words are those that the documents' own translate to. codec_of: of a new index, the index
-    whose codec its vectors are coded by, from the first on.
+    whose codec its vectors are coded by, from the first on. device: where vectors are clustered and
+    coded, as in `IndexWriter.open`.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class IndexBuild:
         psq: str | None = None,
         codec_of: Path | None = None,
         on_truncated: Callable[[Document], None] | None = None,
+        device: str | None = None,
     ) -> None:
         self.folder = folder
         self.summary = BuildSummary()
@@ -94,6 +96,7 @@ class IndexBuild:
         self._psq = psq
         self._codec_of = codec_of
         self._on_truncated = on_truncated
+        self._device = device
         self._deferred: dict[str, Document] = {}
         self.stopped = False
 
@@ -136,7 +139,11 @@ class IndexBuild:
 
     def _opened(self, version: str) -> IndexWriter:
         return IndexWriter.open(
-            self.folder, self._encoder.spec, preset=self._preset, lexical=version
+            self.folder,
+            self._encoder.spec,
+            preset=self._preset,
+            lexical=version,
+            device=self._device,
         )
 
     def _unseen(self, writer: IndexWriter, batch: list[Document], before: int) -> list[Document]:

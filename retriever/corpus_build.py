@@ -149,6 +149,7 @@ def build_steps(
         psq=_table(psq, folder, words=lexical, vectors=bool(loaded.spec.dim)),
         codec_of=None if codec_of is None else find_index(codec_of),
         on_truncated=truncated.add,
+        device=scan_device(how),
     )
     total = source.count_records()
     if part is not None and total is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -59,13 +60,15 @@ def train_codec(
     seed: int = 0,
     n_centroids: int | None = None,
     threads: int = 1,
+    device: str | None = None,
 ) -> ResidualCodec:
-    """A codec for vectors like these, the same for the same values and seed.
+    """A codec for vectors like these, the same for the same values and seed, on any device.
 
     values: (t, d) float32, t >= 1; about 2**17 are enough. offsets: (p + 1,) of the passages
     that own them, None where each is one; the codec keeps means where some passage has
     several vectors. n_centroids: None takes a power of two, one for at least
-    `ROWS_PER_CENTROID` vectors and at most `MOST_CENTROIDS`.
+    `ROWS_PER_CENTROID` vectors and at most `MOST_CENTROIDS`. device: where the nearest
+    centroids are found, by the codec too; None is the CPU's own kernels.
     """
     if bits not in GAUSSIAN_LEVELS:
         raise ConfigError(f"a trained codec has 1, 2 or 4 bits a dimension, not {bits}")
@@ -77,10 +80,11 @@ def train_codec(
     rotation = Rotation.drawn(values.shape[1], rng)
     wanted = n_centroids or min(MOST_CENTROIDS, _power_of_two(len(values) // ROWS_PER_CENTROID))
     centroids = _clustered(
-        _Rotated(values, rotation), owners, min(wanted, len(values)), rng, threads
+        _Rotated(values, rotation), owners, min(wanted, len(values)), rng, (threads, device)
     )
     several = len(owners) - 1 < len(values)
-    return ResidualCodec.of(rotation, centroids, bits=bits, with_means=several)
+    codec = ResidualCodec.of(rotation, centroids, bits=bits, with_means=several)
+    return replace(codec, device=device)
 
 
 def _power_of_two(number: int) -> int:
@@ -89,15 +93,21 @@ def _power_of_two(number: int) -> int:
 
 
 def _clustered(
-    values: Vectors, offsets: IntArray, k: int, rng: np.random.Generator, threads: int
+    values: Vectors,
+    offsets: IntArray,
+    k: int,
+    rng: np.random.Generator,
+    where: tuple[int, str | None],
 ) -> FloatArray:
     """k-means (Lloyd) → (k, width) float32 centroids.
 
     Centroids are rounded to int8 to find the nearest with our own integer kernel, some ten
     times as fast as float32 clustering where the CPU multiplies bytes, and the same on every
     machine. From the second iteration on the means of passages are taken off the vectors,
-    and each iteration finds them anew. Where every vector is a passage there are none.
+    and each iteration finds them anew. Where every vector is a passage there are none. where:
+    threads and device.
     """
+    threads, device = where
     centroids = values[np.sort(rng.choice(len(values), k, replace=False))]
     several = len(offsets) - 1 < len(values)
     means = np.zeros((len(offsets) - 1, values.shape[1]), np.float32) if several else None
@@ -111,7 +121,7 @@ def _clustered(
             own = offsets[passages.start : passages.stop + 1] - offsets[passages.start]
             if means is not None:
                 rest = seen - np.repeat(means[passages], np.diff(own), axis=0)
-            near = nearest_centroids(rest, codes, scales, threads=threads)
+            near = nearest_centroids(rest, codes, scales, threads=threads, device=device)
             if means is not None and iteration:
                 means[passages] = means_of(seen - held[near], own)
                 rest = seen - np.repeat(means[passages], np.diff(own), axis=0)

@@ -49,7 +49,8 @@ class ResidualCodec:
 
     All of them are rotated. centroid_codes: (K, width) int8, each one of the levels of
     `CENTROID_BITS`; centroid_scales: (K,) bfloat16 bits; levels: (2**bits,) int8, rising.
-    width: the dimensions of codes, a multiple of 8.
+    width: the dimensions of codes, a multiple of 8. device: where the nearest centroids are
+    found, None for the CPU's kernels; it changes nothing that is written.
     """
 
     rotation: Rotation
@@ -57,6 +58,7 @@ class ResidualCodec:
     centroid_scales: npt.NDArray[np.uint16]
     levels: npt.NDArray[np.int8]
     with_means: bool = False
+    device: str | None = None
 
     @classmethod
     def of(
@@ -109,7 +111,9 @@ class ResidualCodec:
             if not np.isfinite(values[rows]).all():
                 raise ValueError("an encoder returned a vector that is not finite")
             rest = self.rotate(values[rows])
-            near[rows] = nearest_centroids(rest, self.centroid_codes, self.centroid_scales)
+            near[rows] = nearest_centroids(
+                rest, self.centroid_codes, self.centroid_scales, device=self.device
+            )
             rest -= self._centroids(near[rows])
             if means is not None:
                 own = offsets[passages.start : passages.stop + 1] - offsets[passages.start]

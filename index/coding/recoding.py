@@ -89,12 +89,14 @@ def wants_codec(bits: int, *, vectors: int, passages: int) -> bool:
     return bits < 8 and vectors >= CODEC_ROWS and (bits == 1 or not single)
 
 
-def train_on_segments(sources: Sequence[CodedVectors], *, bits: int, dim: int) -> ResidualCodec:
+def train_on_segments(
+    sources: Sequence[CodedVectors], *, bits: int, dim: int, device: str | None = None
+) -> ResidualCodec:
     """A codec for the vectors of these segments, trained on an even sample of them."""
     from xret.index.coding.clustering import train_codec
 
     values, offsets = sampled(sources, dim)
-    return train_codec(values, bits=bits, offsets=offsets)
+    return train_codec(values, bits=bits, offsets=offsets, device=device)
 
 
 class EightBitVectors:
@@ -210,7 +212,13 @@ def read_codec(index: Path, number: int, files: Sequence[StoredFile]) -> Residua
 
 
 def first_codec(
-    folder: Path, earlier: Sequence[NamedSegment], last: CodedVectors, *, bits: int, dim: int
+    folder: Path,
+    earlier: Sequence[NamedSegment],
+    last: CodedVectors,
+    *,
+    bits: int,
+    dim: int,
+    device: str | None = None,
 ) -> tuple[ResidualCodec, list[StoredFile], list[NamedSegment]]:
     """Train codec 1 on the 8-bit segments there are and on `last`, and recode the segments.
 
@@ -220,7 +228,7 @@ def first_codec(
         read_segment(folder, record, files, code_bytes=padded(dim)) for record, files in earlier
     ]
     sources = [*((segment.coded, segment.offsets, None) for segment in segments), last]
-    codec = train_on_segments(sources, bits=bits, dim=dim)
+    codec = train_on_segments(sources, bits=bits, dim=dim, device=device)
     prepare_folder(folder / "codec")
     files = write_codec(folder, 1, codec)
     made: list[NamedSegment] = []

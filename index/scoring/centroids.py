@@ -175,11 +175,13 @@ def nearest_centroids(
     centroid_scales: npt.NDArray[np.uint16],
     *,
     threads: int = 1,
+    device: str | None = None,
 ) -> npt.NDArray[np.uint16]:
     """The nearest centroid of every vector, which has the largest dot - |centroid|² / 2.
 
     values: (t, d) float32, rounded to int8 with one scale a vector; centroid_codes: (K, d)
     int8 with bfloat16 scales, 1 <= K <= 65,536. Returns (t,) uint16; ties go to the lowest.
+    device: None for the CPU's kernels, else where torch finds the same.
     """
     n_centroids, _ = check_centroids(centroid_codes, centroid_scales, dim=values.shape[1])
     if not n_centroids:
@@ -192,6 +194,14 @@ def nearest_centroids(
     for first in range(0, len(values), NEAREST_ROWS):
         rows = slice(first, first + NEAREST_ROWS)
         integers, units = rounded(values[rows], levels=MAX_CODE)
+        if device is not None:
+            from xret.index.scoring.device_centroids import nearest_on_device
+
+            inverses = np.float32(1) / units
+            found[rows] = nearest_on_device(
+                integers.astype(np.int8), inverses, codes, scales, biases, device=device
+            )
+            continue
         _nearest(integers.astype(np.int8), units, codes, scales, biases, found[rows], threads)
     return found
 

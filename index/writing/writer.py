@@ -59,6 +59,7 @@ class IndexWriter:
         self.catalog = catalog
         self._spec = spec
         self._lock = lock
+        self._device: str | None = None
         self._dim = int(catalog.setting("dim"))
         self._bits = recoding.preset_bits(catalog.setting("preset"))
         self._codec = recoding.last_codec(folder, catalog)
@@ -74,14 +75,21 @@ class IndexWriter:
 
     @classmethod
     def open(
-        cls, folder: Path, spec: EncoderSpec, *, preset: str | None = None, lexical: str = ""
+        cls,
+        folder: Path,
+        spec: EncoderSpec,
+        *,
+        preset: str | None = None,
+        lexical: str = "",
+        device: str | None = None,
     ) -> IndexWriter:
         """Lock the index in that folder for writing, creating it where there is none.
 
         preset: one of `recoding.PRESETS`; None takes the index's own, or of a new
         one the encoder's or the default.
         lexical: the version of the analysis that makes the terms of a new index's documents,
-        empty where it has none. Raises IndexLockedError while another process writes,
+        empty where it has none. device: where vectors are clustered and their centroids found;
+        the same bytes are written. Raises IndexLockedError while another process writes,
         EncoderMismatchError when another encoder built it, UnusableIndexError when the
         folder holds something else or the index has another preset.
         """
@@ -89,10 +97,12 @@ class IndexWriter:
         claim_folder(folder)
         lock = lock_index(folder)
         try:
-            return cls._open_locked(folder, spec, preset, lexical, lock)
+            writer = cls._open_locked(folder, spec, preset, lexical, lock)
         except BaseException:
             lock.release()
             raise
+        writer._device = device
+        return writer
 
     @classmethod
     def open_existing(cls, folder: Path) -> IndexWriter:
@@ -348,7 +358,8 @@ class IndexWriter:
                 self._train((coded, part.offsets, None), total)
         if self._codec is not None:
             number, codec = self._codec
-            coded = recoding.recoded(coded, codec, offsets=part.offsets)
+            there = replace(codec, device=self._device)
+            coded = recoding.recoded(coded, there, offsets=part.offsets)
             record = replace(record, codec=number)
         files = write_segment(self.folder, record, coded, part.arrays())
         self._written.append(WrittenSegment.of(part, record, files))
@@ -360,7 +371,12 @@ class IndexWriter:
         earlier = [(segment, files[segment.folder]) for segment in self.catalog.segments().values()]
         waiting = [(one.record, one.files) for one in self._written]
         codec, written, made = recoding.first_codec(
-            self.folder, [*earlier, *waiting], last, bits=self._bits, dim=self._dim
+            self.folder,
+            [*earlier, *waiting],
+            last,
+            bits=self._bits,
+            dim=self._dim,
+            device=self._device,
         )
         self._recoded = {record.segment: (record, new) for record, new in made[: len(earlier)]}
         for i, (record, new) in enumerate(made[len(earlier) :]):
