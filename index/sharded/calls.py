@@ -52,6 +52,8 @@ def answered(
         raise QueryError(f"{call} is asked without {error}") from error
     except DimensionMismatchError as error:
         raise QueryError(str(error)) from error
+    except (ValueError, IndexError, TypeError, ArithmeticError) as error:
+        raise QueryError(f"{call} cannot be answered as it was asked") from error
 
 
 def _ids(asked: Mapping[str, Any]) -> list[str]:

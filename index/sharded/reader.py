@@ -76,6 +76,7 @@ class ShardedReader(IndexReader):
         self._turn = threading.RLock()
         self._resting: dict[str, tuple[float, UnusableIndexError]] = {}
         self._commits = _Commits({})
+        self._known_settings: dict[str, dict[str, str]] = {}
         self._settings = self.opened_with = self._read_settings()
         self.dim = int(self.opened_with["dim"])
         self._word_parts = counted_parts(self.opened_with.get("lexical", ""))
@@ -232,20 +233,36 @@ class ShardedReader(IndexReader):
         commits = self._commits
         unknown = [shard for shard in shards if shard.name not in commits.states]
         if unknown:
-            states = self._scatter(unknown, lambda n: unknown[n].state(deadline))
-            known = {shard.name: state for shard, state in zip(unknown, states, strict=True)}
+            parts = self._scatter(
+                unknown, lambda n: (unknown[n].state(deadline), unknown[n].settings())
+            )
+            known = {shard.name: state for shard, (state, _) in zip(unknown, parts, strict=True)}
             commits = _Commits({**commits.states, **known})
-            if len(commits.states) == len(self.shards):
-                self._settings = self._read_settings()
+            for shard, (_, settings) in zip(unknown, parts, strict=True):
+                self._check(shard, settings)
             with self._turn:
                 self._commits = commits
         return commits
+
+    def _check(self, shard: Shard, settings: dict[str, str]) -> None:
+        """That a shard that answers goes with all that have answered before; its settings are of
+        the index then. Raises ShardError, or _LostShardError where it may be left out."""
+        with self._turn:
+            others = {name: one for name, one in self._known_settings.items() if name != shard.name}
+            try:
+                self._settings = shared_settings({**others, shard.name: settings})
+            except ShardError as error:
+                if self.partial and others:
+                    raise _LostShardError(shard, error) from error
+                raise
+            self._known_settings[shard.name] = settings
 
     def _read_settings(self) -> dict[str, str]:
         named = {shard.name: shard for shard in self.shards}
         if not self.partial:
             parts = self._gathered(lambda shard: shard.settings())
-            return shared_settings(dict(zip(named, parts, strict=True)))
+            self._known_settings = dict(zip(named, parts, strict=True))
+            return shared_settings(self._known_settings)
         found: dict[str, dict[str, str]] = {}
         fault: UnusableIndexError | None = None
         for name, shard in named.items():
@@ -256,6 +273,7 @@ class ShardedReader(IndexReader):
                 self._resting[name] = time.monotonic() + REST_S, error
         if not found and fault is not None:
             raise fault
+        self._known_settings = found
         return shared_settings(found)
 
     def _resting_now(self) -> dict[str, UnusableIndexError]:

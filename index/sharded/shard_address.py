@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import http.client
+import io
+import ipaddress
 import json
 import os
+import re
+import socket
 import ssl
 import threading
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,13 +29,17 @@ INDEXES, SHARDS = "/v1/indexes/", "/v1/shards/"
 MAX_BYTES = 256 << 20
 MAX_KEPT = 16
 _BLOCK = 1 << 20
+_PRINTABLE = re.compile(r"[!-~]+")
+LATE_S = 0.1
+"""A shard that stops so little before the search's own end has stopped for it."""
 
 
 @dataclass(slots=True)
 class ShardAddress:
     """`http://host:8000/v1/indexes/NAME`, of a server of xret.
 
-    Redirects are not followed, no proxy is used. timeout_s: for one reply. Shared by threads.
+    Redirects are not followed, no proxy is used. timeout_s: for one reply. key: sent as Bearer.
+    Shared by threads.
     """
 
     host: str
@@ -38,33 +47,43 @@ class ShardAddress:
     path: str
     secure: bool
     timeout_s: float
+    key: str = field(default="", repr=False)
     _kept: list[http.client.HTTPConnection] = field(default_factory=list)
     _turn: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
     def parse(cls, address: str, *, timeout_s: float) -> ShardAddress:
-        """Raises ConfigError for what is no such address."""
+        """Raises ConfigError for what is no such address, and for a key that cannot be sent."""
         try:
             parts = urlsplit(address)
             port = parts.port
+            (parts.hostname or "").encode("idna")
         except ValueError as error:
             raise ConfigError(f"{address!r} is no address: {error}") from error
         before, sign, name = parts.path.rpartition(INDEXES)
         plain = not (parts.username or parts.query or parts.fragment)
         known = parts.scheme in ("http", "https") and parts.hostname
+        known = known if _PRINTABLE.fullmatch(parts.path) else None
         if not known or not plain or not sign or not name or "/" in name:
             raise ConfigError(
                 f"{address!r} is no address of a served index; write "
                 f"http://HOST:8000/v1/indexes/NAME, and put a key into {SHARD_KEY_VARIABLE}"
             )
-        path = f"{before}{SHARDS}{name}"
-        return cls(str(parts.hostname), port, path, parts.scheme == "https", timeout_s)
+        path, secure = f"{before}{SHARDS}{name}", parts.scheme == "https"
+        key = _key()
+        if key and not secure and not _is_loopback(str(parts.hostname)):
+            raise ConfigError(
+                f"{SHARD_KEY_VARIABLE} would go to {parts.hostname} unencrypted; write https://, "
+                "or an address of this machine that a tunnel leads from"
+            )
+        return cls(str(parts.hostname), port, path, secure, timeout_s, key)
 
     def ask(self, body: dict[str, Any], deadline: Deadline) -> Any:
         """The JSON of the reply.
 
         Raises ShardError for no reply in time, or none that is of a shard; QueryError where the
-        shard refuses the question, and DeadlineError where the search is over meanwhile.
+        shard refuses the question, and DeadlineError where the search is over meanwhile. No reply
+        keeps it longer than the deadline, however slowly it comes.
         """
         deadline.check()
         ends = min(deadline.until, time.monotonic() + self.timeout_s)
@@ -75,7 +94,7 @@ class ShardAddress:
         except TimeoutError as error:
             deadline.check()
             raise ShardError(f"no answer within {self.timeout_s:g} s") from error
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, UnicodeError) as error:
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise ShardError(f"it cannot be asked: {reason}") from error
         try:
@@ -84,7 +103,8 @@ class ShardAddress:
             raise ShardError(f"status {status} and a reply that is not JSON") from error
         if status == 200:
             return answer
-        raise _refusal(status, answer if isinstance(answer, dict) else {})
+        over = deadline.passed or deadline.left_s < LATE_S
+        raise _refusal(status, answer if isinstance(answer, dict) else {}, over=over)
 
     def close(self) -> None:
         with self._turn:
@@ -114,13 +134,12 @@ class ShardAddress:
         self, connection: http.client.HTTPConnection, content: bytes, ends: float
     ) -> tuple[int, bytes]:
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        if key := os.environ.get(SHARD_KEY_VARIABLE):
-            headers["Authorization"] = f"Bearer {key}"
+        if self.key:
+            headers["Authorization"] = f"Bearer {self.key}"
+        connection.response_class = partial(_EndingReply, ends)  # type: ignore[assignment]
         if connection.sock is not None:
             connection.sock.settimeout(_left(ends))
         connection.request("POST", self.path, content, headers)
-        if connection.sock is not None:
-            connection.sock.settimeout(_left(ends))
         reply = connection.getresponse()
         parts, size = [], 0
         while block := reply.read(_BLOCK):
@@ -128,7 +147,6 @@ class ShardAddress:
             size += len(block)
             if size > MAX_BYTES:
                 raise http.client.HTTPException(f"it answered more than {MAX_BYTES >> 20} MiB")
-            _left(ends)
         with self._turn:
             if len(self._kept) < MAX_KEPT and not reply.will_close:
                 self._kept.append(connection)
@@ -143,12 +161,57 @@ class ShardAddress:
         return http.client.HTTPSConnection(self.host, self.port, timeout=timeout_s, context=context)
 
 
-def _refusal(status: int, problem: dict[str, Any]) -> Exception:
-    """What a shard's error is here: of the question, of time, or the shard's own."""
+class _EndingReply(http.client.HTTPResponse):
+    """A reply whose headers and body are over at one moment, not some time after each byte."""
+
+    def __init__(self, ends: float, sock: socket.socket, *args: Any, **named: Any) -> None:
+        super().__init__(sock, *args, **named)
+        self.fp.close()
+        self.fp = io.BufferedReader(_EndingFile(sock, ends))
+
+
+class _EndingFile(io.RawIOBase):
+    def __init__(self, sock: socket.socket, ends: float) -> None:
+        self._sock, self._ends = sock, ends
+        self._file = sock.makefile("rb", buffering=0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int | None:
+        self._sock.settimeout(_left(self._ends))
+        return self._file.readinto(buffer)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def _key() -> str:
+    """That of the environment, "" for none. Raises ConfigError, which does not repeat it."""
+    key = os.environ.get(SHARD_KEY_VARIABLE, "").strip()
+    if key and not _PRINTABLE.fullmatch(key):
+        raise ConfigError(
+            f"{SHARD_KEY_VARIABLE} is no key: it holds a space, a line break or a letter beyond "
+            "ASCII; set it to the key alone"
+        )
+    return key
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _refusal(status: int, problem: dict[str, Any], *, over: bool) -> Exception:
+    """What a shard's error is here: of the question, of time, or the shard's own. over: whether
+    the search's own time is."""
     code, detail = problem.get("code"), str(problem.get("detail", ""))[:1000]
     if code == QueryError.code:
         return QueryError(detail)
-    if code == DeadlineError.code:
+    if code == DeadlineError.code and over:
         return DeadlineError(detail)
     return ShardError(f"status {status}{f': {detail}' if detail else ''}")
 

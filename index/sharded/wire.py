@@ -188,6 +188,8 @@ def _scales(value: Written) -> LanguageScales:
     fields = _fields(value)
     langs = tuple(_list(fields["langs"], _text))
     means, spreads = _floats(fields["means"], 2), _floats(fields["spreads"], 2)
+    if not langs or not np.isfinite(means).all() or not np.isfinite(spreads).all():
+        raise ValueError("scales are of no language, or not finite")
     if means.shape != spreads.shape or means.shape[1] != len(langs) or not (spreads > 0).all():
         raise ValueError("means and spreads do not fit")
     return LanguageScales(langs, means, spreads)

@@ -138,6 +138,12 @@ WORDS_ASKED = {
     "totals": {"documents": 9, "words": 90},
     "background": {},
 }
+NO_SCALES = {"langs": [], "means": array("<f8", 1, 0), "spreads": array("<f8", 1, 0)}
+NAN_SCALES = {
+    "langs": ["en"],
+    "means": written(np.full((1, 1), np.nan)),
+    "spreads": array("<f8", 1, 1),
+}
 RANKED = {
     **written(RankRequest(None, 5, SearchParams())),
     **{name: WORDS_ASKED[name] for name in ("terms", "having", "totals")},
@@ -177,6 +183,8 @@ def post(running: Served, **body: Any) -> httpx.Response:
         {"call": "ranked", "asked": RANKED | {"totals": None}},
         {"call": "ranked", "asked": RANKED | {"having": [array("<f8", 2)]}},
         {"call": "ranked", "asked": RANKED | {"queries": vectors(5)}},
+        {"call": "ranked", "asked": RANKED | {"word_scales": NO_SCALES}},
+        {"call": "ranked", "asked": RANKED | {"word_scales": NAN_SCALES}},
         {"call": "word_survey", "asked": {**WORDS_ASKED, "having": [], "terms": []}},
         {"call": "word_survey", "asked": {**WORDS_ASKED, "having": []}},
         {"call": "close"},

@@ -16,6 +16,7 @@ from xret.index.search.commit import Found
 from xret.index.search.filters import parse_filter
 from xret.index.search.lexical_ranking import Words
 from xret.index.search.reader import IndexReader
+from xret.index.sharded import reader as sharded_reader
 from xret.index.sharded.local_shard import LocalShard
 from xret.index.sharded.reader import ShardedReader
 from xret.retriever.encoder import Encoder
@@ -203,3 +204,35 @@ def test_a_shard_that_is_lost_is_an_error_or_a_partial_answer_that_says_so(
     assert not expected.missing
     for reader in (some, rest):
         reader.close()
+
+
+class ReturningShard(LocalShard):
+    """Down at first, then back, built by another encoder."""
+
+    up = False
+
+    def settings(self) -> dict[str, str]:
+        if not self.up:
+            raise ShardError("down")
+        return LocalShard.settings(self) | {"encoder_fingerprint": "0", "encoder": "other"}
+
+
+def test_a_shard_that_comes_back_by_another_encoder_is_left_out(
+    hashed_parts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sharded_reader, "REST_S", 0.0)
+    first = LocalShard("1", partial(IndexReader.open, hashed_parts / "shard1"))
+    back, far = (
+        kind(name, partial(opened, hashed_parts / "shard2"))
+        for kind, name, opened in (
+            (ReturningShard, "back", IndexReader.open),
+            (LocalShard, "far", lost),
+        )
+    )
+    sharded = ShardedReader(hashed_parts, [first, back, far], partial=True)
+    back.up = True  # type: ignore[attr-defined]
+    queries = HashingEncoder().encode_queries([Query("", "reef sun", "en")])
+    found = sharded.answer(SearchRequest(""), queries)
+    assert any("built by encoder other" in one for one in found.missing)
+    assert sharded.settings == first.settings()
+    sharded.close()
