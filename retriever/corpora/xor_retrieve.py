@@ -18,6 +18,7 @@ from xret.types import Query
 __all__ = ["COLLECTION"]
 
 SITE = "https://nlp.cs.washington.edu/xorqa/XORQA_site/data"
+PASSAGES = "models/enwiki_20190201_w100.tsv"
 QUESTIONS = {
     "dev": "xor_dev_retrieve_eng_span_v1_1.jsonl",
     "train": "xor_train_retrieve_eng_span.jsonl",
@@ -32,12 +33,9 @@ def _file(name: str) -> UrlFile:
     return UrlFile(f"{SITE}/{name}", place, pins="xor-retrieve")
 
 
-PASSAGES = _file("models/enwiki_20190201_w100.tsv")
-
-
-def _passages() -> Iterator[Record | BadRecord]:
+def _passages(file: UrlFile) -> Iterator[Record | BadRecord]:
     """Hundred words of Wikipedia each, with the quotes of CSV taken off."""
-    for record in read_records(PASSAGES.local()):
+    for record in read_records(file.local()):
         if isinstance(record, BadRecord):
             yield record
         else:
@@ -75,6 +73,7 @@ def _questions(
 
 def _parts(choice: Choice) -> Sequence[Part]:
     file, langs = _file(QUESTIONS[choice.split]), choice.query_langs
+    passages = _file(PASSAGES)
 
     def answers() -> Mapping[str, Sequence[str]]:
         return {query.query_id: spans for query, spans in _questions(file, langs)}
@@ -83,8 +82,8 @@ def _parts(choice: Choice) -> Sequence[Part]:
         Part(
             name="en",
             doc_lang="en",
-            sources=(PASSAGES, file),
-            documents=_passages,
+            sources=(passages, file),
+            documents=lambda: _passages(passages),
             queries=lambda reject: (query for query, _ in _questions(file, langs, reject)),
             answers=answers,
         )

@@ -147,7 +147,7 @@ def test_a_hit_is_two_or_three_lines_of_a_terminal(demo_folder: Path, home: Path
 
 
 def test_an_id_that_cannot_be_typed_is_quoted_and_deleted(xret: Xret, tmp_path: Path) -> None:
-    ids = ["a\tb", "c\nd'e", "f\u0085g", "$'h'", "plain"]
+    ids = ["a\tb", "c\x0bd'e", "f\u0085g", "$'h'", "plain"]
     records = [{"_id": i, "text": "river to the sea", "lang": "en"} for i in ids]
     lines = "\n".join(map(json.dumps, records))
     (tmp_path / "c.jsonl").write_text(lines, encoding="utf-8")

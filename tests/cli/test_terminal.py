@@ -20,7 +20,8 @@ HOSTILE = "\x1b]0;owned\x07\x1b[2J\u009b31mred\ttab\nline"
 @pytest.fixture
 def hostile(xret: Xret, tmp_path: Path) -> Path:
     """An index whose one document tries to drive the terminal."""
-    record = {"_id": f"a{HOSTILE}", "title": HOSTILE, "text": f"river {HOSTILE}", "lang": "en"}
+    one_line = HOSTILE.replace("\n", "")  # as an id must be
+    record = {"_id": f"a{one_line}", "title": HOSTILE, "text": f"river {HOSTILE}", "lang": "en"}
     (tmp_path / "c.jsonl").write_text(json.dumps(record) + "\n", encoding="utf-8")
     assert xret("index", "--corpus", "c.jsonl", "--output", "i").returncode == 0
     return tmp_path / "i"
