@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from xret.errors import ConfigError, DamagedIndexError
 from xret.index.sharded.settings import shared_settings
-from xret.index.storage.catalog import Catalog
+from xret.index.storage.catalog import NAME, Catalog
 from xret.index.storage.files import (
     StoredFile,
     checksum,
@@ -17,6 +18,7 @@ from xret.index.storage.files import (
     sync_file,
     sync_folder,
 )
+from xret.index.storage.folder import claim_folder, lock_index
 from xret.index.storage.stored import SegmentRecord, codec_folder
 from xret.types import Progress, Work
 
@@ -30,7 +32,7 @@ class JoinedIndex:
     """A new index of the documents of others; see `run`."""
 
     def __init__(self, folder: Path, parts: Sequence[Path]) -> None:
-        self.folder = folder
+        self.folder = folder.resolve()
         self._parts = parts
         self._codecs: dict[tuple[StoredFile, ...], int] = {}
         self._segments = 0
@@ -41,27 +43,42 @@ class JoinedIndex:
         The index appears at its place when it is whole; what a killed run leaves is taken away by
         the next. Files are compared with their checksums on the way. Raises ConfigError where
         there is something already, ShardError for indices that do not go together,
-        DuplicateIdError for a document that two have, DamagedIndexError.
+        DuplicateIdError for a document that two have, DamagedIndexError, IndexLockedError while
+        another process makes the same index.
         """
         if self.folder.exists() and any(self.folder.iterdir()):
             raise ConfigError(f"{self.folder} is not empty; name a new folder for the index")
+        if self.folder == Path.cwd():
+            raise ConfigError(
+                "the index cannot take the place of the folder you are in; name a new one"
+            )
         fresh = self.folder.with_name(f"{self.folder.name}.joining")
-        remove_folder(fresh)
-        prepare_folder(fresh / "segments")
-        catalogs = {part: Catalog.open(part) for part in self._parts}
+        claim_folder(fresh)
+        lock = lock_index(fresh)
         try:
-            done = yield from self._copied(fresh, catalogs)
+            done = yield from self._made(fresh)
         except BaseException:
             remove_folder(fresh)
             raise
         finally:
-            for one in catalogs.values():
-                one.close()
+            lock.release()
         if self.folder.exists():
             self.folder.rmdir()
         fresh.replace(self.folder)
         sync_folder(self.folder.resolve().parent)
         return done
+
+    def _made(self, fresh: Path) -> Work[int]:
+        for left in (NAME, f"{NAME}-journal"):
+            (fresh / left).unlink(missing_ok=True)
+        for left in ("segments", "codec"):
+            remove_folder(fresh / left)
+        prepare_folder(fresh / "segments")
+        with ExitStack() as opened:
+            catalogs = {}
+            for part in self._parts:
+                catalogs[part] = opened.enter_context(closing(Catalog.open(part)))
+            return (yield from self._copied(fresh, catalogs))
 
     def _copied(self, fresh: Path, catalogs: Mapping[Path, Catalog]) -> Work[int]:
         settings = shared_settings({str(part): one.settings() for part, one in catalogs.items()})

@@ -11,6 +11,7 @@ from typing import Any
 
 from xret.config import SHARDS_FILE
 from xret.errors import ConfigError, UnusableIndexError
+from xret.index.storage.files import sync_file, sync_folder
 
 __all__ = ["MAX_SHARDS", "ShardsFile", "is_address", "part_folder"]
 
@@ -74,7 +75,9 @@ class ShardsFile:
         folder.mkdir(parents=True, exist_ok=True)
         fresh = folder / f"{SHARDS_FILE}.{os.getpid()}"
         fresh.write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")
+        sync_file(fresh)
         fresh.replace(folder / SHARDS_FILE)
+        sync_folder(folder)
 
     def folders(self, folder: Path) -> dict[str, Path]:
         """Of the parts on this machine, by what they are called in the file."""

@@ -11,7 +11,13 @@ from indices import random_documents
 from sharded_indices import build_index
 
 import xret
-from xret.errors import ConfigError, DamagedIndexError, DuplicateIdError, ShardError
+from xret.errors import (
+    ConfigError,
+    DamagedIndexError,
+    DuplicateIdError,
+    ShardError,
+    UnusableIndexError,
+)
 from xret.index.coding import recoding
 from xret.index.search.reader import IndexReader
 from xret.index.sharded.opening import open_reader
@@ -63,6 +69,13 @@ def test_parts_that_cannot_be_one_leave_nothing(hashed_parts: Path, tmp_path: Pa
     codes.write_bytes(codes.read_bytes()[::-1])
     with pytest.raises(DamagedIndexError, match="codes"):
         xret.merge(tmp_path / "out", [tmp_path / "copy"])
+    mine = tmp_path / "out.joining" / "notes.txt"
+    mine.parent.mkdir()
+    mine.write_text("mine", encoding="utf-8")
+    with pytest.raises(UnusableIndexError, match="holds no index"):
+        xret.merge(tmp_path / "out", [one])
+    assert mine.read_text(encoding="utf-8") == "mine"
+    shutil.rmtree(mine.parent)
     plain = tmp_path / "plain"
     finish(IndexBuild(random_documents(9, 3), plain, HashingEncoder(), lexical=False).run())
     with pytest.raises(ShardError, match="were made otherwise"):
