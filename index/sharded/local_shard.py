@@ -97,7 +97,8 @@ class LocalShard:
             return None
         commit, groups = at
         where, owners = _positions(groups, asked.background)
-        scores = np.empty((0, len(owners)), np.float32)
+        n_queries = 0 if asked.queries is None else len(asked.queries)
+        scores = np.empty((n_queries, len(owners)), np.float32)
         if asked.queries is not None and len(owners):
             self._stages.check(asked.queries)
             seen = SeenQueries(asked.queries, commit.codecs, 1, deadline)

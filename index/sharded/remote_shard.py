@@ -58,6 +58,7 @@ class RemoteShard:
     def settings(self) -> dict[str, str]:
         answer = self._asked("settings")
         with _sound():
+            _expect({"dim", "preset", "lexical"} <= answer.keys(), "settings")
             return {str(name): str(value) for name, value in answer.items()}
 
     def state(self, deadline: Deadline) -> ShardState:
@@ -81,7 +82,7 @@ class RemoteShard:
             if answer is None:
                 return None
             with _sound():
-                parts.append(read(Survey, answer))
+                parts.append(_surveyed(read(Survey, answer), block))
         scores = np.concatenate([part.scores for part in parts])
         return Survey(scores, parts[0].owners, [one for part in parts for one in part.having])
 
@@ -97,7 +98,10 @@ class RemoteShard:
             if answer is None:
                 return None
             with _sound():
-                parts.append(read_array(answer, "<f4", 2))
+                scores = read_array(answer, "<f4", 2)
+                _expect(scores.shape == (last - first, sum(asked.background.values())), "scores")
+                _expect(np.isfinite(scores).all(), "scores")
+                parts.append(scores)
         return np.concatenate(parts)
 
     def pseudo_questions(
@@ -119,7 +123,9 @@ class RemoteShard:
             if answer is None:
                 return None
             with _sound():
-                found += sequence_of(ShardRanking, answer)
+                rankings = sequence_of(ShardRanking, answer)
+                _expect(len(rankings) == last - first, "rankings")
+                found += rankings
         return found
 
     def fetched(self, identity: str, doc_ids: Sequence[str], deadline: Deadline) -> Fetched | None:
@@ -132,6 +138,8 @@ class RemoteShard:
                 return None
             with _sound():
                 part = read(Fetched, answer)
+                ids = [document.doc_id for document in part.documents]
+                _expect(ids == asked["doc_ids"], "documents")
             documents += part.documents
             routes |= part.routes
         return Fetched(documents, routes)
@@ -208,8 +216,26 @@ def _sound() -> Iterator[None]:
     """Reads an answer. Raises ShardError where it is none."""
     try:
         yield
-    except (QueryError, AttributeError, TypeError, ValueError) as error:
+    except (QueryError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise ShardError(f"it answered what no shard does: {error}") from error
+
+
+def _surveyed(part: Survey, asked: SurveyRequest) -> Survey:
+    """An answer that fits what was asked. Raises ValueError where it does not."""
+    n_queries = 0 if asked.queries is None else len(asked.queries)
+    owners = np.repeat(np.arange(len(asked.background)), [*asked.background.values()])
+    _expect(np.array_equal(np.sort(part.owners), owners), "languages")
+    _expect(part.scores.shape == (n_queries, len(owners)), "scores")
+    _expect(np.isfinite(part.scores).all(), "scores")
+    wanted = [len(set(terms)) for terms in asked.terms]
+    _expect([len(one) for one in part.having] == wanted, "frequencies")
+    _expect(all(np.isfinite(one).all() for one in part.having), "frequencies")
+    return part
+
+
+def _expect(fits: bool | np.bool_, what: str) -> None:
+    if not fits:
+        raise ValueError(f"{what} other than those asked for")
 
 
 def _texts(value: Written) -> list[str] | None:

@@ -268,6 +268,8 @@ def _hits(value: Written) -> ShardHits:
     parts = (made.scores, made.spans, made.raw, made.within)
     if any(part is not None and len(part) != len(made.doc_ids) for part in parts):
         raise ValueError("parts are of different documents")
+    if made.spans.shape[1] != 2 or not np.isfinite(made.scores).all():
+        raise ValueError("spans or scores are none")
     return made
 
 
@@ -296,8 +298,18 @@ def _info(fields: Mapping[str, Any]) -> IndexInfo:
     return IndexInfo(**{**fields, "codecs": codecs, "routes": read_routes(fields["routes"])})
 
 
+def _document(fields: Mapping[str, Any]) -> Document:
+    made = Document(**fields)
+    for one in (made.doc_id, made.text, made.lang, made.title):
+        _text(one)
+    for other in (made.url, made.date):
+        _optional(other, _text)
+    _fields(made.meta)
+    return made
+
+
 _READERS: Mapping[type, Callable[[Mapping[str, Any]], Any]] = {
-    Document: lambda fields: Document(**fields),
+    Document: _document,
     Fetched: _fetched,
     IndexInfo: _info,
     RankRequest: _rank_request,
