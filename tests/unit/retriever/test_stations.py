@@ -63,6 +63,7 @@ SERVED = {
     "server/border/heads.py",
     "server/indexes/queue.py",
     "server/indexes/served.py",
+    "server/indexes/readiness.py",
 }
 """What an HTTP request goes through beside."""
 
