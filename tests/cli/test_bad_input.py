@@ -34,7 +34,10 @@ def check(done: object, *words: str, status: int = 2) -> None:
         (["index", "--corpus", "dmeo"], ["'dmeo'", "did you mean demo"]),
         (["index", "--corpus", "demo", "--encoder", "xret-statik"], ["xret-static"]),
         (["index", "--corpus", "demo", "--doc-lang", "zz"], ["'zz' is no language"]),
-        (["index", "--corpus", "demo", "--duplicates", "maybe"], ["--duplicates"]),
+        (
+            ["index", "--corpus", "demo", "--duplicates", "maybe"],
+            ["--duplicates", "): 'maybe' is not one of 'error', 'skip', 'replace'"],
+        ),
         (["index"], ["--corpus"]),
         (["search", "nothing", "question"], ["no index called 'nothing'"]),
         (["info", "nothing"], ["no index called 'nothing'"]),

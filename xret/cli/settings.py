@@ -155,7 +155,8 @@ def _value(option: Any, value: Any, where: str) -> Any:
     try:
         option.process_value(typer.Context(typer.core.TyperCommand("xret")), value)
     except typer.BadParameter as error:
-        raise _wrong(f"{where} cannot be {value!r}: {error.message}") from error
+        why = error.message.removeprefix("Value error, ")  # pydantic's, inside typer
+        raise _wrong(f"{where} cannot be {value!r}: {why}") from error
     return value
 
 
