@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from xret.errors import LanguageError, QueryError
+from xret.errors import LanguageError
 from xret.index.storage.documents import MAX_FIELDS
 from xret.index.words.expected import analysis_part
 from xret.retriever.encoder import Encoder
@@ -17,7 +17,7 @@ from xret.types import Mode
 __all__ = [
     "changed_routes",
     "missing_shards",
-    "mode_by_words",
+    "mode_of_unread",
     "unknown_fields",
     "unread_warnings",
 ]
@@ -25,20 +25,11 @@ __all__ = [
 SHOWN_FIELDS = 20
 
 
-def mode_by_words(
-    unread: UnreadLetters, encoder: str, settings: Mapping[str, str], index: str
-) -> Mode:
-    """Lexical: vectors of a question of which nothing is read would say nothing.
-
-    Raises QueryError where the index, of those settings and that name, has no words.
-    """
-    if analysis_part(settings.get(WORDS_SETTING, "")) != analysis_version():
-        raise QueryError(
-            f"{encoder} cannot read the question: its vocabulary does not write "
-            f"{unread.described()}, and {index} has no words to search by; use another "
-            "encoder, or build the index with words"
-        )
-    return "lexical"
+def mode_of_unread(settings: Mapping[str, str], asked: Mode | None) -> Mode:
+    """How a question is answered of which nothing is read: by words where the index, of those
+    settings, has them and nobody asked for vectors."""
+    has_words = analysis_part(settings.get(WORDS_SETTING, "")) == analysis_version()
+    return "lexical" if has_words and asked != "dense" else "dense"
 
 
 def missing_shards(missing: Sequence[str]) -> list[str]:
@@ -49,11 +40,15 @@ def missing_shards(missing: Sequence[str]) -> list[str]:
     return [f"the answer is partial: {n} of the index did not answer: {'; '.join(missing)}"]
 
 
-def unread_warnings(unread: UnreadLetters) -> list[str]:
-    """That most letters of a query were not read, where they were not."""
+def unread_warnings(unread: UnreadLetters, mode: Mode) -> list[str]:
+    """That most letters of a query were not read, where they were not. mode: of its answer."""
     if not unread.mostly:
         return []
-    so = "it was answered by words alone" if unread.wholly else "its vectors say little"
+    so = "its vectors say little"
+    if mode == "lexical":
+        so = "it was answered by words alone"
+    elif unread.silent:
+        so = "it has no vectors, and nothing is found by them; search by words (--mode lexical)"
     return [f"the encoder's vocabulary does not write {unread.described()} of the query; {so}"]
 
 

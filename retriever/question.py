@@ -11,7 +11,7 @@ from xret.retriever.encoder import Encoder
 from xret.retriever.encoders.unread_letters import UnreadLetters
 from xret.retriever.languages.codes import language_code
 from xret.retriever.languages.identification import identify_language
-from xret.types import UNDETERMINED, Query, check_text
+from xret.types import UNDETERMINED, Mode, Query, check_text
 
 __all__ = ["question_in", "question_warnings", "unread_of", "wanted_documents"]
 
@@ -41,14 +41,18 @@ def wanted_documents(
 
 
 def unread_of(encoder: Encoder, query: Query) -> UnreadLetters | None:
-    """What the encoder cannot write of a query; None where nothing need be asked."""
+    """What the encoder cannot write of a query; None where it does not tell."""
     tell = getattr(encoder, "unread_query", None)
-    return None if tell is None or query.text.isascii() else cast("UnreadLetters", tell(query))
+    return None if tell is None else cast("UnreadLetters", tell(query))
 
 
-def question_warnings(encoder: Encoder, query: Query, unread: UnreadLetters | None) -> list[str]:
-    """That letters of the query are not read, and that its end is not."""
-    warnings = [] if unread is None else unread_warnings(unread)
+def question_warnings(
+    encoder: Encoder, query: Query, unread: UnreadLetters | None, mode: Mode
+) -> list[str]:
+    """That letters of the query are not read, and that its end is not. mode: how it is answered."""
+    warnings: list[str] = []
+    if unread is not None and unread.mostly:
+        warnings += unread_warnings(unread, mode)
     cuts = getattr(encoder, "cuts_query", None)
     if cuts is not None and not (unread is not None and unread.wholly) and cuts(query):
         warnings.append("the query is longer than the encoder reads; its end was left out")

@@ -34,7 +34,7 @@ from xret.retriever.answer_page import answer_page, asked_fields, hit_groups
 from xret.retriever.answer_warnings import (
     changed_routes,
     missing_shards,
-    mode_by_words,
+    mode_of_unread,
     unknown_fields,
 )
 from xret.retriever.encoded_queries import EncodedQueries
@@ -266,7 +266,7 @@ class Searcher:
             groups=hit_groups(hits, found.matches[0]) if request.group_by else [],
             warnings=[
                 *(missing_shards(found.missing) if found.missing else ()),
-                *question_warnings(self.encoder, query, unread),
+                *question_warnings(self.encoder, query, unread, chosen),
                 *unasked,
                 *self._other_routes(found),
                 *(reranked.warnings if reranked is not None else ()),
@@ -304,7 +304,7 @@ class Searcher:
             info=info,
             deadline=until,
         )
-        explained.warnings.extend(question_warnings(self.encoder, query, unread))
+        explained.warnings.extend(question_warnings(self.encoder, query, unread, chosen))
         words, _ = self._words([query], chosen, mode)
         embeddings = None if chosen == "lexical" else self.encoder.encode_queries([query])
         asking = StagedQuestion(query, embeddings, words, CALIBRATE)
@@ -425,7 +425,7 @@ class Searcher:
         query = question_in(text, lang, identify=identify or needed)
         unread = None if chosen == "lexical" else unread_of(self.encoder, query)
         if unread is not None and unread.wholly:
-            chosen = mode_by_words(unread, self.encoder.spec.name, self.reader.settings, self.name)
+            chosen = mode_of_unread(self.reader.settings, mode)
         return query, chosen, unread
 
     def _explained(

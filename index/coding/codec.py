@@ -30,7 +30,7 @@ from xret.index.coding.passage_means import (
 )
 from xret.index.coding.rotation import Rotation
 from xret.index.scoring.centroids import MAX_CENTROIDS, nearest_centroids
-from xret.index.storage.segment import Coded, widened
+from xret.index.storage.segment import NOTHING, Coded, widened
 from xret.types import FloatArray, IntArray
 
 __all__ = ["CENTROID_BITS", "ResidualCodec"]
@@ -121,6 +121,7 @@ class ResidualCodec:
                 means.codes[passages], means.scales[passages] = made.codes, made.scales
                 rest -= np.repeat(decoded_means(made), np.diff(own), axis=0)
             codes[rows], scales[rows] = nearest_levels(rest, self.levels)
+        scales[~values.any(axis=1)] = NOTHING
         return Coded(codes, scales, near, means)
 
     def decode(self, coded: Coded, offsets: IntArray | None = None) -> FloatArray:
@@ -138,6 +139,7 @@ class ResidualCodec:
                 lengths = np.diff(offsets[passages.start : passages.stop + 1])
                 rotated += np.repeat(decoded_means(means.rows(passages)), lengths, axis=0)
             values[rows] = self.rotation.backward(rotated)
+        values[coded.scales == NOTHING] = 0
         return values
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:

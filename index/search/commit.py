@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
+
 from xret.deadline import Deadline
 from xret.index.search.filters import Condition, Filter, Logic
 from xret.index.search.ranking import Best, Masks
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
     from xret.index.search.lexical_ranking import Words
     from xret.index.search.seen_queries import KeptTables
 
-__all__ = ["Asked", "Commit", "Found", "Matches", "Ranked", "filters"]
+__all__ = ["Asked", "Commit", "Found", "Matches", "Ranked", "filters", "speaking"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,8 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """What one query found. within: which documents `words.join` speaks for."""
+    """What one query found: by vectors, by words, or nothing where it was not asked so, or has
+    vectors that say nothing. within: which documents `words.join` speaks for."""
 
     dense: Best | None
     lexical: Best | None
@@ -98,6 +102,20 @@ class Found:
     fetch_s: float
     matches: Sequence[Matches] = ()
     missing: Sequence[str] = ()
+
+
+def speaking(keep: Masks, segments: Sequence[Segment]) -> Masks:
+    """Of these documents those that have vectors that say something: the same masks where all
+    have."""
+    if all(segment.silent is None for segment in segments):
+        return keep
+    masks: list[npt.NDArray[np.bool_] | None] = []
+    for mask, segment in zip(keep, segments, strict=True):
+        if segment.silent is not None:
+            mask = np.ones(segment.n_documents, np.bool_) if mask is None else mask.copy()
+            mask[segment.silent] = False
+        masks.append(mask)
+    return tuple(masks)
 
 
 def filters(wanted: Filter | None, langs: Sequence[tuple[str, ...]]) -> list[Filter | None]:

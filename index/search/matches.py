@@ -60,6 +60,9 @@ def matches_of(
             by_words = None if languages is None else _by_language(languages, best.matching)
             found.append(Matches(best.total, by_words))
             continue
+        if ranked.dense is None:
+            found.append(Matches(0, None if languages is None else {}))
+            continue
         if ranked_all is None:
             by_filter = None if languages is None else _by_language(languages, keep)
             ranked_all = Matches(_count(keep, segments), by_filter)

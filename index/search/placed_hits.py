@@ -24,6 +24,8 @@ def placed_hits(
     rankings = [
         _ordered(best, documents) for best in (ranked.dense, ranked.lexical) if best is not None
     ]
+    if not rankings:
+        return []
     if ranked.dense is None or words is None or words.join is None:
         return rankings[0]
     numbers = numbers_within(ranked.dense.numbers, segments, ranked.within)

@@ -22,7 +22,7 @@ from xret.index.coding.recoding import preset_bits
 from xret.index.search.allowed import AllowedDocuments
 from xret.index.search.calibrating import Calibrator
 from xret.index.search.calibration import Calibration
-from xret.index.search.commit import Asked, Commit, Found, Ranked
+from xret.index.search.commit import Asked, Commit, Found, Ranked, speaking
 from xret.index.search.dense.single_vectors import DenseIndex
 from xret.index.search.filters import Filter
 from xret.index.search.languages import LanguageGroups
@@ -53,12 +53,13 @@ TRIES = 3
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A commit with what a search of it needs; masks: see `IndexReader._allowed`. langs: of its
-    documents, None where nothing is counted by language. bm25: of a larger index that this is a
-    part of, None for its own."""
+    """A commit with what a search of it needs; masks: see `IndexReader._allowed`. speaking: of
+    the first of them the documents that have vectors. langs: of its documents, None where nothing
+    is counted by language. bm25: of a larger index that this is a part of, None for its own."""
 
     commit: Commit
     masks: list[Masks]
+    speaking: Masks
     calibration: Calibration | None
     langs: LanguageGroups | None
     bm25: Bm25 | None = None
@@ -90,6 +91,7 @@ class IndexReader:
         self._allowed = AllowedDocuments(folder)
         self._calibrator = Calibrator(catalog.documents)
         self._bm25: tuple[int, Bm25] | None = None
+        self._speaking: tuple[Masks, Masks] = (), ()
         self._word_parts = counted_parts(catalog.settings().get("lexical", ""))
         self.dim = int(catalog.setting("dim"))
         self._scans = preset_bits(catalog.setting("preset")) == 8
@@ -302,9 +304,12 @@ class IndexReader:
             yield self._current(), self._catalog.documents
 
     def _calibrated(self, commit: Commit, masks: list[Masks], asked: Asked) -> Prepared:
-        calibration = self._calibration(commit, asked, masks[0])
+        if self._speaking[0] is not masks[0]:  # the calibrator knows masks by their identity
+            self._speaking = masks[0], speaking(masks[0], commit.segments)
+        by_vectors = self._speaking[1]
+        calibration = self._calibration(commit, asked, by_vectors)
         langs = self._calibrator.languages(commit) if asked.request.counted else None
-        return Prepared(commit, masks, calibration, langs)
+        return Prepared(commit, masks, by_vectors, calibration, langs)
 
     @contextmanager
     def _held(self, deadline: Deadline) -> Iterator[None]:
@@ -332,10 +337,10 @@ class IndexReader:
 
     def _scored(self, ready: Prepared, asked: Asked) -> list[Ranked]:
         """The best of each query, without their names."""
-        commit, masks = ready.commit, ready.masks
+        commit, masks, silent = ready.commit, ready.masks, silent_queries(asked.queries)
         words, params = asked.words, ranked_params(asked, commit.segments)
         depth = ranked_depth(asked)
-        dense: list[Best] = []
+        dense: list[Best | None] = []
         if asked.queries is not None:
             candidates = scan = lists = None
             single = commit.single_vectors and not self._scans
@@ -348,10 +353,10 @@ class IndexReader:
             elif not params.exact and commit.codecs:
                 with self._turn:
                     lists = self._lists.of(commit.segments, commit.codecs)
-            dense = best_documents(
+            ranked = best_documents(
                 asked.queries,
                 commit.segments,
-                masks[0],
+                ready.speaking,
                 depth,
                 codecs=commit.codecs,
                 params=params,
@@ -362,6 +367,7 @@ class IndexReader:
                 kept=asked.kept,
                 lists=lists,
             )
+            dense = [None if query in silent else best for query, best in enumerate(ranked)]
         if words is None:
             return [Ranked(one, None) for one in dense]
         counted, until = asked.request.counted, asked.deadline
@@ -407,7 +413,8 @@ class IndexReader:
         routes = self._catalog.routes() if fetch else {}
         spans = [[span for _, span, _ in hits] for hits in pages]
         raw = [[score for _, _, score in hits] for hits in pages]
-        matches = matches_of(ranked, ready.masks[0], segments, ready.langs) if fetch else []
+        masks = ready.speaking if asked.words is None else ready.masks[0]
+        matches = matches_of(ranked, masks, segments, ready.langs) if fetch else []
         took = time.perf_counter() - start
         return Found(commit.version, rankings, spans, raw, documents, routes, took, matches)
 
@@ -427,6 +434,13 @@ class IndexReader:
             raise ReplacedIndexError(
                 f"{self.folder} is another index than the one that was opened; open it again"
             )
+
+
+def silent_queries(queries: Embeddings | None) -> set[int]:
+    """Those of which no vector says anything."""
+    if queries is None or queries.values.any(axis=1).all():
+        return set()
+    return {query for query, vectors in enumerate(queries) if not vectors.any()}
 
 
 def device_index(device: str | None) -> DeviceIndex | None:

@@ -89,7 +89,7 @@ class LocalShard:
         if ready is None or _identity(ready.commit) != identity:
             return None
         groups = self._stages.language_groups(ready.commit, deadline)
-        return [groups.langs[number] for number in groups.found(ready.masks[0]).tolist()]
+        return [groups.langs[number] for number in groups.found(ready.speaking).tolist()]
 
     def survey(self, identity: str, asked: SurveyRequest, deadline: Deadline) -> Survey | None:
         at = self._at(identity, deadline)
@@ -160,7 +160,7 @@ class LocalShard:
             return [nothing] * _n_queries(asked)
         ready = dataclasses.replace(
             ready,
-            calibration=self._calibration(asked, commit, groups, ready.masks[0]),
+            calibration=self._calibration(asked, commit, groups, ready.speaking),
             bm25=self._bm25(asked, commit),
         )
         self._stages.check(asked.queries)
@@ -175,9 +175,8 @@ class LocalShard:
                 )
                 for one in found
             ]
-        matches = matches_of(
-            found, ready.masks[0], commit.segments, groups if asked.counted else None
-        )
+        masks = ready.speaking if own.words is None else ready.masks[0]
+        matches = matches_of(found, masks, commit.segments, groups if asked.counted else None)
         return [ShardRanking(*both, one) for both, one in zip(lists, matches, strict=True)]
 
     def fetched(self, identity: str, doc_ids: Sequence[str], deadline: Deadline) -> Fetched | None:

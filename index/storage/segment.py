@@ -34,6 +34,7 @@ from xret.index.storage.stored import SegmentRecord
 from xret.types import FloatArray, IntArray
 
 __all__ = [
+    "NOTHING",
     "Coded",
     "Segment",
     "Span",
@@ -43,6 +44,10 @@ __all__ = [
     "widened",
     "write_segment",
 ]
+
+NOTHING = 0x8000
+"""The scale, minus zero, of a vector that says nothing: the only one of a passage of which the
+encoder can read no word. No other vector has it."""
 
 Span = tuple[int, int]
 """Start and end of a passage in the text of its document, in code points."""
@@ -89,7 +94,8 @@ class Segment:
     """An open segment: read-only arrays, mapped from disk. See the module for their shapes.
 
     codec: number of the codec in the catalog, 0 for 8 bits. documents and spans: None where
-    every document is one passage. arrays: by name without its ending, of other indices.
+    every document is one passage. arrays: by name without its ending, of other indices. silent:
+    rising positions of the documents that no vector speaks for, None where there are none.
     """
 
     segment: int
@@ -99,6 +105,7 @@ class Segment:
     documents: IntArray | None = None
     spans: npt.NDArray[np.int32] | None = None
     arrays: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    silent: IntArray | None = None
 
     @property
     def n_passages(self) -> int:
@@ -137,19 +144,21 @@ class Segment:
 def quantize(values: FloatArray) -> Coded:
     """(t, d) float32 → 8-bit codes; values ≈ codes × scales.
 
-    Codes are padded with zeros to `padded(d)` columns. Raises ValueError when a value is
-    not finite or a vector is all zeros: such a vector would score as noise without anyone
-    noticing.
+    Codes are padded with zeros to `padded(d)` columns. A vector that is all zeros says nothing,
+    and its scale is `NOTHING`. Raises ValueError when a value is not finite.
     """
     largest = np.maximum(values.max(axis=1, initial=0.0), -values.min(axis=1, initial=0.0))
-    if not np.isfinite(largest).all() or (largest == 0).any():
-        raise ValueError("an encoder returned a vector that is zero or not finite")
+    if not np.isfinite(largest).all():
+        raise ValueError("an encoder returned a vector that is not finite")
+    empty = largest == 0
+    largest[empty] = 1
     bits = (largest / np.float32(127)).astype("<f4").view(np.uint32)
     scales = ((bits + np.uint32(0xFFFF)) >> 16).astype(np.uint16)  # up, so that codes fit
     scaled = values / widened(scales)[:, None]
     np.rint(scaled, out=scaled)
     codes = np.zeros((len(values), padded(values.shape[1])), np.int8)
     codes[:, : values.shape[1]] = scaled
+    scales[empty] = NOTHING
     return Coded(codes.view(np.uint8), scales)
 
 
@@ -271,7 +280,22 @@ def _segment(
         raise ValueError("counts, offsets or centroids")
     others = {n.rpartition(".")[0]: array for n, array in arrays.items() if n not in _OWN.values()}
     coded = Coded(codes, scales, centroids, means)
-    return Segment(record.segment, record.codec, coded, offsets, documents, spans, others)
+    silent = _silent(scales, offsets, documents) if code_bytes else None
+    return Segment(record.segment, record.codec, coded, offsets, documents, spans, others, silent)
+
+
+def _silent(
+    scales: npt.NDArray[np.uint16], offsets: IntArray, documents: IntArray | None
+) -> IntArray | None:
+    """Positions of the documents all of whose passages have one vector that says nothing."""
+    alone = np.flatnonzero(np.diff(offsets) == 1)
+    passages = alone[scales[offsets[alone]] == NOTHING]
+    if not len(passages) or documents is None:
+        return passages if len(passages) else None
+    owners = np.searchsorted(documents, passages, side="right") - 1
+    positions, counts = np.unique(owners, return_counts=True)
+    positions = positions[counts == np.diff(documents)[positions]]
+    return positions if len(positions) else None
 
 
 def _partition(offsets: IntArray, rows: int) -> bool:

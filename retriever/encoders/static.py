@@ -27,6 +27,7 @@ from safetensors.numpy import load_file
 from xret.errors import ModelError
 from xret.retriever.encoder import PlacedVectors
 from xret.retriever.encoders.text_model import document_text
+from xret.retriever.encoders.unread_letters import LetterReader, UnreadLetters
 from xret.retriever.encoders.word_places import placed_words
 from xret.retriever.encoders.wordpieces import WordPieces, split_words
 from xret.retriever.passages import PassageSplitter
@@ -158,8 +159,8 @@ class _Words:
 class StaticEncoder:
     """Words of a text to vectors, by table: no network, no batch effects, no GPU.
 
-    A text without a known word gets one vector, the last axis: real texts have least there
-    (the axes are sorted by variance), so it scores near zero with all of them.
+    A text without a known word gets one vector that is zero: an index finds no such document,
+    and nothing by such a question.
     """
 
     def __init__(
@@ -171,6 +172,7 @@ class StaticEncoder:
         self.last_cut: list[int] = []
         self._table = table
         self._pieces = pieces
+        self._letters = LetterReader(pieces)
         self._turn = threading.Lock()  # numbers of words are given out and forgotten inside
 
     @classmethod
@@ -275,6 +277,16 @@ class StaticEncoder:
         with self._turn:
             return self._cut(query.text)[1]
 
+    def unread_query(self, query: Query) -> UnreadLetters:
+        """What the vocabulary cannot write of a query."""
+        with self._turn:
+            return self._letters.unread(query.text)
+
+    def unread_documents(self, documents: Sequence[Document]) -> list[UnreadLetters]:
+        """The same of each document's text."""
+        with self._turn:
+            return [self._letters.unread(document.text) for document in documents]
+
     def route(self, lang: str) -> None:
         """None: one table of words serves every language."""
 
@@ -334,7 +346,6 @@ class StaticEncoder:
         emphasis /= sizes.astype(np.float32)
         if numbers[0] < 0:
             vectors[0] = 0
-            vectors[0, -1] = 1
         return vectors, emphasis
 
 

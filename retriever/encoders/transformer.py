@@ -178,16 +178,12 @@ class TransformerEncoder:
 
     def unread_query(self, query: Query) -> UnreadLetters:
         """Letters of a query that the vocabulary cannot write, where they may be most of it."""
-        if query.text.isascii():
-            return UnreadLetters()
         model = self._load_queries(self._adapters([query.lang]), bool(self._mixed([query])))
         return self._unread(model, [query.text])[0]
 
     def unread_documents(self, documents: Sequence[Document]) -> list[UnreadLetters]:
         """The same of each document's text."""
         texts = [document.text for document in documents]
-        if all(map(str.isascii, texts)):
-            return [UnreadLetters()] * len(texts)
         return self._unread(self.document_model, texts)
 
     def _unread(self, model: TextModel, texts: Sequence[str]) -> list[UnreadLetters]:
@@ -242,6 +238,9 @@ class TransformerEncoder:
                     self._modules.select(adapter)
                     self._run(model, clean, None, task, group, found, mixed, to_index)
         factor = (self.options.pool_factor or 1) if task == "document" and to_index else 1
+        for i, unread in enumerate(self._unread(model, [text for text, _ in clean])):
+            if unread.silent:
+                found[i] = np.zeros((1, self.spec.dim), np.float32)
         rows = [
             self._finish(
                 found[i], factor, unit=model.unit, adapter=adapters[i] if adapters else None
@@ -314,7 +313,10 @@ class TransformerEncoder:
     def _finish(
         self, vectors: FloatArray, factor: float, *, unit: bool, adapter: str | None
     ) -> FloatArray:
-        """One text's vectors as the index takes them: shortened, pooled, never zero or NaN."""
+        """One text's vectors as the index takes them: shortened, pooled, of unit length; a text
+        of which nothing is read has one that is zero."""
+        if not vectors.any():
+            return np.zeros((1, self.spec.dim), np.float32)
         if not np.isfinite(vectors).all():
             raise ModelError(
                 f"{self.spec.name} gives numbers that are not finite; its weights are damaged, "
@@ -333,7 +335,7 @@ class TransformerEncoder:
         empty = ~made.any(axis=1)
         if empty.any():
             made = made.copy()
-            made[empty, -1] = 1.0  # a text without any known word still has a place
+            made[empty, -1] = 1.0
         return np.ascontiguousarray(made, dtype=np.float32)
 
 

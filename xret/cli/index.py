@@ -181,7 +181,8 @@ def _print_report(report: BuildReport) -> None:
         langs = ", ".join(f"{lang} {n:,}" for lang, n in report.unread.items())
         message(
             f"{sum(report.unread.values()):,} passages are in letters that the encoder cannot "
-            f"read, and their vectors say little: {langs}; words find them (--mode lexical)"
+            f"read, and their vectors say little or nothing: {langs}; words find them "
+            "(--mode lexical)"
         )
     other = other_choice(report.encoder) if report.added == report.documents else ""
     if other:

@@ -36,8 +36,11 @@ def test_a_script_without_pieces_is_not_read(make: object) -> None:
     unread = reader.unread(AMHARIC + ", 12!")
     assert unread.wholly and unread.mostly and unread.scripts == {"Ethi": 6}
     assert unread.described() == "6 of 6 letters (Ethi)"
-    for text in (TEXTS["en"], TEXTS["fr"], "12 \u2192 7!", ""):
+    for text in (TEXTS["en"], TEXTS["fr"]):
         assert not reader.unread(text).mostly and not reader.unread(text).wholly
+    for text in ("12 \u2192 7!", ""):
+        assert reader.unread(text) == UnreadLetters(silent=True)
+    assert reader.unread("\u2192").described() == "a single word"
 
 
 def test_a_text_of_two_scripts_is_judged_by_most_of_it() -> None:

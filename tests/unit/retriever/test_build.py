@@ -478,8 +478,8 @@ def test_segments_that_no_commit_names_are_swept(tmp_path: Path, encoder: Hashin
     assert find_faults(tmp_path / "i") == []
 
 
-@pytest.mark.parametrize("bad", [float("nan"), float("inf"), 0.0])
-def test_a_vector_that_is_zero_or_not_finite_is_refused(
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_vector_that_is_not_finite_is_refused(
     bad: float, tmp_path: Path, encoder: HashingEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = HashingEncoder.encode_documents
@@ -490,5 +490,5 @@ def test_a_vector_that_is_zero_or_not_finite_is_refused(
         return embeddings
 
     monkeypatch.setattr(HashingEncoder, "encode_documents", spoiled)
-    with pytest.raises(ValueError, match="zero or not finite"):
+    with pytest.raises(ValueError, match="not finite"):
         build(documents(2), tmp_path / "i", encoder)
