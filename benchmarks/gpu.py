@@ -7,6 +7,13 @@
 Times are wall time, the best of three for searches. "agrees" is what is compared: vectors by
 their largest difference, scores and codes to the last bit, single vectors by recall@10 of what is
 found for 100 hits. The exit status is 1 where something disagrees or fails.
+
+What to expect of the exact scan of a million documents, 69 million vectors of 128 dimensions and
+their scales, 9.1 GB, by questions of 32 vectors, on an H200 (4.3 TB/s, 1,979 int8 TOPS): reading
+takes 2.1 ms a batch; the products, 565 G operations a question, .3 ms at the roof, and since 72 %
+of a tile's rows are a passage's own, .4 ms; a kernel that reaches a third of the roof takes 1.3 ms
+a question in batches, and 2 to 4 ms for one alone. Without the fused kernel, torch writes and reads
+16 bytes for each vector and lane, 35 GB a question: 8 ms.
 """
 
 from __future__ import annotations
@@ -35,6 +42,7 @@ from xret.index.search.dense import ann
 from xret.index.search.dense.dense_vectors import Int8Vectors
 from xret.index.search.dense.device_vectors import CODE_ROW_BYTES, DeviceVectors
 from xret.index.search.device.gpu import DeviceScan, ScanSegment
+from xret.index.search.device.maxima import is_fused
 from xret.types import FloatArray, IntArray
 
 LIMIT_S = 330
@@ -143,6 +151,7 @@ def exact_scan(device: str, sizes: Sizes) -> Iterator[Row]:
     same &= all(np.array_equal(scores[i, found[i]], values[i]) for i in range(2))
     cpu = timed(lambda: score_passages(queries, few.codes, few.scales, part)) / 2
     scan = DeviceScan.open([segment], device=device)
+    how = " (fused)" if is_fused(scan.device) else ""
     size = f"{sizes.documents:,} documents, {len(vectors):,} × {sizes.dim}"
     for batch in sizes.batches:
         asked = late_queries(batch, sizes.dim)
@@ -150,7 +159,7 @@ def exact_scan(device: str, sizes: Sizes) -> Iterator[Row]:
         ours = f"{cpu * sizes.documents / n * 1e3:,.1f} ms a query (of {n:,})"
         said = "to the last bit" if same else "DIFFERS"
         yield Row(
-            f"exact scan, {batch} at once", size, f"{ms:.2f} ms a query", ours, said, not same
+            f"exact scan{how}, {batch} at once", size, f"{ms:.2f} ms a query", ours, said, not same
         )
 
 

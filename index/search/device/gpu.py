@@ -1,11 +1,13 @@
 """Exact late-interaction scan on a GPU by torch, which is imported only when one is asked for.
 
-Every passage is scored, in blocks of whole documents: an int8 matrix product with all query
-vectors, a maximum over each passage's own vectors (segments, so there is no padding to be
-scored by mistake), the sum over query vectors, the maximum over each document's passages,
+Every passage is scored, in blocks of whole documents: int8 products with all query vectors and
+a maximum over each passage's own vectors (segments, so there is no padding to be scored by
+mistake; `maxima`), the sum over query vectors, the maximum over each document's passages,
 and the best k of what the mask keeps, all on the device. Codes stay resident in its memory
 until its budget is spent; what is left is streamed through two page-locked buffers for
-every batch of queries, at the speed of the bus.
+every batch of queries, at the speed of the bus. Beyond the codes a search takes a block's
+`SIMILARITIES` at 8 bytes each, and k numbers of 8 bytes a query: never a score of every
+vector, and no more than a block's documents.
 
 8-bit segments give the scores of `xret.index.scoring.maxsim.score_passages` bit for bit: products
 are exact integers, and each float operation is the same single one, in the same order.
@@ -39,10 +41,10 @@ from xret.index.search.device.device_blocks import (
 from xret.index.search.device.device_scores import (
     lane_sums,
     ordered_keys,
-    similarities,
     stacked,
     unpacked_keys,
 )
+from xret.index.search.device.maxima import is_fused, weighted_maxima
 from xret.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -55,7 +57,8 @@ BLOCK_ROWS = {"cuda": 2**22, "cpu": 2**14}
 """Vectors of one block, or the longest document's where that is more."""
 
 SIMILARITIES = {"cuda": 2**28, "cpu": 2**22}
-"""Largest product of block rows and query lanes at a time; it takes 8 bytes each."""
+"""Numbers at a time, of 8 bytes each: one for each query lane and passage of a block by the fused
+kernel, one for each lane and vector without it."""
 
 MEMORY_SHARE = 0.75
 """Of the memory free at opening, what resident codes may take."""
@@ -203,13 +206,14 @@ def _block_scores(
     import torch
 
     n_queries, lanes, dim = codes.shape
-    share = max(1, SIMILARITIES[codes.device.type] // (block.n_rows * lanes))
+    height = len(block.passage_lengths) if is_fused(codes.device) else block.n_rows
+    share = max(1, SIMILARITIES[codes.device.type] // (height * lanes))
     found = []
     for first in range(0, n_queries, share):
-        values = similarities(*loaded, codes[first : first + share].reshape(-1, dim))
-        best = torch.segment_reduce(values, "max", lengths=block.passage_lengths, unsafe=True)
-        weighted = best * scales[first : first + share].reshape(-1)
-        sums = lane_sums(weighted.view(len(best), -1, lanes))
+        some = slice(first, first + share)
+        asked = codes[some].reshape(-1, dim), scales[some].reshape(-1)
+        weighted = weighted_maxima(*loaded, block.passage_lengths, *asked)
+        sums = lane_sums(weighted.view(len(weighted), -1, lanes))
         if block.document_lengths is not None:
             sums = torch.segment_reduce(sums, "max", lengths=block.document_lengths, unsafe=True)
         found.append(sums)
