@@ -101,10 +101,14 @@ class SearchHit:
 
 @dataclass(frozen=True, slots=True)
 class QueryInfo:
+    """The question as it was asked. reading: what a romanised one was read as, in the letters of
+    its language; empty where it was read as written."""
+
     text: str
     lang: str
     lang_source: LangSource
     adapter: str = ""
+    reading: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import numpy as np
 
 from xret.deadline import Deadline
 from xret.errors import RerankError
-from xret.retriever.question import question_in
+from xret.retriever.question import asked_question
 from xret.retriever.rerankers.candidates import best_part, has_letters
 from xret.retriever.rerankers.remote import RemoteReranker
 from xret.retriever.rerankers.reranker import Reranker
@@ -54,7 +54,7 @@ def score_pairs(
     scores than texts come back where it passes before. A text without letters scores as the
     worst of the others. Raises QueryError, LanguageError, RerankError.
     """
-    asked = question_in(query, query_lang, identify=True)
+    asked = asked_question(query, query_lang, identify=True).query
     named = langs if langs is not None else [None] * len(texts)
     passages = [
         best_part(Document(str(n), text, identified(text, lang)), None)

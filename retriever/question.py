@@ -2,28 +2,101 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 from xret.index.search.filters import Condition, Filter, Logic, parse_filter
 from xret.retriever.answer_warnings import unread_warnings
 from xret.retriever.encoder import Encoder
 from xret.retriever.encoders.unread_letters import UnreadLetters
-from xret.retriever.languages.codes import language_code
+from xret.retriever.languages.codes import language_code, language_name
 from xret.retriever.languages.identification import identify_language
-from xret.types import UNDETERMINED, Mode, Query, check_text
+from xret.retriever.scripts.reading import Reading, read_romanised
+from xret.retriever.scripts.tables import READ_LANGUAGES
+from xret.types import UNDETERMINED, LangSource, Mode, Query, check_text
 
-__all__ = ["question_in", "question_warnings", "unread_of", "wanted_documents"]
+__all__ = [
+    "AskedQuestion",
+    "asked_question",
+    "question_warnings",
+    "read_query",
+    "unread_of",
+    "wanted_documents",
+]
 
 
-def question_in(text: str, lang: str | None, *, identify: bool) -> Query:
-    """The question in the language that is given, else in the one that is identified.
+@dataclass(frozen=True, slots=True)
+class AskedQuestion:
+    """query: as it is searched for. reading: of a romanised one, whose text the query has then."""
 
-    Raises QueryError for a text that cannot be asked, LanguageError for a language that is none.
+    query: Query
+    reading: Reading | None = None
+
+    @property
+    def by_words(self) -> Query:
+        """The query with the other words that a romanised one may have meant."""
+        if self.reading is None or not self.reading.others:
+            return self.query
+        text = " ".join([self.query.text, *self.reading.others])
+        return dataclasses.replace(self.query, text=text)
+
+    @property
+    def read_as(self) -> str:
+        """What a romanised question was read as, empty for others."""
+        return "" if self.reading is None else self.reading.text
+
+    def warnings(self) -> list[str]:
+        """That the question was read in other letters, where it was."""
+        if self.reading is None:
+            return []
+        lang = language_name(self.reading.lang)
+        return [
+            f"the question was read as {lang}: {self.reading.text} "
+            "(--as-written searches for the letters as they stand)"
+        ]
+
+
+def asked_question(
+    text: str, lang: str | None, *, identify: bool, as_written: bool = False
+) -> AskedQuestion:
+    """The question in the language that is given, else in the one that is identified, and in
+    its language's letters where it is a romanised one.
+
+    identify: whether a language is looked for where none is given. as_written: letters stay as
+    they are. Raises QueryError for a text that cannot be asked, LanguageError for a language that
+    is none.
     """
     check_text(text)
+    code = None if lang is None else language_code(lang)
+    if not as_written and (identify if code is None else is_read(code)):
+        reading = read_romanised(text, code)
+        if reading is not None:
+            how: LangSource = "given" if code is not None else "identified"
+            return AskedQuestion(Query("", reading.text, reading.lang, how), reading)
+    return AskedQuestion(_as_written(text, code, identify))
+
+
+def read_query(query: Query) -> AskedQuestion:
+    """A query that comes with its language or without, in its language's letters."""
+    if query.lang != UNDETERMINED and not is_read(query.lang):
+        return AskedQuestion(query)
+    reading = read_romanised(query.text, None if query.lang == UNDETERMINED else query.lang)
+    if reading is None:
+        return AskedQuestion(query)
+    read = dataclasses.replace(query, text=reading.text, lang=reading.lang)
+    return AskedQuestion(read, reading)
+
+
+def is_read(lang: str) -> bool:
+    """Whether romanised questions in a language are read."""
+    return lang.partition("-")[0] in READ_LANGUAGES
+
+
+def _as_written(text: str, lang: str | None, identify: bool) -> Query:
     if lang is not None:
-        return Query("", text, language_code(lang), "given")
+        return Query("", text, lang, "given")
     identified = identify_language(text)[0] if identify else UNDETERMINED
     return Query("", text, identified, "unknown" if identified == UNDETERMINED else "identified")
 

@@ -49,7 +49,14 @@ from xret.retriever.explaining import (
 from xret.retriever.index_encoder import open_index_encoder, scan_device
 from xret.retriever.lexical.words import check_mode
 from xret.retriever.opening.later import LaterEncoder
-from xret.retriever.question import question_in, question_warnings, unread_of, wanted_documents
+from xret.retriever.question import (
+    AskedQuestion,
+    asked_question,
+    question_warnings,
+    read_query,
+    unread_of,
+    wanted_documents,
+)
 from xret.retriever.rerankers.opened import OpenRerankers
 from xret.retriever.rerankers.search import rerank_page, rerank_rankings, widened_request
 from xret.retriever.rerankers.stage import RerankStage
@@ -210,11 +217,16 @@ class Searcher:
         check_page(request.k, request.offset)
         wanted = wanted_documents(request.doc_langs, request.filter)
         stage = self._stage(request.rerank)
-        query, chosen, unread = self._read(
-            request.text, request.lang, request.mode, request.identify or stage is not None
+        question, chosen, unread = self._read(
+            request.text,
+            request.lang,
+            request.mode,
+            identify=request.identify or stage is not None,
+            as_written=request.as_written,
         )
+        query = question.query
         until.check()
-        words, unasked = self._words([query], chosen, request.mode)
+        words, unasked = self._words([question.by_words], chosen, request.mode)
         embeddings = None if chosen == "lexical" else self.encoder.encode_queries([query])
         encoded = time.perf_counter()
         request = dataclasses.replace(request, calibrate=request.calibrate or CALIBRATE)
@@ -257,7 +269,7 @@ class Searcher:
             index=self.name,
             index_version=found.version,
             model=self.encoder.spec.name,
-            query=QueryInfo(query.text, query.lang, query.lang_source, self._through(query.lang)),
+            query=self._info(question, request.text),
             took_ms=_ms(start, moments[-1]),
             timings=Timings(*(_ms(one, other) for one, other in pairwise(moments))),
             total=Total(found.matches[0].documents),
@@ -266,6 +278,7 @@ class Searcher:
             groups=hit_groups(hits, found.matches[0]) if request.group_by else [],
             warnings=[
                 *(missing_shards(found.missing) if found.missing else ()),
+                *question.warnings(),
                 *question_warnings(self.encoder, query, unread, chosen),
                 *unasked,
                 *self._other_routes(found),
@@ -292,8 +305,8 @@ class Searcher:
         and QueryError where the encoder makes one vector of a text, whose score has no parts.
         """
         until, stage = deadline or Deadline(), self._stage(rerank)
-        query, chosen, unread = self._read(text, lang, mode, True)
-        info = QueryInfo(query.text, query.lang, query.lang_source, self._through(query.lang))
+        question, chosen, unread = self._read(text, lang, mode, identify=True)
+        query, info = question.query, self._info(question, text)
         explained = document_explained(
             self.reader,
             self.encoder,
@@ -304,8 +317,9 @@ class Searcher:
             info=info,
             deadline=until,
         )
+        explained.warnings.extend(question.warnings())
         explained.warnings.extend(question_warnings(self.encoder, query, unread, chosen))
-        words, _ = self._words([query], chosen, mode)
+        words, _ = self._words([question.by_words], chosen, mode)
         embeddings = None if chosen == "lexical" else self.encoder.encode_queries([query])
         asking = StagedQuestion(query, embeddings, words, CALIBRATE)
         stages, told = asking.stages(self.reader, doc_id, stage, until)
@@ -313,13 +327,18 @@ class Searcher:
         return dataclasses.replace(explained, stages=stages)
 
     def encoded(self, queries: Sequence[Query], *, mode: Mode | None = None) -> EncodedQueries:
-        """Queries made ready for `rank`, which else makes them so each time that it is asked."""
+        """Queries made ready for `rank`, which else makes them so each time that it is asked.
+
+        Romanised ones are read in the letters of their languages, as `answer` does.
+        """
         for query in queries:
             check_text(query.text)
         chosen = self._mode(mode)
-        embeddings = None if chosen == "lexical" else self.encoder.encode_queries(queries)
-        words, _ = self._words(queries, chosen, mode)
-        return EncodedQueries(tuple(queries), chosen, embeddings, words)
+        questions = [read_query(query) for query in queries]
+        read = tuple(question.query for question in questions)
+        embeddings = None if chosen == "lexical" else self.encoder.encode_queries(read)
+        words, _ = self._words([question.by_words for question in questions], chosen, mode)
+        return EncodedQueries(read, chosen, embeddings, words)
 
     def rank(
         self,
@@ -417,16 +436,28 @@ class Searcher:
             return None, [f"answered by vectors alone: {error}"]
 
     def _read(
-        self, text: str, lang: str | None, mode: Mode | None, identify: bool
-    ) -> tuple[Query, Mode, UnreadLetters | None]:
+        self,
+        text: str,
+        lang: str | None,
+        mode: Mode | None,
+        *,
+        identify: bool,
+        as_written: bool = False,
+    ) -> tuple[AskedQuestion, Mode, UnreadLetters | None]:
         """A question with its language, the mode that can answer it, and what is not read of it."""
         chosen = self._mode(mode)
         needed = self.encoder.spec.language_adapters or chosen != "dense"
-        query = question_in(text, lang, identify=identify or needed)
+        question = asked_question(text, lang, identify=identify or needed, as_written=as_written)
+        query = question.query
         unread = None if chosen == "lexical" else unread_of(self.encoder, query)
         if unread is not None and unread.wholly:
             chosen = mode_of_unread(self.reader.settings, mode)
-        return query, chosen, unread
+        return question, chosen, unread
+
+    def _info(self, question: AskedQuestion, text: str) -> QueryInfo:
+        query = question.query
+        adapter = self._through(query.lang)
+        return QueryInfo(text, query.lang, query.lang_source, adapter, question.read_as)
 
     def _explained(
         self,

@@ -138,7 +138,8 @@ class SearchRequest:
     group_by: "lang" sorts the best hits by language; k and offset are then of each group.
     fields: which metadata come with hits, None for all; "text" among them is as `full_text`: the
     whole text comes as well. highlight: whether snippets are the stretches that carry most of the
-    score, with those words marked.
+    score, with those words marked. as_written: a question in Latin letters is not read as a
+    romanised one of a language with letters of its own.
     """
 
     text: str
@@ -160,6 +161,7 @@ class SearchRequest:
     fields: Sequence[str] | None = None
     full_text: bool = False
     highlight: bool = False
+    as_written: bool = False
 
     @property
     def texts(self) -> bool:

@@ -55,6 +55,7 @@ class SearchBody(BaseModel):
     fields: Annotated[list[FieldName], Field(max_length=64)] | None = None
     text: bool = False
     highlight: bool = False
+    as_written: bool = False
 
     def request(self) -> SearchRequest:
         return SearchRequest(
@@ -75,6 +76,7 @@ class SearchBody(BaseModel):
             fields=self.fields,
             full_text=self.text,
             highlight=self.highlight,
+            as_written=self.as_written,
         )
 
 

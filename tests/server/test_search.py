@@ -45,6 +45,7 @@ def test_answer_has_the_documented_shape(client: httpx.Client) -> None:
         "lang": "sw",
         "lang_source": "given",
         "adapter": "",
+        "reading": "",
     }
     assert answer["index"] == "demo"
     assert answer["model"] == "hashing"

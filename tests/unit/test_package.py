@@ -32,6 +32,7 @@ FLOORS = (
     "retriever/models",
     "retriever: encoder passages fusion text_words explanation alignment answer snippets",
     "retriever/lexical",
+    "retriever/scripts",
     "retriever/xmod",
     "retriever/modules",
     "retriever/encoders",

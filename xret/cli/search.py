@@ -97,6 +97,13 @@ def search(
     text: Annotated[
         bool, typer.Option("--text", help="With --json: the whole text of each hit.")
     ] = False,
+    as_written: Annotated[
+        bool,
+        typer.Option(
+            "--as-written",
+            help="Leave Latin letters as they are: no question is read as a romanised one.",
+        ),
+    ] = False,
     query_lang: OldQueryLang = None,
     as_json: AsJson = False,
 ) -> None:
@@ -131,6 +138,7 @@ def search(
                 fields=field,
                 full_text=text,
                 highlight=highlight,
+                as_written=as_written,
             )
         )
     if as_json:

@@ -1,0 +1,1 @@
+"""Questions typed in Latin letters, read in the letters that their language has."""
