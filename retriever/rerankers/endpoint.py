@@ -67,19 +67,28 @@ class Endpoint:
 
         Raises RerankError for no reply in time, a status other than 200, and what is not JSON.
         """
-        ends = min(until, time.monotonic() + TIMEOUT_S)
-        try:
-            status, content = self._post(json.dumps(body).encode(), ends)
-        except TimeoutError as error:
-            raise RerankError(f"{self.shown} did not answer in time") from error
-        except (OSError, http.client.HTTPException) as error:
-            raise RerankError(f"{self.shown} cannot be asked: {_words(error)}") from error
+        status, content = self.reply(body, until=until)
         if status != 200:
             raise RerankError(f"{self.shown} answered with status {status}")
         try:
             return json.loads(content)
         except (ValueError, RecursionError) as error:
             raise RerankError(f"{self.shown} answered something that is not JSON") from error
+
+    def reply(
+        self, body: dict[str, Any], *, until: float = math.inf, timeout_s: float = TIMEOUT_S
+    ) -> tuple[int, bytes]:
+        """Status and content of the reply, whatever they are. until: as in `ask`.
+
+        Raises RerankError for no reply in time.
+        """
+        ends = min(until, time.monotonic() + timeout_s)
+        try:
+            return self._post(json.dumps(body).encode(), ends)
+        except TimeoutError as error:
+            raise RerankError(f"{self.shown} did not answer in time") from error
+        except (OSError, http.client.HTTPException) as error:
+            raise RerankError(f"{self.shown} cannot be asked: {_words(error)}") from error
 
     def _post(self, content: bytes, ends: float) -> tuple[int, bytes]:
         headers = {"Content-Type": "application/json", "Accept": "application/json"}

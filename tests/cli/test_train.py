@@ -233,3 +233,15 @@ def test_a_reranker_that_cannot_be_trained_is_refused_in_words(work: Path, typed
     assert typed(*words, "--pair-routing", "dlang") == 2
     assert "no language adapters" in typed.err
     assert not (work / "no").exists()
+
+
+@pytest.mark.usefixtures("work")
+def test_questions_are_made_without_a_model(work: Path, typed: Typed) -> None:
+    words = ("train", "synthesise", "--corpus", "demo", "--output", "q.jsonl", "--json")
+    choice = ("--passages", "8", "--lang", "sw", "--lang", "en", "--round-trip", "0")
+    assert typed(*words, *choice) == 0, typed.err
+    report = json.loads(typed.out)
+    rows = [json.loads(line) for line in (work / "q.jsonl").read_text("utf-8").splitlines()]
+    assert report["asked"] == 16
+    assert report["written"] == len(rows) > 0
+    assert {row["query_lang"] for row in rows} == {"sw", "en"}

@@ -53,6 +53,7 @@ FLOORS = (
     "retriever/training/modules",
     "retriever/training/rerankers",
     "retriever/training/translation",
+    "retriever/training/synthesis",
     "eval",
     "eval/reproduction",
     "eval/report",

@@ -37,6 +37,7 @@ from xret.cli import (
     train,
     train_encoder,
     train_rerank,
+    train_synthesise,
 )
 from xret.cli import run as run_command
 from xret.cli.variadic import RunsCommand
@@ -121,6 +122,7 @@ train.app.command("contrastive", cls=train_encoder.FilesCommand)(train_encoder.t
 train.app.command("distil", cls=train_encoder.FilesCommand)(train_encoder.train_distil)
 train.app.command("align", cls=train_encoder.FilesCommand)(train_encoder.train_align)
 train.app.command("mine")(train_encoder.mine)
+train.app.command("synthesise")(train_synthesise.synthesise_questions)
 train.app.command("rerank", cls=train_encoder.FilesCommand)(train_rerank.train_rerank)
 
 
