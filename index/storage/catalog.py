@@ -23,6 +23,7 @@ from xret.index.storage.files import StoredFile
 from xret.index.storage.stored import (
     SCHEMA,
     SEALED,
+    TEXTS,
     IndexInfo,
     SegmentRecord,
     StoredRoute,
@@ -33,7 +34,10 @@ from xret.index.storage.stored import (
 
 __all__ = ["NAME", "Catalog"]
 
-FORMAT = 2
+FORMAT = 3
+READ_FORMATS = ("2", "3")
+"""Format 2 holds texts as they are; what is added to such an index is written so too."""
+
 NAME = "catalog.sqlite"
 
 UNFINISHED = "unfinished"
@@ -115,6 +119,7 @@ class Catalog:
         with self._database.transaction():
             for table in ("settings", "routes", "codecs", "files"):
                 self._database.write(f"DELETE FROM {table}")  # noqa: S608
+            self._database.define(f"DROP TABLE texts; {TEXTS}")
             self._write_settings(settings)
 
     def _write_settings(self, settings: Mapping[str, str]) -> None:
@@ -124,10 +129,10 @@ class Catalog:
 
     def _check_format(self) -> None:
         found = self.setting("format")
-        if found != str(FORMAT):
+        if found not in READ_FORMATS:
             raise DamagedIndexError(
-                f"{self.path} has index format {found}, this version reads {FORMAT}; "
-                "build the index again"
+                f"{self.path} has index format {found}, this version reads "
+                f"{' and '.join(READ_FORMATS)}; build the index again"
             )
         with self.snapshot():
             self.check_seal()

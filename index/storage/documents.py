@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 from xret.errors import DamagedIndexError, DuplicateIdError
 from xret.index.storage.database import Database, damage
+from xret.index.storage.packed_text import packed_text, unpacked_text
 from xret.index.storage.stored import document_row, moved_hash, place, row_hash, stored_document
 from xret.types import Document
 
@@ -45,7 +47,8 @@ class DocumentTable:
             ((number, *row[3:], row_hash(number, row)) for number, row in rows),
         )
         self._database.write(
-            "INSERT INTO texts VALUES (?, ?, ?, ?)", ((number, *row[:3]) for number, row in rows)
+            "INSERT INTO texts VALUES (?, ?, ?, ?)",
+            ((number, row[0], self._held(row[1]), row[2]) for number, row in rows),
         )
 
     def remove(self, numbers: Iterable[int]) -> None:
@@ -88,9 +91,26 @@ class DocumentTable:
                 "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [(number, *row[3:], own_hash)],
             )
-            self._database.write("INSERT INTO texts VALUES (?, ?, ?, ?)", [(number, *row[:3])])
+            title, text, url = row[:3]
+            with damage(other.path):
+                held = self._held(text)
+            self._database.write(
+                "INSERT INTO texts VALUES (?, ?, ?, ?)", [(number, title, held, url)]
+            )
             count += 1
         return count
+
+    @cached_property
+    def _packs(self) -> bool:
+        """Whether texts may be packed here: not in a catalog of format 2."""
+        columns = self._database.rows("PRAGMA table_info(texts)")
+        return any(name == "text" and kind == "ANY" for _, name, kind, *_ in columns)
+
+    def _held(self, text: str | bytes) -> str | bytes:
+        """A text, packed or not, as this catalog holds it."""
+        if not self._packs:
+            return unpacked_text(text)
+        return packed_text(text) if isinstance(text, str) else text
 
     def stored(self, doc_id: str) -> tuple[int, bytes] | None:
         """The stored document's row number and content hash, None when the id is new."""
@@ -134,8 +154,9 @@ class DocumentTable:
         query = f"SELECT document, {_ROW}, row_hash FROM {_JOINED} WHERE doc_id = ?"  # noqa: S608
         found = []
         for doc_id in doc_ids:
-            for number, *row, written in self._database.rows(query, (doc_id,)):
-                if not _is_sound(number, row, written):
+            for number, *stored, written in self._database.rows(query, (doc_id,)):
+                row = _sound_row(number, stored, written)
+                if row is None:
                     raise DamagedIndexError(
                         f"{self.path}: document {doc_id!r} has changed since it was written; "
                         "restore the index from a copy or build it again"
@@ -226,7 +247,7 @@ class DocumentTable:
         last = 0
         while page := self._database.rows(query, (last, PAGE_DOCUMENTS)):
             for number, *row, written in page:
-                if not _is_sound(number, row, written):
+                if _sound_row(number, row, written) is None:
                     yield str(row[3])
             following = page[-1][0]
             if following <= last:  # only a damaged file goes round in circles
@@ -239,8 +260,11 @@ def _tables(where: str) -> str:
     return _JOINED if "title" in where or "url" in where else "documents"
 
 
-def _is_sound(number: int, row: Sequence[Any], written: object) -> bool:
+def _sound_row(number: int, stored: Sequence[Any], written: object) -> list[Any] | None:
+    """A row with its text unpacked; None where it is not as it was written."""
+    title, text, *others = stored
     try:
-        return row_hash(number, row) == written
+        row = [title, unpacked_text(text) if isinstance(text, bytes) else text, *others]
+        return row if row_hash(number, row) == written else None
     except (TypeError, ValueError, OverflowError):  # bytes where text was, a lone surrogate
-        return False
+        return None

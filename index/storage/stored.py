@@ -24,6 +24,7 @@ __all__ = [
     "MAX_DOCUMENTS",
     "SCHEMA",
     "SEALED",
+    "TEXTS",
     "IndexInfo",
     "SegmentRecord",
     "StoredRoute",
@@ -44,7 +45,10 @@ __all__ = [
 MAX_DOCUMENTS = 1 << 24
 """Positions that a segment's documents can have."""
 
-SCHEMA = """
+TEXTS = """CREATE TABLE texts (
+    document INTEGER PRIMARY KEY, title TEXT NOT NULL, text ANY NOT NULL, url TEXT) STRICT"""
+
+SCHEMA = f"""
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE codecs (codec INTEGER PRIMARY KEY, vectors INTEGER NOT NULL) STRICT;
 CREATE TABLE segments (
@@ -57,8 +61,7 @@ CREATE TABLE documents (
     document INTEGER PRIMARY KEY, doc_id TEXT NOT NULL UNIQUE, lang TEXT NOT NULL,
     lang_source INTEGER NOT NULL, lang_confidence REAL NOT NULL, date TEXT, moment INTEGER,
     meta TEXT NOT NULL, hash BLOB NOT NULL, row_hash BLOB NOT NULL) STRICT;
-CREATE TABLE texts (
-    document INTEGER PRIMARY KEY, title TEXT NOT NULL, text TEXT NOT NULL, url TEXT) STRICT;
+{TEXTS};
 CREATE TABLE superseded (doc_id TEXT NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (doc_id, hash))
     STRICT, WITHOUT ROWID;
 CREATE TABLE routes (
@@ -68,6 +71,7 @@ CREATE TABLE seal (one INTEGER PRIMARY KEY CHECK (one = 1), checksum BLOB NOT NU
 """
 """Texts have a table of their own, so that a filter reads narrow rows only.
 
+texts.text: as `packed_text` makes it; TEXT in catalogs of format 2, where none is packed.
 segments.deleted: a bit for each position, in numpy's order, empty where all are alive.
 documents.moment: when `date` begins, in seconds since 1970; NULL where it is no date.
 """

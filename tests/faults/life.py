@@ -23,6 +23,9 @@ from xret.types import Document, Query
 __all__ = ["CODEC_ROWS", "STEPS", "contents", "expected_after", "finish", "note_of"]
 
 Texts = dict[str, str]
+LONG = f"law {'long' * 60}"
+"""Long enough to be packed in the catalog."""
+
 ENCODER = HashingEncoder()
 CODEC_ROWS = 48
 """So that a codec is trained, and earlier segments are coded again, within the steps."""
@@ -73,7 +76,7 @@ STEPS: list[tuple[Callable[[Path], None], Callable[[Texts], Texts]]] = [
     (compact, lambda before: before),
     (add(_texts(14, 16)), lambda before: {**before, **_texts(14, 16)}),
     (add(_texts(16, 17)), lambda before: {**before, **_texts(16, 17)}),
-    (add(_texts(15, 18, "law")), lambda before: {**before, **_texts(15, 18, "law")}),
+    (add(_texts(15, 18, LONG)), lambda before: {**before, **_texts(15, 18, LONG)}),
 ]
 """Most commits are followed by another that joins the segments at the end."""
 
