@@ -5,14 +5,18 @@ Stored beside the segment's vectors, or without any; `xret.index.words.bm25` sco
     lexical_hashes.u32             (m,)      low half of xxh3-64 of each term, rising
     lexical_terms.u8               (bytes,)  the terms in UTF-8, in that order (equal hashes
                                              in the order of their bytes)
-    lexical_term_offsets.u32       (m + 1,)  where each term's bytes start
-    lexical_posting_offsets.u32    (m + 1,)  where each term's postings start
-    lexical_documents.u32          (p,)      documents that have the term, rising
+    lexical_term_lengths.u8        (m,)      bytes of each term
+    lexical_posting_counts.u16     (m,)      postings of each term
+    lexical_documents.u16          (p,)      documents that have the term, rising
     lexical_frequencies.u8         (p,)      how often, or in parts of a word (`xret.index.words.
                                              expected`); 255 and more stand in the next two
     lexical_large_postings.u32     (l,)      numbers of such postings, rising
     lexical_large_frequencies.u32  (l,)      how often
     lexical_lengths.u32            (n,)      terms of each document, or parts of them
+
+Lengths, counts and documents are u8, u16 or u32, whichever is the narrowest that holds them. In
+the place of lengths and counts, segments of earlier versions have lexical_term_offsets.u32 and
+lexical_posting_offsets.u32, (m + 1,) of where each term's bytes and postings start.
 
 A segment has less than 2**32 documents, terms, bytes of terms and postings.
 """
@@ -30,20 +34,34 @@ import xxhash
 
 from xret.errors import DamagedIndexError
 
-__all__ = ["LEXICAL_DTYPES", "DocumentTerms", "LexicalSegment", "merged_arrays", "segment_arrays"]
+__all__ = [
+    "LEXICAL_DTYPES",
+    "NARROWED",
+    "DocumentTerms",
+    "LexicalSegment",
+    "merged_arrays",
+    "segment_arrays",
+]
 
 LEXICAL_DTYPES: Mapping[str, str] = {
     "lexical_hashes": "<u4",
     "lexical_terms": "|u1",
-    "lexical_term_offsets": "<u4",
-    "lexical_posting_offsets": "<u4",
+    "lexical_term_lengths": "<u4",
+    "lexical_posting_counts": "<u4",
     "lexical_documents": "<u4",
     "lexical_frequencies": "|u1",
     "lexical_large_postings": "<u4",
     "lexical_large_frequencies": "<u4",
     "lexical_lengths": "<u4",
 }
-"""Every array of a segment by its name."""
+"""Every array of a segment by its name; of the narrowed ones the widest type."""
+
+NARROWED = ("lexical_term_lengths", "lexical_posting_counts", "lexical_documents")
+_EARLIER = {
+    "lexical_term_lengths": "lexical_term_offsets",
+    "lexical_posting_counts": "lexical_posting_offsets",
+}
+_WIDTHS = (np.dtype("|u1"), np.dtype("<u2"), np.dtype("<u4"))
 
 LARGE = 255
 _Array = npt.NDArray[Any]
@@ -104,15 +122,22 @@ def _inverted(
     arrays = {
         "lexical_hashes": [hashes[number] for number in order],
         "lexical_terms": np.frombuffer(b"".join(ordered), np.uint8),
-        "lexical_term_offsets": np.cumsum([0, *map(len, ordered)]),
-        "lexical_posting_offsets": np.cumsum([0, *np.bincount(rank[terms], minlength=len(names))]),
+        "lexical_term_lengths": list(map(len, ordered)),
+        "lexical_posting_counts": np.bincount(rank[terms], minlength=len(names)),
         "lexical_documents": documents[by_term],
         "lexical_frequencies": np.minimum(counts, LARGE),
         "lexical_large_postings": large,
         "lexical_large_frequencies": counts[large],
         "lexical_lengths": lengths,
     }
-    return {name: np.asarray(array, LEXICAL_DTYPES[name]) for name, array in arrays.items()}
+    made = {name: np.asarray(array, LEXICAL_DTYPES[name]) for name, array in arrays.items()}
+    return made | {name: _narrowed(made[name]) for name in NARROWED}
+
+
+def _narrowed(array: _Array) -> _Array:
+    """Whole numbers in the fewest bytes."""
+    largest = int(array.max(initial=0))
+    return array.astype(next(width for width in _WIDTHS if largest <= np.iinfo(width).max))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,13 +163,20 @@ class LexicalSegment:
         Raises DamagedIndexError, naming `where`, for arrays that `segment_arrays` does not
         make: a document that is out of range is found when its term is searched for.
         """
-        found = {}
-        for name, dtype in LEXICAL_DTYPES.items():
-            array = arrays.get(name)
-            if array is None or array.dtype != np.dtype(dtype) or array.ndim != 1:
-                raise DamagedIndexError(f"{where} has no sound array {name}; build it again")
-            found[name.removeprefix("lexical_")] = np.asarray(array)
-        segment = cls(**found)
+        found = {name: _checked(arrays, name, where) for name in LEXICAL_DTYPES}
+        segment = cls(
+            hashes=found["lexical_hashes"],
+            terms=found["lexical_terms"],
+            term_offsets=_offsets(found["lexical_term_lengths"], arrays, "lexical_term_offsets"),
+            posting_offsets=_offsets(
+                found["lexical_posting_counts"], arrays, "lexical_posting_offsets"
+            ),
+            documents=found["lexical_documents"],
+            frequencies=found["lexical_frequencies"],
+            large_postings=found["lexical_large_postings"],
+            large_frequencies=found["lexical_large_frequencies"],
+            lengths=found["lexical_lengths"],
+        )
         if not segment._belongs_together(n_documents):
             raise DamagedIndexError(
                 f"{where}: its lexical arrays do not belong together; build the index again"
@@ -224,6 +256,25 @@ def merged_arrays(parts: Sequence[tuple[LexicalSegment, _Array]]) -> dict[str, _
     joined = [np.concatenate([empty, *column]) for column in zip(*columns, strict=True)]
     terms, documents, counts = joined or [empty, empty, empty]
     return _inverted(list(numbers), terms, documents, counts, np.concatenate(lengths))
+
+
+def _checked(arrays: Mapping[str, _Array], name: str, where: object) -> _Array:
+    """An array by its name, or what earlier versions have in its place."""
+    earlier = _EARLIER.get(name, name)
+    array = arrays.get(name, arrays.get(earlier))
+    widths = _WIDTHS if name in NARROWED and name in arrays else (np.dtype(LEXICAL_DTYPES[name]),)
+    if array is None or array.dtype not in widths or array.ndim != 1:
+        raise DamagedIndexError(f"{where} has no sound array {name}; build it again")
+    return np.asarray(array)
+
+
+def _offsets(stored: _Array, arrays: Mapping[str, _Array], earlier: str) -> _Array:
+    """Where each starts, and the last ends, of lengths; of an earlier version as they are."""
+    if earlier in arrays:
+        return stored
+    offsets: _Array = np.zeros(len(stored) + 1, np.int64)
+    np.cumsum(stored, out=offsets[1:])
+    return offsets
 
 
 def _partition(offsets: _Array, total: int) -> bool:

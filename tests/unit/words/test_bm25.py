@@ -18,6 +18,7 @@ from xret.index.words import lexical
 from xret.index.words.bm25 import Bm25
 from xret.index.words.lexical import (
     LEXICAL_DTYPES,
+    NARROWED,
     LexicalSegment,
     merged_arrays,
     segment_arrays,
@@ -99,7 +100,8 @@ def test_compacted_segments_are_those_built_of_the_documents_kept(
     found, expected = merged_arrays(parts), segment_arrays(kept)
     assert found.keys() == expected.keys()
     for name, array in expected.items():
-        assert found[name].dtype == array.dtype == np.dtype(LEXICAL_DTYPES[name])
+        assert found[name].dtype == array.dtype
+        assert array.dtype == np.dtype(LEXICAL_DTYPES[name]) or name in NARROWED
         assert found[name].tobytes() == array.tobytes(), name
 
 
@@ -158,12 +160,43 @@ def test_empty_index_and_empty_documents_answer_nothing() -> None:
     assert Bm25([opened([["a"]])], [dead]).scores(["a"]).tolist() == [0.0]
 
 
+@pytest.mark.parametrize(("n", "width"), [(256, "|u1"), (257, "<u2"), (65_537, "<u4")])
+def test_documents_take_the_bytes_that_their_numbers_need(n: int, width: str) -> None:
+    documents = [["a"], *([] for _ in range(n - 2)), ["a", "b"]]
+    arrays = segment_arrays(documents)
+    assert arrays["lexical_documents"].dtype == np.dtype(width)
+    assert arrays["lexical_posting_counts"].tolist() in ([1, 2], [2, 1])
+    positions, _ = Bm25([opened(documents)], [None]).best(["a"], 9)
+    assert positions.tolist() == [0, n - 1]
+
+
+@settings(deadline=None, max_examples=30)
+@given(DOCUMENTS, st.lists(st.sampled_from(WORDS), max_size=4))
+def test_arrays_of_earlier_versions_score_the_same(
+    documents: list[list[str]], query: list[str]
+) -> None:
+    now = segment_arrays(documents)
+    before = {name: array for name, array in now.items() if name not in NARROWED}
+    before["lexical_documents"] = now["lexical_documents"].astype("<u4")
+    for name, counts in (("term", "term_lengths"), ("posting", "posting_counts")):
+        ends = np.cumsum([0, *now[f"lexical_{counts}"].tolist()])
+        before[f"lexical_{name}_offsets"] = ends.astype("<u4")
+    earlier = LexicalSegment.from_arrays(before, len(documents))
+    again, expected = (Bm25([one], [None]) for one in (earlier, opened(documents)))
+    assert again.scores(query).tobytes() == expected.scores(query).tobytes()
+    every = np.arange(len(documents))
+    merged = merged_arrays([(earlier, every)])
+    assert {name: array.tobytes() for name, array in merged.items()} == {
+        name: array.tobytes() for name, array in now.items()
+    }
+
+
 def test_arrays_are_read_from_mapped_files(tmp_path: Path) -> None:
     documents = [["a", "b"], ["b", "c", "c"]]
     mapped = {}
     for name, array in segment_arrays(documents).items():
         (tmp_path / name).write_bytes(array.tobytes())
-        dtype = LEXICAL_DTYPES[name]
+        dtype = array.dtype
         mapped[name] = (
             np.memmap(tmp_path / name, dtype=dtype, mode="r") if array.size else np.empty(0, dtype)
         )
