@@ -99,7 +99,7 @@ def test_a_warm_search_enters_few_files(demo: Searcher) -> None:
     assert search()
     entered = files_entered(search)
     assert entered == SEARCH
-    assert len(entered) <= 33
+    assert len(entered) <= 32
 
 
 def test_a_warm_search_over_http_enters_few_files(demo: Searcher) -> None:
@@ -117,4 +117,4 @@ def test_a_warm_search_over_http_enters_few_files(demo: Searcher) -> None:
     # A loop of its own starts its threads anew, and new threads are watched.
     entered = files_entered(lambda: asyncio.run(ask()))
     assert entered == SEARCH | SERVED
-    assert len(entered) <= 41
+    assert len(entered) <= 42
