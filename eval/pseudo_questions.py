@@ -6,8 +6,8 @@ import random
 from itertools import pairwise
 
 from xret.errors import CorpusError
+from xret.index.search.filters import Condition
 from xret.index.search.reader import IndexReader
-from xret.index.storage.catalog import Catalog
 from xret.retriever.corpora.qrels import Qrels
 from xret.retriever.passages import sentence_ends
 from xret.types import UNDETERMINED, Document, Query
@@ -32,22 +32,17 @@ def pseudo_questions(
     drawn = random.Random(seed)  # noqa: S311 - a draw of documents, no secret
     queries: list[Query] = []
     judged: Qrels = {}
-    catalog = Catalog.open(reader.folder)
-    try:
-        langs = sorted(catalog.documents.languages(), key=str)[:MAX_LANGUAGES]
-        for lang in langs:
-            if lang == UNDETERMINED:
-                continue
-            numbers = list(catalog.documents.numbers("lang = ?", [lang]))
-            chosen = drawn.sample(numbers, min(n, len(numbers)))
-            for document in catalog.documents.of(catalog.documents.doc_ids(sorted(chosen))):
-                text = _question(document, drawn)
-                if text:
-                    query_id = f"{lang}-{len(queries)}"
-                    queries.append(Query(query_id, text, lang))
-                    judged[query_id] = {document.doc_id: 1}
-    finally:
-        catalog.close()
+    for lang in sorted(reader.languages())[:MAX_LANGUAGES]:
+        if lang == UNDETERMINED:
+            continue
+        doc_ids = sorted(reader.doc_ids(Condition("lang", "==", lang)))
+        chosen = drawn.sample(doc_ids, min(n, len(doc_ids)))
+        for document in reader.documents(sorted(chosen)):
+            text = _question(document, drawn)
+            if text:
+                query_id = f"{lang}-{len(queries)}"
+                queries.append(Query(query_id, text, lang))
+                judged[query_id] = {document.doc_id: 1}
     if not queries:
         raise CorpusError("no document of this index has a sentence to ask; name a corpus")
     return queries, judged

@@ -29,6 +29,7 @@ from xret.retriever.rerankers.opened import OFF_SETTING, with_off_pairs
 from xret.retriever.rerankers.reranker import RerankChoice, Reranker
 from xret.retriever.rerankers.stage import ANY_LANGUAGE, LangPair, RerankStage
 from xret.retriever.searcher import Searcher
+from xret.retriever.shards import part_folders
 from xret.types import UNDETERMINED, Progress, Query, Work, finished
 
 __all__ = [
@@ -118,12 +119,13 @@ def rerank_check_steps(
     the questions. n_queries: of a pair, at most. A pair is on where the 95 % interval of its
     difference stays above -`TOLERANCE`; also where its mean is above zero and the interval does
     so once all pairs are taken together, for a pair of few questions says little alone. record:
-    write the pairs that are off into the index.
+    write the pairs that are off into the index, of an index in several parts into each.
     Raises ConfigError, CorpusError, and what opening the index and the reranker raises.
     """
     choice = RerankChoice.parse(rerank) if isinstance(rerank, str) else RerankChoice(rerank.name)
     if (topics is None) != (qrels is None) or (corpus is not None and topics is not None):
         raise ConfigError("name a corpus, or --topics and --qrels, or none of them")
+    folders = part_folders(find_index(index)) if record else []
     reranker = load_reranker(choice.name) if isinstance(rerank, str) else rerank
     stage = RerankStage(reranker, choice.depth)
     with Searcher.open(find_index(index)) as searcher:
@@ -141,7 +143,7 @@ def rerank_check_steps(
             measured[ANY_LANGUAGE if own else query_lang, doc_lang] = values
             yield Progress("rerank check", number, len(work), "pairs")
         swaps = () if own else _swapped(searcher, reranker, queries, judged, langs)
-        name, folder = searcher.name, searcher.reader.folder
+        name = searcher.name
     check = RerankCheck(
         name,
         reranker.name,
@@ -153,7 +155,7 @@ def rerank_check_steps(
         stage.refusals.total(),
         record,
     )
-    if record:
+    for folder in folders:
         _record(folder, reranker.fingerprint, check.off)
     return check
 

@@ -1,5 +1,7 @@
 from typing import Any
 
+version: int
+
 def score(
     path: str,
     query_codes: Any,

@@ -32,12 +32,12 @@ def mode_of_unread(settings: Mapping[str, str], asked: Mode | None) -> Mode:
     return "lexical" if has_words and asked != "dense" else "dense"
 
 
-def missing_shards(missing: Sequence[str]) -> list[str]:
+def missing_shards(missing: Sequence[str], *, what: str = "the answer") -> list[str]:
     """That parts of the index did not answer, and which."""
     if not missing:
         return []
     n = "a shard" if len(missing) == 1 else f"{len(missing)} shards"
-    return [f"the answer is partial: {n} of the index did not answer: {'; '.join(missing)}"]
+    return [f"{what} is partial: {n} of the index did not answer: {'; '.join(missing)}"]
 
 
 def unread_warnings(unread: UnreadLetters, mode: Mode) -> list[str]:

@@ -10,7 +10,7 @@ from xret.config import CATALOG_FILE, find_index
 from xret.errors import ConfigError
 from xret.index.search.reader import IndexReader
 from xret.index.sharded.joined import JoinedIndex
-from xret.index.sharded.opening import is_sharded, open_reader
+from xret.index.sharded.opening import is_sharded, open_shards
 from xret.index.sharded.shards_file import ShardsFile, is_address
 from xret.index.storage.stored import IndexInfo
 from xret.types import Work, finished
@@ -26,16 +26,18 @@ def join_shards(
     parts: folders of indices, and addresses of served ones (`http://host:8000/v1/indexes/NAME`).
     Documents of one id must be in one part alone. output: a new folder, or one that has been made
     so before. partial: whether an answer without parts that do not answer is given. Raises
-    ConfigError, and what opening the parts raises.
+    ConfigError, DuplicateIdError for a document that is in two parts, and what opening the parts
+    raises.
     """
     folder = Path(output)
     if (folder / CATALOG_FILE).exists():
         raise ConfigError(f"{folder} is an index itself; name another folder")
     named = [_named(str(part), folder) for part in parts]
     file = ShardsFile.of(named, partial=partial)
-    reader = open_reader(folder, shards=file, partial=False)
+    reader = open_shards(folder, file, partial=False)
     try:
         held = reader.info()
+        reader.check_ids()
     finally:
         reader.close()
     file.write(folder)

@@ -18,6 +18,7 @@ from xret.index.storage.files import folder_bytes
 from xret.index.storage.stored import IndexInfo
 from xret.index.writing.compaction import Compaction
 from xret.index.writing.writer import IndexWriter
+from xret.retriever.answer_warnings import missing_shards
 from xret.types import Work, finished
 
 __all__ = [
@@ -54,10 +55,14 @@ class CompactReport:
 
 
 def info(index: str | Path) -> dict[str, Any]:
-    """Documents, languages, encoder and size of an index, by the names of `xret info --json`."""
+    """Documents, languages, encoder and size of an index, by the names of `xret info --json`.
+
+    `warnings` is there where parts of the index do not answer, which it may be asked without.
+    """
     reader = open_reader(find_index(index))
     try:
         held, size_bytes, dim = reader.info(), reader.size_bytes(), reader.dim
+        warnings = missing_shards(reader.missing(), what="this")
     finally:
         reader.close()
     total = held.documents + held.deleted
@@ -77,6 +82,7 @@ def info(index: str | Path) -> dict[str, Any]:
         "segments": held.segments,
         "bytes": size_bytes,
         "version": held.version,
+        **({"warnings": warnings} if warnings else {}),
     }
 
 

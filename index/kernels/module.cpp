@@ -249,9 +249,16 @@ PyMethodDef kMethods[] = {
     {nullptr, nullptr, 0, nullptr},
 };
 
+// `KERNEL_VERSION` of index/scoring/kernel_path.py; both rise where an argument or a meaning changes.
+const long kVersion = 1;
+
+int add_version(PyObject* module) { return PyModule_AddIntConstant(module, "version", kVersion); }
+
+PyModuleDef_Slot kSlots[] = {{Py_mod_exec, reinterpret_cast<void*>(add_version)}, {0, nullptr}};
+
 PyModuleDef kModule = {
     PyModuleDef_HEAD_INIT, "xret.index._kernels", "Late-interaction and encoder kernels.", 0, kMethods,
-    nullptr,               nullptr,               nullptr,                     nullptr,
+    kSlots,                nullptr,               nullptr,                     nullptr,
 };
 
 }  // namespace

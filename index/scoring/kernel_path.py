@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import warnings
 from collections.abc import Mapping
 
 from xret.errors import ConfigError
@@ -15,9 +16,7 @@ from xret.errors import ConfigError
 try:
     from xret.index import _kernels
 except ImportError:  # installed where no compiler was found
-    _COMPILED = False
-else:
-    _COMPILED = True
+    _kernels = None  # type: ignore[assignment]
 
 __all__ = ["KERNEL_PATHS", "NUMPY", "kernel_path", "kernel_reasons"]
 
@@ -26,6 +25,14 @@ KERNEL_PATHS = ("amx", "vnni", "avx2", "neon", "portable", NUMPY)
 """From the fastest to the slowest."""
 
 VARIABLE = "XRET_KERNEL"
+
+KERNEL_VERSION = 1
+"""That of the kernels which this code calls: `kVersion` of index/kernels/module.cpp."""
+
+CALLED = frozenset(
+    {"score", "scan", "tables", "nearest", "extremes", "bytes", "encode", "lacks", "choose"}
+    | {"lists", "gather", "make_lists"}
+)
 
 
 def kernel_path() -> str:
@@ -53,10 +60,23 @@ def _path(wanted: str) -> str:
 @functools.cache
 def kernel_reasons() -> Mapping[str, str]:
     """Why each path cannot run here, "" for those that can; from the fastest to the slowest."""
-    absent = "the kernels were not compiled at the install (no C++ compiler was found then)"
-    reasons = {
-        path: _kernels.lacks(path) if _COMPILED else absent
-        for path in KERNEL_PATHS
-        if path != NUMPY
-    }
+    fault = _fault(_kernels)
+    reasons = {path: fault or _kernels.lacks(path) for path in KERNEL_PATHS if path != NUMPY}
     return {**reasons, NUMPY: ""}
+
+
+def _fault(kernels: object) -> str:
+    """Why the compiled kernels cannot be called at all, "" where they can; those of another
+    version are told by a warning too, since they were fast before."""
+    if kernels is None:
+        return "the kernels were not compiled at the install (no C++ compiler was found then)"
+    version = getattr(kernels, "version", KERNEL_VERSION)  # none was counted before 1
+    if version == KERNEL_VERSION and {*dir(kernels)} >= CALLED:
+        return ""
+    fault = (
+        f"the compiled kernels are of another version of xret ({version}, not {KERNEL_VERSION}, or "
+        "some are missing); install xret again: pip install --force-reinstall --no-deps xret, in a "
+        "checkout pip install -e ."
+    )
+    warnings.warn(f"NumPy does the work, slowly: {fault}", UserWarning, stacklevel=3)
+    return fault

@@ -38,6 +38,9 @@ class BoundedReader(IndexReader):
     def settings(self) -> dict[str, str]:
         return self._whole.settings
 
+    def missing(self) -> list[str]:
+        return self._whole.missing()
+
     def version(self) -> int:
         return self._whole.version()
 

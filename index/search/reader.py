@@ -141,6 +141,10 @@ class IndexReader:
         with self._turn:
             return self._catalog.info()
 
+    def missing(self) -> list[str]:
+        """Parts of the index that do not answer: none of an index in one part."""
+        return []
+
     def version(self) -> int:
         """How many commits the index has seen."""
         with self._turn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, get_args
 
@@ -76,6 +77,15 @@ def _page(shard: LocalShard, _: str, asked: Mapping[str, Any], deadline: Deadlin
     return shard.document_page(n, after, read_filter(asked["filter"]), deadline)
 
 
+def _doc_ids(shard: LocalShard, _: str, asked: Mapping[str, Any], deadline: Deadline) -> list[str]:
+    """In order; those after an id, and so many of them, where that is asked for."""
+    n, after = asked.get("n"), asked.get("after", "")
+    if not isinstance(after, str) or (n is not None and (not isinstance(n, int) or n < 1)):
+        raise QueryError("n is a number of ids, after a text")
+    doc_ids = sorted(shard.doc_ids(read_filter(asked["filter"]), deadline))
+    return doc_ids[bisect_right(doc_ids, after) :][:n]
+
+
 def _found_languages(
     shard: LocalShard, identity: str, asked: Mapping[str, Any], deadline: Deadline
 ) -> object:
@@ -86,9 +96,7 @@ def _found_languages(
 
 
 _ANSWERS: Mapping[str, Answer] = {
-    "doc_ids": lambda shard, _, asked, until: sorted(
-        shard.doc_ids(read_filter(asked["filter"]), until)
-    ),
+    "doc_ids": _doc_ids,
     "document_page": _page,
     "documents": lambda shard, _, asked, until: shard.documents(_ids(asked), until),
     "fetched": lambda shard, at, asked, until: shard.fetched(at, _ids(asked), until),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
-from xret.config import SHARDS_FILE
+from xret.config import CATALOG_FILE, SHARDS_FILE
+from xret.errors import IndexNotFoundError, UnusableIndexError
 from xret.index.search.reader import IndexReader
 from xret.index.sharded.local_shard import LocalShard
 from xret.index.sharded.messages import Shard
@@ -13,7 +15,10 @@ from xret.index.sharded.remote_shard import RemoteShard
 from xret.index.sharded.shard_address import ShardAddress
 from xret.index.sharded.shards_file import ShardsFile, is_address, part_folder
 
-__all__ = ["is_sharded", "open_reader"]
+__all__ = ["is_sharded", "open_reader", "open_shards"]
+
+BUILT_PART = re.compile(r"(\d+)-of-(\d+)")
+"""What `xret index --shard` calls a part."""
 
 
 def is_sharded(folder: Path) -> bool:
@@ -38,6 +43,18 @@ def open_reader(
     if shards is None and not is_sharded(folder):
         return IndexReader.open(folder, device=device, in_memory=in_memory)
     file = shards or ShardsFile.read(folder)
+    return open_shards(folder, file, device=device, in_memory=in_memory, partial=partial)
+
+
+def open_shards(
+    folder: Path,
+    file: ShardsFile,
+    *,
+    device: str | None = None,
+    in_memory: bool = False,
+    partial: bool | None = None,
+) -> ShardedReader:
+    """The index of the parts that a file names; the rest is as in `open_reader`."""
     parts: list[Shard] = [
         _shard(part, folder, device=device, in_memory=in_memory, timeout_s=file.timeout_s)
         for part in file.parts
@@ -57,7 +74,24 @@ def _shard(
     if is_address(part):
         return RemoteShard(part, ShardAddress.parse(part, timeout_s=timeout_s))
 
+    own = part_folder(folder, part)
+
     def open_reader() -> IndexReader:
-        return IndexReader.open(part_folder(folder, part), device=device, in_memory=in_memory)
+        _check_part(own, part)
+        return IndexReader.open(own, device=device, in_memory=in_memory)
 
     return LocalShard(part, open_reader)
+
+
+def _check_part(folder: Path, part: str) -> None:
+    """Raises UnusableIndexError for what is no index in one part."""
+    if is_sharded(folder):
+        raise UnusableIndexError(
+            f"{folder} is an index in several parts itself; name its parts in its place"
+        )
+    built = BUILT_PART.fullmatch(part)
+    if built is not None and not (folder / CATALOG_FILE).exists():
+        raise IndexNotFoundError(
+            f"no index at {folder}: it is not built yet; run the xret index that built the "
+            f"others with --shard {built[1]}/{built[2]}"
+        )

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from xret.deadline import Deadline
-from xret.errors import ShardError, UnusableIndexError
+from xret.errors import DuplicateIdError, ShardError, UnusableIndexError
 from xret.index.search.calibration import LanguageOffsets
 from xret.index.search.commit import Asked, Found
 from xret.index.search.filters import Filter
@@ -128,6 +128,22 @@ class ShardedReader(IndexReader):
     def doc_ids(self, filter: Filter | None, *, deadline: Deadline | None = None) -> set[str]:
         parts = self._gathered(lambda shard: shard.doc_ids(filter, deadline or Deadline()))
         return set().union(*parts)
+
+    def missing(self) -> list[str]:
+        """The shards, by name with their faults, that an answer is without for now."""
+        return [f"{name} ({error})" for name, error in self._resting_now().items()]
+
+    def check_ids(self) -> None:
+        """Raises DuplicateIdError for a document that two shards have."""
+        owners: dict[str, str] = {}
+        for shard in self.shards:
+            for doc_id in shard.doc_ids(None, Deadline()):
+                other = owners.setdefault(doc_id, shard.name)
+                if other != shard.name:
+                    raise DuplicateIdError(
+                        f"document {doc_id!r} is in {other} and in {shard.name}; documents of one "
+                        "id are in one shard alone: delete it from one of them (xret delete)"
+                    )
 
     def document_page(
         self,
@@ -314,6 +330,7 @@ class ShardedReader(IndexReader):
                 if not self.partial or len(asked) == 1:
                     raise _shard_error(lost) from lost.error
                 asked.remove(lost.shard)
+                self._resting[lost.shard.name] = time.monotonic() + REST_S, lost.error
 
     def _counted(self, ask: Callable[[Shard], Mapping[str, int]]) -> dict[str, int]:
         counts: Counter[str] = Counter()

@@ -42,7 +42,12 @@ BLOCK_BYTES = 1 << 18
 """Of vectors that are sent at once: a server takes a mebibyte unless it is told otherwise."""
 
 BLOCK_QUERIES = 64
+BLOCK_HITS = 64_000
+"""Of all queries that are sent at once: a few MiB of ids and scores in two lists."""
+
 IDS_AT_ONCE = 1_000
+LISTED_IDS = 100_000
+"""Of a shard's ids, in one reply."""
 
 
 class RemoteShard:
@@ -117,7 +122,8 @@ class RemoteShard:
     ) -> list[ShardRanking] | None:
         n_queries = len(asked.terms) if asked.queries is None else len(asked.queries)
         found: list[ShardRanking] = []
-        for first, last in _blocks(asked.queries, n_queries):
+        at_once = max(1, min(BLOCK_QUERIES, BLOCK_HITS // asked.depth))
+        for first, last in _blocks(asked.queries, n_queries, at_once):
             block = _rank_block(asked, first, last)
             answer = self._asked("ranked", written(block), identity, deadline)
             if answer is None:
@@ -175,8 +181,14 @@ class RemoteShard:
         return self._counted("metadata_fields", wanted, deadline)
 
     def doc_ids(self, wanted: Filter | None, deadline: Deadline) -> set[str]:
-        asked = {"filter": wanted and written_filter(wanted)}
-        return set(_texts(self._asked("doc_ids", asked, deadline=deadline)) or ())
+        asked = {"filter": wanted and written_filter(wanted), "n": LISTED_IDS}
+        found: list[str] = []
+        while True:
+            last = {"after": found[-1]} if found else {}
+            page = _texts(self._asked("doc_ids", asked | last, deadline=deadline)) or []
+            found += page
+            if len(page) != LISTED_IDS:  # the last ones, or a server that gives all at once
+                return set(found)
 
     def document_page(
         self, n: int, after: str, wanted: Filter | None, deadline: Deadline
@@ -243,11 +255,13 @@ def _texts(value: Written) -> list[str] | None:
         return None if value is None else [str(one) for one in value]
 
 
-def _blocks(queries: Embeddings | None, n_queries: int) -> Iterator[tuple[int, int]]:
+def _blocks(
+    queries: Embeddings | None, n_queries: int, at_once: int = BLOCK_QUERIES
+) -> Iterator[tuple[int, int]]:
     """Queries from the first to before the last, as many at a time as one request holds."""
     first = 0
     while first < n_queries or not first:
-        last = min(first + BLOCK_QUERIES, max(n_queries, 1))
+        last = min(first + at_once, max(n_queries, 1))
         if queries is not None:
             row_bytes = 4 * max(1, queries.values.shape[1])
             ends = queries.offsets[first] + BLOCK_BYTES // row_bytes

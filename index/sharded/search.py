@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from xret.errors import QueryError
+from xret.errors import QueryError, ShardError
 from xret.index.search.calibrating import background_size
 from xret.index.search.calibration import LanguageOffsets
 from xret.index.search.commit import Asked
@@ -153,8 +153,15 @@ class ShardedSearch:
         wanted, until = self.asked.filter, self.asked.deadline
         if wanted is None or not self._is_calibrated():
             return list(self.background.langs)
-        parts = self._each(lambda shard, at, _: shard.found_languages(at, wanted, until))
-        return sorted({lang for part in parts for lang in part})
+        known = frozenset(self.background.langs)
+
+        def languages(shard: Shard, at: str, _: int) -> list[str] | None:
+            found = shard.found_languages(at, wanted, until)
+            if found is not None and not known.issuperset(found):
+                raise ShardError("it found documents in a language of which it has none")
+            return found
+
+        return sorted({lang for part in self._each(languages) for lang in part})
 
     def _totals(self) -> WordTotals:
         known = [state.totals for state in self.states]

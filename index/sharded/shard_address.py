@@ -26,7 +26,9 @@ SHARD_KEY_VARIABLE = "XRET_SHARD_KEY"
 """The environment's name for the key that is sent, as Bearer; without it none is."""
 
 INDEXES, SHARDS = "/v1/indexes/", "/v1/shards/"
-MAX_BYTES = 256 << 20
+MAX_BYTES = 64 << 20
+"""Of a reply, which is parsed whole: more is not read."""
+
 MAX_KEPT = 16
 _BLOCK = 1 << 20
 _PRINTABLE = re.compile(r"[!-~]+")
@@ -142,11 +144,15 @@ class ShardAddress:
         connection.request("POST", self.path, content, headers)
         reply = connection.getresponse()
         parts, size = [], 0
+        if (reply.length or 0) > MAX_BYTES:
+            connection.close()
+            raise _too_long()
         while block := reply.read(_BLOCK):
             parts.append(block)
             size += len(block)
             if size > MAX_BYTES:
-                raise http.client.HTTPException(f"it answered more than {MAX_BYTES >> 20} MiB")
+                connection.close()
+                raise _too_long()
         with self._turn:
             if len(self._kept) < MAX_KEPT and not reply.will_close:
                 self._kept.append(connection)
@@ -185,6 +191,10 @@ class _EndingFile(io.RawIOBase):
     def close(self) -> None:
         self._file.close()
         super().close()
+
+
+def _too_long() -> ShardError:
+    return ShardError(f"it answers with more than {MAX_BYTES >> 20} MiB")
 
 
 def _key() -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import xxhash
 
+from xret.config import SHARDS_FILE
 from xret.errors import DamagedIndexError, IndexNotFoundError
 from xret.index.storage.database import Database, damage
 from xret.index.storage.documents import DocumentTable
@@ -62,6 +63,10 @@ class Catalog:
         no catalog, or one of a format that this version does not read.
         """
         if not (folder / NAME).is_file():
+            if (folder / SHARDS_FILE).is_file():
+                raise IndexNotFoundError(
+                    f"{folder} is an index in several parts; name one of them (ls {folder})"
+                )
             raise IndexNotFoundError(f"{folder} holds no index (no {NAME} in it)")
         catalog = cls(Database.connect(folder / NAME))
         try:

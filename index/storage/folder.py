@@ -6,6 +6,7 @@ from pathlib import Path
 
 import filelock
 
+from xret.config import SHARDS_FILE
 from xret.errors import IndexLockedError, UnusableIndexError
 from xret.index.storage.catalog import NAME, Catalog
 from xret.index.storage.files import prepare_folder, remove_folder, sync_folder
@@ -18,6 +19,11 @@ def claim_folder(folder: Path) -> None:
     """Make the folder of an index. Raises UnusableIndexError where it holds something else."""
     if folder.is_file():
         raise UnusableIndexError(f"{folder} is a file; name a folder for the index")
+    if (folder / SHARDS_FILE).is_file():
+        raise UnusableIndexError(
+            f"{folder} is an index in several parts, which are written to one by one: name one of "
+            "them, or build one with --shard"
+        )
     if folder.exists() and not (folder / NAME).exists() and _foreign(folder):
         raise UnusableIndexError(f"{folder} is not empty and holds no index; name another folder")
     prepare_folder(folder)

@@ -9,6 +9,7 @@ from typing import Any
 from xret.deadline import Deadline
 from xret.errors import UnknownDocumentError
 from xret.index.search.filters import Filter
+from xret.retriever.answer_warnings import missing_shards
 from xret.retriever.languages.codes import direction
 from xret.retriever.lexical.words import WORDS_SETTING
 from xret.retriever.searcher import Searcher
@@ -36,12 +37,14 @@ class IndexSummary:
     languages: dict[str, int]
     encoder: str
     version: int
+    warnings: list[str]
 
 
 @dataclass(frozen=True, slots=True)
 class IndexDetail:
     """passages: None where the key may not know. fields: how many documents have each metadata
-    field. modes: how it can be asked, the usual way first. dim: of its vectors, 0 without any."""
+    field. modes: how it can be asked, the usual way first. dim: of its vectors, 0 without any.
+    warnings: which parts of the index do not answer and are not counted."""
 
     name: str
     documents: int
@@ -53,6 +56,7 @@ class IndexDetail:
     preset: str
     dim: int
     modes: list[str]
+    warnings: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +80,12 @@ class ServedDocument:
 
 @dataclass(frozen=True, slots=True)
 class DocumentPage:
-    """Documents in the order of their ids. next: the id to go on `after`, None at the end."""
+    """Documents in the order of their ids. next: the id to go on `after`, None at the end.
+    warnings: which parts of the index did not answer."""
 
     documents: list[ServedDocument]
     next: str | None
+    warnings: list[str]
 
 
 def served_document(document: Document, *, text: bool = True) -> ServedDocument:
@@ -117,7 +123,7 @@ def read_documents(
     deadline.check()  # it may have waited for a thread
     page = searcher.reader.document_page(n + 1, after=after, filter=wanted, deadline=deadline)
     shown = [served_document(document, text=text) for document in page[:n]]
-    return DocumentPage(shown, shown[-1].id if len(page) > n else None)
+    return DocumentPage(shown, shown[-1].id if len(page) > n else None, _warnings(searcher))
 
 
 def index_summary(name: str, searcher: Searcher) -> IndexSummary:
@@ -128,6 +134,7 @@ def index_summary(name: str, searcher: Searcher) -> IndexSummary:
         languages=info.languages,
         encoder=searcher.encoder.spec.name,
         version=info.version,
+        warnings=_warnings(searcher),
     )
 
 
@@ -148,4 +155,9 @@ def index_detail(name: str, searcher: Searcher) -> IndexDetail:
         preset=info.preset,
         dim=reader.dim,
         modes=sorted(modes, key=lambda mode: mode != searcher.usual_mode),
+        warnings=_warnings(searcher),
     )
+
+
+def _warnings(searcher: Searcher) -> list[str]:
+    return missing_shards(searcher.reader.missing(), what="this")

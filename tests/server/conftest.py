@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import re
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from xret.retriever.searcher import Searcher
 from xret.server.serve import HttpServer, bind
 from xret.server.settings import ServerSettings
 from xret.types import Document, Embeddings, Query
+
+WARM_S = 20.0
 
 DOCUMENTS = [
     Document("tides.en", "The moon makes high water twice a day.", "en", "Tides", date="1999"),
@@ -91,8 +94,10 @@ def serving(searchers: dict[str, Searcher], **limits: Any) -> Iterator[Served]:
 
 def _wait_until_warm(http: httpx.Client) -> None:
     # Where keys are asked for, it is not said which index is starting.
-    while re.search("starting|not every", http.get("/readyz").text):
-        pass
+    until = time.monotonic() + WARM_S
+    while re.search("starting|not every", (said := http.get("/readyz").text)):
+        assert time.monotonic() < until, said
+        time.sleep(0.01)
 
 
 def build_index(folder: Path, documents: Sequence[Document] = DOCUMENTS) -> Path:

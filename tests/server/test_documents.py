@@ -21,6 +21,7 @@ def test_an_index_says_what_it_holds(client: httpx.Client) -> None:
         "preset": "balanced",
         "dim": 32,
         "modes": ["dense", "lexical", "hybrid"],
+        "warnings": [],
     }
 
 

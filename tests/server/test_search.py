@@ -111,6 +111,7 @@ def test_indexes_are_listed_with_their_languages(client: httpx.Client) -> None:
         "languages": {"en": 22, "ar": 1, "fr": 1, "sw": 1},
         "encoder": "hashing",
         "version": 1,
+        "warnings": [],
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -122,6 +123,45 @@ def test_a_server_that_is_gone_is_an_error_or_a_partial_answer(folder: Path) -> 
     assert found.rankings == alone.answer(request, queries).rankings
     for reader in (strict, lenient, alone):
         reader.close()
+
+
+@pytest.mark.parametrize("partial", [True, False])
+def test_a_server_in_front_of_another_that_stops_goes_on_and_ends(
+    folder: Path, tmp_path: Path, partial: bool
+) -> None:
+    """All waits here have ends: those of the clients, of `serving`, and of the shards."""
+    back = Searcher("shard1", IndexReader.open(folder / "shard1"), HashingEncoder())
+    asked = {"query": "reef sun", "query_lang": "en"}
+    with ExitStack() as front_open, back, ExitStack() as back_open:
+        behind = back_open.enter_context(serving({"shard1": back}))
+        parts = [str(folder / "shard0"), f"{behind.url}/v1/indexes/shard1"]
+        ShardsFile.of(parts, partial=partial, timeout_s=5).write(tmp_path)
+        front = Searcher("all", open_reader(tmp_path), HashingEncoder())
+        running = front_open.enter_context(serving({"all": front_open.enter_context(front)}))
+        answers: list[httpx.Response] = []
+        stopped = threading.Event()
+
+        def ask() -> None:
+            with httpx.Client(base_url=running.url, timeout=15) as http:
+                while not stopped.is_set():
+                    answers.append(http.post("/v1/search", json=asked))
+
+        clients = [threading.Thread(target=ask, daemon=True) for _ in range(2)]
+        for client in clients:
+            client.start()
+        assert running.http.get("/v1/indexes/all").json()["warnings"] == []
+        back_open.close()
+        after = running.http.post("/v1/search", json=asked)
+        stopped.set()
+        for client in clients:
+            client.join(20)
+            assert not client.is_alive()
+        assert {answer.status_code for answer in answers} <= {200, 503}
+        pages = [running.http.get(f"/v1/indexes/all{rest}") for rest in ("", "/documents")]
+        assert {page.status_code for page in [after, *pages]} == {200 if partial else 503}
+        for page in [after, *pages]:
+            said = page.json()
+            assert said["warnings"][0].count("is partial") if partial else said["code"] == "shard"
 
 
 def array(kind: str, *shape: int) -> dict[str, Any]:

@@ -18,9 +18,12 @@ def info(index: IndexArgument, as_json: AsJson = False) -> None:
     if as_json:
         print_json(answer)
         return
+    warnings = answer.pop("warnings", [])
     languages = ", ".join(f"{lang} {count:,}" for lang, count in answer["languages"].items())
     rows = [(name, str(value)) for name, value in {**answer, "languages": languages}.items()]
     print_table(("", "value"), rows)
+    for warning in warnings:
+        message(warning)
 
 
 def verify(index: IndexArgument) -> None:

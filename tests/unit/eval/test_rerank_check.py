@@ -16,9 +16,11 @@ from rerankers import RuleReranker
 from xret.errors import ConfigError
 from xret.eval.rerank_check import RerankCheck, check_reranker
 from xret.eval.significance import pooled_lower_bounds
+from xret.index.sharded.shards_file import ShardsFile
 from xret.retriever.corpora.registry import open_corpus
-from xret.retriever.rerankers.opened import off_pairs
+from xret.retriever.rerankers.opened import OFF_SETTING, off_pairs
 from xret.retriever.searcher import Searcher
+from xret.retriever.shards import join_shards
 from xret.types import Document, Query, SearchRequest
 
 Score = Callable[[Query, Document], float]
@@ -133,6 +135,22 @@ def test_an_index_can_ask_itself(index: Path) -> None:
         searcher.rerankers.add("random", RuleReranker(noise, name="random"))
         answer = searcher.answer(SearchRequest("coral reefs", "en", 20, rerank="random@20"))
         assert all("rerank" not in hit.stages for hit in answer.hits)
+
+
+def test_an_index_in_parts_is_checked_and_each_part_keeps_what_was_found(
+    index: Path, tmp_path: Path
+) -> None:
+    join_shards(tmp_path / "parts", [index])
+    random = RuleReranker(noise, name="random")
+    whole = check_reranker(index, random, n_queries=10, record=False)
+    parts = check_reranker(tmp_path / "parts", random, n_queries=10)
+    assert parts.pairs == whole.pairs
+    assert parts.off
+    with Searcher.open(index) as searcher:
+        assert OFF_SETTING in searcher.reader.settings
+    ShardsFile.of(["http://127.0.0.1:9/v1/indexes/a"]).write(tmp_path / "away")
+    with pytest.raises(ConfigError, match="served elsewhere"):
+        check_reranker(tmp_path / "away", random)
 
 
 def documents() -> list[Document]:

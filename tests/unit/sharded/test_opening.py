@@ -11,9 +11,17 @@ import pytest
 from sharded_indices import build_index
 
 import xret
-from xret.errors import ConfigError, IndexNotFoundError, ShardError, UnusableIndexError
+from xret.errors import (
+    ConfigError,
+    DuplicateIdError,
+    IndexNotFoundError,
+    ShardError,
+    UnusableIndexError,
+)
+from xret.index.storage.catalog import Catalog
 from xret.retriever.corpora.registry import open_corpus
 from xret.retriever.opening.encoder import load_encoder
+from xret.retriever.sharding import ShardNumber
 from xret.retriever.translation.named import SHIPPED_TABLE
 
 QUESTION = "how do coral reefs protect the coast"
@@ -104,8 +112,35 @@ def test_a_part_that_is_gone_is_an_error_unless_answers_may_be_partial(
     file.write_text(json.dumps(json.loads(file.read_text()) | {"partial": True}))
     with xret.open(folder / "parts") as some:
         assert some.answer(QUESTION, lang="en").warnings
+    held = xret.info(folder / "parts")
+    assert 0 < held["documents"] < xret.info(news / "whole")["documents"]
+    assert held["warnings"][0].startswith("this is partial: a shard of the index did not")
     with pytest.raises(ShardError):
         xret.open(folder / "parts", partial=False)
+
+
+def test_parts_that_are_no_index_in_one_part_are_told(news: Path, tmp_path: Path) -> None:
+    with pytest.raises(ShardError, match="several parts itself; name its parts in its place"):
+        xret.join_shards(tmp_path / "nested", [news / "parts", news / "part0"])
+    with pytest.raises(UnusableIndexError, match="several parts, which are written to one by one"):
+        build_index(news / "parts", [], load_encoder("xret-static"))
+    with pytest.raises(IndexNotFoundError, match="several parts; name one of them"):
+        Catalog.open(news / "parts")
+    half = tmp_path / "half"
+    ShardNumber.parse("1/2").folder(half)
+    shutil.copytree(news / "part0", half / "1-of-2")
+    with pytest.raises(ShardError, match=r"it is not built yet; run .* with --shard 2/2"):
+        xret.open(half)
+    with xret.open(half, partial=True) as built:
+        assert built.search(QUESTION, lang="en")
+
+
+def test_a_document_in_two_parts_is_told(news: Path, tmp_path: Path) -> None:
+    documents = list(open_corpus("demo").documents(on_reject=print))[:1]
+    build_index(tmp_path / "again", documents, load_encoder("xret-static"), psq=SHIPPED_TABLE)
+    with pytest.raises(DuplicateIdError, match=rf"{documents[0].doc_id}.* is in .*part0 and in"):
+        xret.join_shards(tmp_path / "twice", [news / "part0", news / "part1", tmp_path / "again"])
+    assert not (tmp_path / "twice").exists()
 
 
 def test_parts_that_do_not_belong_together_are_refused(news: Path, tmp_path: Path) -> None:

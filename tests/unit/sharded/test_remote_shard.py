@@ -17,7 +17,9 @@ from sharded_indices import build_index
 
 from xret.deadline import Deadline
 from xret.errors import ShardError
+from xret.index.search.filters import Condition
 from xret.index.search.reader import IndexReader
+from xret.index.sharded import remote_shard
 from xret.index.sharded.calls import answered
 from xret.index.sharded.local_shard import LocalShard
 from xret.index.sharded.reader import ShardedReader
@@ -87,6 +89,56 @@ def test_an_answer_that_does_not_fit_is_an_error_of_its_shard(
 ) -> None:
     with pytest.raises(ShardError, match="elsewhere"):
         hits(sharded(hashed_parts, call, change))
+
+
+def test_a_language_that_nobody_has_is_an_error_of_its_shard(hashed_parts: Path) -> None:
+    reader = sharded(hashed_parts, "found_languages", lambda langs: [*langs, "xx"])
+    queries = HashingEncoder().encode_queries([Query("", "tide reef bee", "en")])
+    wanted = Condition("lang", "!=", "fi")
+    with pytest.raises(ShardError, match=r"elsewhere .* in a language of which it has none"):
+        reader.search(queries, 9, calibrate="z", query_langs=["en"], filter=wanted)
+    reader.close()
+
+
+def test_ids_come_in_pages_and_from_older_servers_at_once(
+    hashed_parts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = sharded(hashed_parts)
+    whole = reader.doc_ids(None)
+    sizes: list[int] = []
+
+    def counted(ids: list[str]) -> list[str]:
+        sizes.append(len(ids))
+        return ids
+
+    monkeypatch.setattr(remote_shard, "LISTED_IDS", 40)
+    paged = sharded(hashed_parts, "doc_ids", counted)
+    assert paged.doc_ids(None) == whole
+    assert sizes[:-1] == [40] * (len(sizes) - 1)
+    assert len(sizes) > 2
+    every = sorted(paged.shards[-1].doc_ids(None, Deadline()))
+    older = sharded(hashed_parts, "doc_ids", lambda _: every)
+    assert older.doc_ids(None) == whole
+    for one in (reader, paged, older):
+        one.close()
+
+
+def test_rankings_of_many_hits_are_asked_for_in_few_queries_at_once(
+    hashed_parts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+
+    def counted(rankings: list[Any]) -> list[Any]:
+        sizes.append(len(rankings))
+        return rankings
+
+    monkeypatch.setattr(remote_shard, "BLOCK_HITS", 60)
+    reader = sharded(hashed_parts, "ranked", counted)
+    texts = [Query("", "tide reef bee", "en")] * 5
+    found = reader.search(HashingEncoder().encode_queries(texts), 30)
+    assert sizes == [2, 2, 1]
+    assert found == [found[0]] * 5
+    reader.close()
 
 
 def test_answers_that_fit_are_taken_and_a_shard_may_have_no_background(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from xret.deadline import Deadline
 from xret.errors import ConfigError, DeadlineError, ShardError
+from xret.index.sharded import shard_address
 from xret.index.sharded.shard_address import ShardAddress
 
 
@@ -26,11 +27,11 @@ def test_a_key_that_cannot_be_sent_is_told_and_not_repeated(
 
 
 def test_a_key_goes_unencrypted_to_this_machine_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XRET_SHARD_KEY", " abc\n")
+    monkeypatch.setenv("XRET_SHARD_KEY", " topsecret\n")
     for address in ("http://127.0.0.1:8", "http://[::1]:8", "http://localhost", "https://host"):
         kept = ShardAddress.parse(f"{address}/v1/indexes/a", timeout_s=1)
-        assert kept.key == "abc"
-        assert "abc" not in repr(kept)
+        assert kept.key == "topsecret"
+        assert "topsecret" not in repr(kept)
     with pytest.raises(ConfigError, match="unencrypted"):
         ShardAddress.parse("http://host/v1/indexes/a", timeout_s=1)
 
@@ -79,6 +80,19 @@ def test_a_reply_that_drips_is_over_in_time(
 ) -> None:
     address = reply(listening, start, drip)
     with pytest.raises(ShardError, match=r"no answer within 0\.2 s"):
+        address.ask({}, Deadline())
+    address.close()
+
+
+@pytest.mark.parametrize(
+    "head", [b"Content-Length: 100000000000\r\n\r\n", b"Connection: close\r\n\r\n"]
+)
+def test_a_reply_that_is_too_long_is_not_read(
+    listening: socket.socket, head: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shard_address, "MAX_BYTES", 1 << 20)
+    address = reply(listening, b"HTTP/1.1 200 OK\r\n" + head + b" " * (3 << 20), b"")
+    with pytest.raises(ShardError, match="it answers with more than 1 MiB"):
         address.ask({}, Deadline())
     address.close()
 
