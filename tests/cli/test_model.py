@@ -201,3 +201,11 @@ def test_each_text_goes_through_its_own_adapter_from_the_command_line(
     assert strict.returncode == 2 and "strict" in strict.stderr
     other = xret("search", "i", "arrecifes", "--lang", "fr", "--lang-policy", "default")
     assert other.returncode == 2 and "encoder" in other.stderr
+
+
+def test_settings_are_ranked_for_a_corpus_that_nobody_judged(xret: Xret) -> None:
+    done = xret("model", "choose", "bm25", "--corpus", "demo", "--lang", "en", "--passages", "30")
+    headings, row = ok(done).strip().split("\n")
+    assert headings.startswith("encoder\tmode\tnDCG@10")
+    assert row.startswith("bm25\tlexical\t0.")
+    assert "xret index --corpus demo --encoder bm25" in done.stderr

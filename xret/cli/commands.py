@@ -25,6 +25,7 @@ from xret.cli import (
     lang_add,
     mcp,
     model,
+    model_choose,
     model_export,
     model_trim,
     modules,
@@ -116,6 +117,7 @@ app.add_typer(modules.app, name="module")
 app.add_typer(rerank.app, name="rerank")
 app.add_typer(train.app, name="train")
 lang.app.command("add")(lang_add.add)
+model.app.command("choose")(model_choose.choose)
 model.app.command("export")(model_export.export_model)
 model.app.command("trim")(model_trim.trim_model)
 train.app.command("contrastive", cls=train_encoder.FilesCommand)(train_encoder.train_contrastive)
