@@ -55,6 +55,9 @@ def nearest(
     out: Any,
     /,
 ) -> int: ...
+def trellis(
+    path: str, values: Any, levels: Any, n: int, dim: int, first: int, last: int, out: Any, /
+) -> None: ...
 def scan(
     table: Any,
     n_centroids: int,

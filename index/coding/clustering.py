@@ -12,13 +12,21 @@ from xret.errors import ConfigError
 from xret.index.coding.codec import ResidualCodec
 from xret.index.coding.levels import GAUSSIAN_LEVELS
 from xret.index.coding.passage_means import means_of, passage_blocks
+from xret.index.coding.projection import Projection
 from xret.index.coding.rotation import Rotation
 from xret.index.scoring.centroids import nearest_centroids
 from xret.index.scoring.query_codes import MAX_CODE, rounded
 from xret.index.storage.segment import widened
 from xret.types import FloatArray, IntArray
 
-__all__ = ["train_codec"]
+__all__ = [
+    "Rotated",
+    "Vectors",
+    "clustered",
+    "default_centroids",
+    "largest_value",
+    "train_codec",
+]
 
 BLOCK_ROWS = 2**13
 ROWS_PER_CENTROID = 7
@@ -38,10 +46,10 @@ class Vectors(Protocol):
     def __getitem__(self, which: slice | IntArray, /) -> FloatArray: ...
 
 
-class _Rotated:
+class Rotated:
     """Vectors rotated whenever they are looked at: they are few at a time, and all are many."""
 
-    def __init__(self, values: Vectors, rotation: Rotation) -> None:
+    def __init__(self, values: Vectors, rotation: Rotation | Projection) -> None:
         self._values, self._rotation = values, rotation
         self.shape = (len(values), rotation.width)
 
@@ -72,34 +80,49 @@ def train_codec(
     """
     if bits not in GAUSSIAN_LEVELS:
         raise ConfigError(f"a trained codec has 1, 2 or 4 bits a dimension, not {bits}")
-    blocks = [slice(at, at + BLOCK_ROWS) for at in range(0, len(values), BLOCK_ROWS)]
-    if not len(values) or not all(np.isfinite(values[block]).all() for block in blocks):
-        raise ConfigError(f"{len(values)} vectors to train on; there must be one, all finite")
+    largest_value(values)
     owners = np.arange(len(values) + 1) if offsets is None else offsets
     rng = np.random.default_rng(seed)
     rotation = Rotation.drawn(values.shape[1], rng)
-    wanted = n_centroids or min(MOST_CENTROIDS, _power_of_two(len(values) // ROWS_PER_CENTROID))
-    centroids = _clustered(
-        _Rotated(values, rotation), owners, min(wanted, len(values)), rng, (threads, device)
+    k = n_centroids or default_centroids(len(values))
+    centroids = clustered(
+        Rotated(values, rotation), owners, min(k, len(values)), rng, (threads, device)
     )
     several = len(owners) - 1 < len(values)
     codec = ResidualCodec.of(rotation, centroids, bits=bits, with_means=several)
     return replace(codec, device=device)
 
 
-def _power_of_two(number: int) -> int:
-    """The largest that is not above the number, at least 1."""
-    return 1 << max(0, number.bit_length() - 1)
+def largest_value(values: Vectors) -> float:
+    """Of all numbers, without their signs. Raises ConfigError for none, or one not finite."""
+    largest = 0.0
+    for at in range(0, len(values), BLOCK_ROWS):
+        here = float(np.abs(values[slice(at, at + BLOCK_ROWS)]).max(initial=0.0))
+        largest = here if here > largest or np.isnan(here) else largest
+        if not np.isfinite(largest):
+            break
+    if not len(values) or not np.isfinite(largest):
+        raise ConfigError(f"{len(values)} vectors to train on; there must be one, all finite")
+    return largest
 
 
-def _clustered(
+def default_centroids(n_vectors: int) -> int:
+    """A power of two, one for at least `ROWS_PER_CENTROID` vectors; at most `MOST_CENTROIDS`."""
+    power = 1 << max(0, (n_vectors // ROWS_PER_CENTROID).bit_length() - 1)
+    return min(MOST_CENTROIDS, power)
+
+
+def clustered(
     values: Vectors,
     offsets: IntArray,
     k: int,
     rng: np.random.Generator,
     where: tuple[int, str | None],
+    *,
+    start: FloatArray | None = None,
+    iterations: int = ITERATIONS,
 ) -> FloatArray:
-    """k-means (Lloyd) → (k, width) float32 centroids.
+    """k-means (Lloyd) → (k, width) float32 centroids. start: those of earlier iterations.
 
     Centroids are rounded to int8 to find the nearest with our own integer kernel, some ten
     times as fast as float32 clustering where the CPU multiplies bytes, and the same on every
@@ -108,10 +131,12 @@ def _clustered(
     threads and device.
     """
     threads, device = where
-    centroids = values[np.sort(rng.choice(len(values), k, replace=False))]
+    centroids = start
+    if centroids is None:
+        centroids = values[np.sort(rng.choice(len(values), k, replace=False))]
     several = len(offsets) - 1 < len(values)
     means = np.zeros((len(offsets) - 1, values.shape[1]), np.float32) if several else None
-    for iteration in range(ITERATIONS):
+    for iteration in range(iterations):
         codes, scales = _int8(centroids)
         held = codes * widened(scales)[:, None]
         sums, counts = np.zeros((k, values.shape[1]), np.float64), np.zeros(k, np.int64)
@@ -122,7 +147,7 @@ def _clustered(
             if means is not None:
                 rest = seen - np.repeat(means[passages], np.diff(own), axis=0)
             near = nearest_centroids(rest, codes, scales, threads=threads, device=device)
-            if means is not None and iteration:
+            if means is not None and (iteration or start is not None):
                 means[passages] = means_of(seen - held[near], own)
                 rest = seen - np.repeat(means[passages], np.diff(own), axis=0)
             order = np.argsort(near, kind="stable")

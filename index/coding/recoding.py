@@ -93,10 +93,10 @@ def train_on_segments(
     sources: Sequence[CodedVectors], *, bits: int, dim: int, device: str | None = None
 ) -> ResidualCodec:
     """A codec for the vectors of these segments, trained on an even sample of them."""
-    from xret.index.coding.clustering import train_codec
+    from xret.index.coding.training import train_passage_codec
 
     values, offsets = sampled(sources, dim)
-    return train_codec(values, bits=bits, offsets=offsets, device=device)
+    return train_passage_codec(values, bits=bits, offsets=offsets, device=device)
 
 
 class EightBitVectors:

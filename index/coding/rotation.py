@@ -14,7 +14,7 @@ from xret.errors import DamagedIndexError
 from xret.index.scoring.query_codes import rounded
 from xret.types import FloatArray
 
-__all__ = ["Rotation"]
+__all__ = ["EXACT", "MAX_DIM", "Rotation", "hadamard"]
 
 UNIT = 8
 """Rotated vectors have a multiple of this many dimensions: whole bytes at 1 bit each."""
@@ -57,6 +57,14 @@ class Rotation:
         integers, units = self._integers(padded[:, self.order] * self.signs)
         return self._mixed(integers) * units
 
+    def query(self, values: FloatArray) -> FloatArray:
+        """(q, dim) of queries → (q, width): what `forward` does to documents."""
+        return self.forward(values)
+
+    def shift(self, queries: FloatArray) -> FloatArray | None:  # noqa: ARG002
+        """None: products of rotated vectors are the same."""
+        return None
+
     def backward(self, values: FloatArray) -> FloatArray:
         """(t, width) float32 → (t, dim) float32: what `forward` made these from."""
         integers, units = self._integers(values)
@@ -94,12 +102,12 @@ class Rotation:
         return integers.astype(np.float32), (units / np.float32(self._block**0.5))[:, None]
 
     def _mixed(self, values: FloatArray) -> FloatArray:
-        mixed: FloatArray = values.reshape(-1, self._block) @ _hadamard(self._block)
+        mixed: FloatArray = values.reshape(-1, self._block) @ hadamard(self._block)
         return mixed.reshape(values.shape)
 
 
 @functools.lru_cache(maxsize=8)
-def _hadamard(n: int) -> FloatArray:
+def hadamard(n: int) -> FloatArray:
     """(n, n) of 1 and -1, n a power of two: its own transpose, n times its own inverse."""
     matrix = np.ones((1, 1), np.float32)
     while len(matrix) < n:

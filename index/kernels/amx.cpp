@@ -57,6 +57,10 @@ struct Amx : Avx512Lanes {
     decode_codes<kBits>(codes, levels, width, out);
   }
 
+  static void unroll(const uint8_t* stream, int rate, const int8_t* levels, int8_t* out) {
+    unroll_group(stream, rate, levels, out);
+  }
+
   // (dim / 4, kLanes, 4) int8, up to a multiple of 64 dimensions: the padding is zero, so
   // that whatever stands in a document's padding counts for nothing.
   static size_t packed_bytes(int dim) { return size_t(round_up(dim, 64)) * kLanes; }
@@ -108,11 +112,12 @@ struct Amx : Avx512Lanes {
 
 #include "maxsim.h"
 #include "centroids.h"
+#include "trellis.h"
 
 }  // namespace
 
 const Path* amx_path() {
-  static const Path path = {"amx", score<Amx>, tables<Amx>, nearest<Amx>, encode_vnni};
+  static const Path path = {"amx", score<Amx>, tables<Amx>, nearest<Amx>, trellis<Amx>, encode_vnni};
   return &path;
 }
 

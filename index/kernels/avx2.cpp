@@ -42,6 +42,10 @@ struct Avx2 {
     decode_codes<kBits>(codes, levels, width, out);
   }
 
+  static void unroll(const uint8_t* stream, int rate, const int8_t* levels, int8_t* out) {
+    unroll_group(stream, rate, levels, out);
+  }
+
   // (dim / 2, kLanes, 2) int16.
   static size_t packed_bytes(int dim) { return size_t(dim) * kLanes * sizeof(int16_t); }
 
@@ -157,11 +161,12 @@ struct Avx2 {
 
 #include "maxsim.h"
 #include "centroids.h"
+#include "trellis.h"
 
 }  // namespace
 
 const Path* avx2_path() {
-  static const Path path = {"avx2", score<Avx2>, tables<Avx2>, nearest<Avx2>, encode_avx2};
+  static const Path path = {"avx2", score<Avx2>, tables<Avx2>, nearest<Avx2>, trellis<Avx2>, encode_avx2};
   return &path;
 }
 

@@ -26,7 +26,8 @@ class Block {
       : dim_(dim),
         stride_(round_up(dim, 64 / int(sizeof(Element)))),
         memory_(size_t(kRows) * stride_ * sizeof(Element)),
-        plain_(size_t(round_up(dim, 64))) {}
+        plain_(size_t(round_up(dim, 64))),
+        stream_(size_t(dim) * kMostRate / 8 + kGroup) {}
 
   const Element* rows() { return memory_.as<Element>(); }
   int stride() const { return stride_; }
@@ -58,12 +59,38 @@ class Block {
     }
   }
 
+  // n rows of a trellis's codes. rates and levels of each group: the levels bear the flip.
+  void unroll(const uint8_t* codes, int width, const uint8_t* rates, const int8_t* levels, int row,
+              int n) {
+    uint8_t* stream = stream_.as<uint8_t>();
+    for (int i = 0; i < n; i++, row++) {
+      std::memcpy(stream, codes + size_t(i) * width, size_t(width));  // and zeros follow
+      Element* out = memory_.as<Element>() + size_t(row) * stride_;
+      int8_t* plain = sizeof(Element) == 1 ? reinterpret_cast<int8_t*>(out) : plain_.as<int8_t>();
+      const uint8_t* here = stream;
+      for (int group = 0; group < dim_ / kGroup; group++) {
+        Isa::unroll(here, rates[group], levels + group * kWindows, plain + group * kGroup);
+        here += rates[group] * kGroup / 8;
+      }
+      if (sizeof(Element) != 1) Isa::stage(plain, out, dim_);
+    }
+  }
+
  private:
   int dim_;
   int stride_;
   Scratch memory_;
   Scratch plain_;
+  Scratch stream_;
 };
+
+// A group's values from its bits and the 16 bytes that start with them.
+inline void unroll_plain(const uint8_t* stream, int rate, const int8_t* levels, int8_t* out) {
+  for (int i = 0, bit = 0; i < kGroup; i++, bit += rate) {
+    const int pair = stream[bit / 8] | stream[bit / 8 + 1] << 8;
+    out[i] = levels[pair >> bit % 8 & (kWindows - 1)];
+  }
+}
 
 // Walks the passages of an answer's columns and fills block after block with their vectors.
 template <class Isa>
@@ -71,9 +98,10 @@ class Reader {
  public:
   Reader(const Passages& passages, const Centroids& centroids, const Columns& columns)
       : block(passages.dim), passages_(passages), columns_(columns), n_centroids_(centroids.n),
-        column_(columns.first) {
+        width_(row_bytes(passages)), column_(columns.first) {
+    if (!passages.bits) prepare_trellis();
     // 16 of them whatever the bits, as table lookups by shuffle read that many.
-    for (int i = 0; passages.levels && i < 16; i++)
+    for (int i = 0; passages.bits && passages.levels && i < 16; i++)
       levels_[i] = int8_t(passages.levels[i & ((1 << passages.bits) - 1)] ^ Isa::kFlip);
     prefetch();
   }
@@ -134,7 +162,7 @@ class Reader {
   }
 
   void prefetch_rows(int64_t row, int64_t end) {
-    const int64_t width = int64_t(passages_.dim) * passages_.bits / 8;
+    const int64_t width = width_;
     for (int64_t byte = row * width; byte < end * width; byte += 64)
       prefetch_line(passages_.codes + byte);
     if (!columns_.which) return;
@@ -144,17 +172,27 @@ class Reader {
       prefetch_line(static_cast<const char*>(passages_.centroids) + row * 2);
   }
 
+  void prepare_trellis() {
+    for (int group = 0; group < passages_.dim / kGroup; group++) {
+      const int8_t* levels = passages_.levels + group * kGroupLevels;
+      rates_.push_back(uint8_t(levels[0]));
+      for (int i = 1; i < kGroupLevels; i++)
+        windows_.push_back(int8_t((levels[0] ? levels[i] : 0) ^ Isa::kFlip));
+    }
+  }
+
   bool refuse(int64_t passage) {
     bad = passage;
     return false;
   }
 
   bool read(int64_t row, int n) {
-    const uint8_t* codes = passages_.codes + row * (int64_t(passages_.dim) * passages_.bits / 8);
+    const uint8_t* codes = passages_.codes + row * width_;
     switch (passages_.bits) {
       case 8: block.stage(reinterpret_cast<const int8_t*>(codes), n_rows, n); break;
       case 4: block.template decode<4>(codes, levels_, n_rows, n); break;
       case 2: block.template decode<2>(codes, levels_, n_rows, n); break;
+      case 0: block.unroll(codes, int(width_), rates_.data(), windows_.data(), n_rows, n); break;
       default: block.template decode<1>(codes, levels_, n_rows, n);
     }
     for (int i = 0; i < n; i++)
@@ -172,7 +210,10 @@ class Reader {
   const Passages& passages_;
   Columns columns_;
   int64_t n_centroids_;
+  int64_t width_;
   int64_t column_;
   int64_t done_ = 0;  // rows of the current passage that earlier blocks held
   alignas(16) int8_t levels_[16] = {};
+  std::vector<uint8_t> rates_;
+  std::vector<int8_t> windows_;
 };

@@ -13,6 +13,15 @@ namespace xret {
 constexpr int kLanes = 16;  // query vectors side by side: queries are padded to a multiple
 constexpr int64_t kSound = -1;
 
+// Codes of a trellis: a row is one stream of bits, and every dimension of a group has as many
+// of them, at most kMostRate. A dimension's value is looked up by the kWindow bits that start
+// with its own, the next ones' among them; behind the last there are zeros.
+constexpr int kGroup = 16;
+constexpr int kWindow = 6;
+constexpr int kWindows = 1 << kWindow;
+constexpr int kMostRate = 4;
+constexpr int kGroupLevels = 1 + kWindows;  // a group's rate, then the value of each window
+
 template <class T>
 inline T at(const void* base, int64_t position) {
   T value;
@@ -39,16 +48,35 @@ struct Queries {
 
 // The coded vectors of passages; passage i owns rows offsets[i] to offsets[i + 1].
 struct Passages {
-  const uint8_t* codes;   // (rows, dim * bits / 8); int8 bit patterns where bits is 8
+  const uint8_t* codes;   // (rows, dim * bits / 8); int8 bit patterns where bits is 8; see row_bytes
   const void* scales;     // (rows) bfloat16
   const void* centroids;  // (rows) uint16 or null
   const void* offsets;    // (n + 1) int64
-  const int8_t* levels;   // (2 ** bits), null where bits is 8
+  const int8_t* levels;   // (2 ** bits); null where bits is 8; (dim / kGroup, kGroupLevels) where 0
   int64_t n;
   int64_t rows;
   int dim;
-  int bits;
+  int bits;  // 8, 4, 2 or 1; 0 for those of a trellis
 };
+
+inline int64_t row_bytes(const Passages& passages) {
+  if (passages.bits) return int64_t(passages.dim) * passages.bits / 8;
+  int64_t bits = 0;
+  for (int group = 0; group < passages.dim / kGroup; group++)
+    bits += kGroup * passages.levels[group * kGroupLevels];
+  return bits / 8;
+}
+
+// Rows that are to be coded by a trellis, in halves of the levels' unit.
+struct TrellisRows {
+  const int16_t* values;  // (n, dim), within +-kMostHalves
+  const int8_t* levels;   // (dim / kGroup, kGroupLevels)
+  int dim;
+  int64_t width;          // bytes of a row's codes
+  int64_t first;
+  int64_t last;
+};
+constexpr int kMostHalves = 511;
 
 // What a centroid adds to the similarity of its vectors: looked up, or worked out on the way.
 struct Centroids {
@@ -92,6 +120,7 @@ struct Path {
                    int64_t stride);
   void (*tables)(const Queries&, const Centroids&, int dim, float* out);
   void (*nearest)(const Vectors&, const Centroids&, int dim, uint16_t* out);
+  void (*trellis)(const TrellisRows&, uint8_t* out);
   Encode* encode;
 };
 

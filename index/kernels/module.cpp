@@ -25,6 +25,19 @@ bool partition(const Buffer& offsets, int64_t n, int64_t rows) {
   return at<int64_t>(offsets.read<void>(), n) == rows;
 }
 
+// Bytes of a row's codes by a trellis of these levels; -1 for levels of none.
+int64_t trellis_width(const Buffer& levels, int dim) {
+  if (dim < kGroup || dim > 32768 || dim % kGroup || !levels.holds(dim / kGroup, kGroupLevels))
+    return -1;
+  int64_t bytes = 0;
+  for (int group = 0; group < dim / kGroup; group++) {
+    const int rate = levels.read<int8_t>()[group * kGroupLevels];
+    if (rate < 0 || rate > kMostRate) return -1;
+    bytes += rate * kGroup / 8;
+  }
+  return bytes;
+}
+
 // What `score` and `scan` are given of the passages and of the answer.
 struct Scored {
   Buffer codes, scales, centroids, offsets, levels, which, out;
@@ -47,6 +60,10 @@ struct Scored {
     const Passages& p = passages;
     if (p.dim < 4 || p.dim > 32768 || p.dim % 4 || !scales.holds(p.rows, 2)) return false;
     if (p.bits == 8) return codes.holds(p.rows, p.dim);
+    if (!p.bits) {
+      const int64_t width = trellis_width(levels, p.dim);
+      return width >= 0 && codes.holds(p.rows, width);
+    }
     if ((p.bits != 4 && p.bits != 2 && p.bits != 1) || p.dim % 8) return false;
     return codes.holds(p.rows, int64_t(p.dim) * p.bits / 8) && levels.holds(1 << p.bits, 1);
   }
@@ -164,6 +181,32 @@ PyObject* nearest(PyObject*, PyObject* arguments) {
   });
 }
 
+const char kTrellisDoc[] = "trellis(path, values, levels, n, dim, first, last, out)";
+
+PyObject* trellis(PyObject*, PyObject* arguments) {
+  const char* name;
+  Buffer values, levels, out;
+  long long n, first, last;
+  int dim;
+  if (!PyArg_ParseTuple(arguments, "sy*y*LiLLw*", &name, &values.view, &levels.view, &n, &dim,
+                        &first, &last, &out.view))
+    return nullptr;
+  const Path* path = path_named(name);
+  if (!path) return nullptr;
+  const int64_t width = trellis_width(levels, dim);
+  if (width < 0 || n < 0 || first < 0 || first > last || last > n || !values.holds(n, 2 * dim) ||
+      !out.holds(n, width))
+    return wrong_sizes();
+  const int16_t* rows = values.read<int16_t>();
+  for (int64_t i = first * dim; i < last * dim; i++)
+    if (rows[i] < -kMostHalves || rows[i] > kMostHalves) return wrong_sizes();
+  return unlocked([&] {
+    path->trellis(TrellisRows{rows, levels.read<int8_t>(), dim, width, first, last},
+                  out.write<uint8_t>());
+    return kSound;
+  });
+}
+
 const char kScanDoc[] =
     "scan(table, n_centroids, query_offsets, n_queries, centroids, offsets, which, out, "
     "n_passages, n_rows, answers, first, last) -> first damaged passage, or -1";
@@ -243,6 +286,7 @@ PyMethodDef kMethods[] = {
     {"nearest", nearest, METH_VARARGS, kNearestDoc}, {"scan", scan, METH_VARARGS, kScanDoc},
     {"extremes", extremes, METH_VARARGS, kExtremesDoc}, {"bytes", bytes, METH_VARARGS, kBytesDoc},
     {"encode", encode_texts, METH_VARARGS, kEncodeDoc}, {"lacks", lacks, METH_O, kLacksDoc},
+    {"trellis", trellis, METH_VARARGS, kTrellisDoc},
     {"choose", choose, METH_VARARGS, kChooseDoc},     {"lists", lists, METH_VARARGS, kListsDoc},
     {"gather", gather, METH_VARARGS, kGatherDoc},
     {"make_lists", make_lists, METH_VARARGS, kMakeListsDoc},

@@ -49,6 +49,10 @@ struct Neon {
         out[j] = levels[codes[i] >> shift & ((1 << kBits) - 1)];
   }
 
+  static void unroll(const uint8_t* stream, int rate, const int8_t* levels, int8_t* out) {
+    unroll_plain(stream, rate, levels, out);
+  }
+
   // (dim / 4, kLanes, 4) int8, up to a multiple of 16 dimensions: the padding is zero.
   static size_t packed_bytes(int dim) { return size_t(round_up(dim, 16)) * kLanes; }
 
@@ -163,11 +167,12 @@ struct Neon {
 
 #include "maxsim.h"
 #include "centroids.h"
+#include "trellis.h"
 
 }  // namespace
 
 const Path* neon_path() {
-  static const Path path = {"neon", score<Neon>, tables<Neon>, nearest<Neon>, encode_portable};
+  static const Path path = {"neon", score<Neon>, tables<Neon>, nearest<Neon>, trellis<Neon>, encode_portable};
   return &path;
 }
 

@@ -29,6 +29,10 @@ struct Portable {
       for (int i = 0; i < width; i++) out[i] = levels[codes[i] >> shift & mask];
   }
 
+  static void unroll(const uint8_t* stream, int rate, const int8_t* levels, int8_t* out) {
+    unroll_plain(stream, rate, levels, out);
+  }
+
   // (kLanes, dim) int16: sums of products of int16 along a row are what compilers vectorize.
   static size_t packed_bytes(int dim) { return size_t(dim) * kLanes * sizeof(int16_t); }
 
@@ -119,11 +123,12 @@ struct Portable {
 
 #include "maxsim.h"
 #include "centroids.h"
+#include "trellis.h"
 
 }  // namespace
 
 const Path* portable_path() {
-  static const Path path = {"portable", score<Portable>, tables<Portable>, nearest<Portable>, encode_portable};
+  static const Path path = {"portable", score<Portable>, tables<Portable>, nearest<Portable>, trellis<Portable>, encode_portable};
   return &path;
 }
 

@@ -45,6 +45,10 @@ struct Vnni : Avx512Lanes {
     decode_codes<kBits>(codes, levels, width, out);
   }
 
+  static void unroll(const uint8_t* stream, int rate, const int8_t* levels, int8_t* out) {
+    unroll_group(stream, rate, levels, out);
+  }
+
   // kLanes starting sums, then (dim / 4, kLanes, 4) int8.
   static size_t packed_bytes(int dim) { return size_t(dim + 4) * kLanes; }
 
@@ -86,11 +90,12 @@ struct Vnni : Avx512Lanes {
 
 #include "maxsim.h"
 #include "centroids.h"
+#include "trellis.h"
 
 }  // namespace
 
 const Path* vnni_path() {
-  static const Path path = {"vnni", score<Vnni>, tables<Vnni>, nearest<Vnni>, encode_vnni};
+  static const Path path = {"vnni", score<Vnni>, tables<Vnni>, nearest<Vnni>, trellis<Vnni>, encode_vnni};
   return &path;
 }
 

@@ -18,3 +18,47 @@ inline void decode_codes(const uint8_t* codes, const int8_t* levels, int width, 
     for (int shift = 0, j = i; shift < 8; shift += kBits, j += width)
       out[j] = levels[codes[i] >> shift & ((1 << kBits) - 1)];
 }
+
+// Windows of kRate bits a step: each dimension's two bytes side by side, shifted to the top of
+// 16 bits and down again.
+template <int kRate>
+inline __m128i windows(__m128i stream) {
+  alignas(16) static constexpr auto kPlan = [] {
+    struct Plan {
+      uint8_t bytes[2 * kGroup];
+      uint16_t factors[kGroup];
+    } plan = {};
+    for (int i = 0; i < kGroup; i++) {
+      plan.bytes[2 * i] = uint8_t(i * kRate / 8);
+      plan.bytes[2 * i + 1] = uint8_t(i * kRate / 8 + 1);
+      plan.factors[i] = uint16_t(1 << (16 - kWindow - i * kRate % 8));
+    }
+    return plan;
+  }();
+  const __m128i* bytes = reinterpret_cast<const __m128i*>(kPlan.bytes);
+  const __m128i* factors = reinterpret_cast<const __m128i*>(kPlan.factors);
+  const __m128i low = _mm_mullo_epi16(_mm_shuffle_epi8(stream, _mm_loadu_si128(bytes)),
+                                      _mm_loadu_si128(factors));
+  const __m128i high = _mm_mullo_epi16(_mm_shuffle_epi8(stream, _mm_loadu_si128(bytes + 1)),
+                                       _mm_loadu_si128(factors + 1));
+  return _mm_packus_epi16(_mm_srli_epi16(low, 16 - kWindow), _mm_srli_epi16(high, 16 - kWindow));
+}
+
+// 64 levels in four registers: each looks up the low four bits, the high two choose among them.
+inline void unroll_group(const uint8_t* stream, int rate, const int8_t* levels, int8_t* out) {
+  const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(stream));
+  __m128i window = _mm_setzero_si128();
+  switch (rate) {
+    case 1: window = windows<1>(bits); break;
+    case 2: window = windows<2>(bits); break;
+    case 3: window = windows<3>(bits); break;
+    case 4: window = windows<4>(bits); break;
+  }
+  __m128i found[4];
+  for (int i = 0; i < 4; i++)
+    found[i] = _mm_shuffle_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(levels) + i), window);
+  const __m128i fifth = _mm_slli_epi16(window, 3), sixth = _mm_slli_epi16(window, 2);
+  const __m128i value = _mm_blendv_epi8(_mm_blendv_epi8(found[0], found[1], fifth),
+                                        _mm_blendv_epi8(found[2], found[3], fifth), sixth);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(out), value);
+}

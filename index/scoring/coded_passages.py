@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from xret.deadline import Deadline
 from xret.errors import DamagedIndexError, DimensionMismatchError
+from xret.index.scoring.trellis_values import GROUP, MOST_RATE, WINDOWS, trellis_bytes
 from xret.types import IntArray
 
 __all__ = [
@@ -40,7 +41,8 @@ class CodedPassages:
 
     codes: (t, d * bits / 8) uint8, the bit patterns of int8 for 8 bits; scales: (t,) uint16,
     bfloat16 bits; offsets: (n + 1,) int64; levels: (2**bits,) int8, None for 8 bits;
-    centroids: (t,) uint16 or None.
+    centroids: (t,) uint16 or None. bits: 0 for codes of a trellis, (t, `trellis_bytes`), whose
+    levels say how many each group of dimensions has.
     """
 
     codes: npt.NDArray[np.uint8]
@@ -70,22 +72,27 @@ class CodedPassages:
         Raises DimensionMismatchError for another width than the queries', TypeError for
         another type of number, DamagedIndexError for lengths that differ.
         """
-        if bits not in (1, 2, 4, 8):
-            raise ValueError(f"codes of {bits} bits; there are 1, 2, 4 and 8")
+        if bits not in (0, 1, 2, 4, 8):
+            raise ValueError(f"codes of {bits} bits; there are 0, 1, 2, 4 and 8")
         if bits == 8 and codes.dtype == np.int8:
             codes = codes.view(np.uint8)
         coded = array_of(codes, np.uint8, "codes")
-        step = 4 if bits == 8 else 8
-        if coded.ndim != 2 or coded.shape[1] * 8 != dim * bits or dim % step or dim > MAX_DIM:
+        step, row_bits = 4 if bits == 8 else 8 if bits else GROUP, dim * bits
+        table = None
+        if bits < 8:
+            shape = (2**bits,) if bits else (dim // GROUP, 1 + WINDOWS)
+            if levels is None or levels.shape != shape:
+                raise DamagedIndexError(f"{bits}-bit codes need {shape} levels")
+            table = array_of(levels, np.int8, "levels")
+        if table is not None and not bits:
+            if len(table) and not 0 <= table[:, 0].min() <= table[:, 0].max() <= MOST_RATE:
+                raise DamagedIndexError(f"a trellis has {table[:16, 0].tolist()} bits a dimension")
+            row_bits = trellis_bytes(table) * 8
+        if coded.ndim != 2 or coded.shape[1] * 8 != row_bits or dim % step or dim > MAX_DIM:
             raise DimensionMismatchError(
                 f"queries of {dim} dimensions and {bits}-bit codes of shape {coded.shape}; the "
                 f"dimensions must be the same, a multiple of {step} and at most {MAX_DIM:,}"
             )
-        table = None
-        if bits < 8:
-            if levels is None or levels.shape != (2**bits,):
-                raise DamagedIndexError(f"{bits}-bit codes need {2**bits} levels")
-            table = array_of(levels, np.int8, "levels")
         near = None if centroids is None else array_of(centroids, np.uint16, "centroids")
         made = cls(
             coded,

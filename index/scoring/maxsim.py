@@ -92,7 +92,8 @@ def score_passages(
     """Scores of every query with passages of a segment, all queries in one pass over them.
 
     codes: (t, d * bits / 8) uint8, or int8 for 8 bits; scales: (t,) bfloat16 bits; offsets:
-    (n + 1,); levels: (2**bits,) below 8 bits. d: a multiple of 4, of 8 below 8 bits.
+    (n + 1,); levels: (2**bits,) below 8 bits. d: a multiple of 4, of 8 below 8 bits. bits: 0
+    for a trellis (`xret.index.coding.trellis`), with its levels; d: a multiple of 16.
     centroids: (t,) together with `tables` from `centroid_tables`, or neither.
 
     which: passage numbers; returns (n_queries, len(which)) float32 in their order. deadline:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from xret.index.scoring.coded_passages import CodedPassages, check_passage
 from xret.index.scoring.query_codes import LANES, PLANE, QueryCodes
+from xret.index.scoring.trellis_values import window_values
 from xret.types import FloatArray, IntArray
 
 __all__ = ["byte_table", "extreme", "from_bfloat16", "nearest_coded", "scan", "score", "tables"]
@@ -170,6 +171,8 @@ def _decoded(passages: CodedPassages, rows: IntArray) -> npt.NDArray[np.int8]:
     codes = passages.codes[rows]
     if passages.levels is None:
         return codes.view(np.int8)
+    if not passages.bits:
+        return window_values(codes, passages.levels)
     mask = 2**passages.bits - 1
     planes = [codes >> shift & mask for shift in range(0, 8, passages.bits)]
     return np.asarray(passages.levels[np.concatenate(planes, axis=1)], dtype=np.int8)

@@ -139,6 +139,7 @@ class SeenQueries:
             sums = query_sums(seen, self.queries.offsets)
         if codec is not None:
             tables = centroid_tables(codes, codec.centroid_codes, codec.centroid_scales)
+            codec.add_centre(tables, codes, seen, self.queries.offsets)
         return codes, tables, sums
 
     def final(self, segment: Segment, passages: IntArray) -> FloatArray:

@@ -57,8 +57,8 @@ void expect(bool equal, const char* path, const char* what, int trial) {
 
 // A small index and its queries, of random shape.
 struct Case {
-  int bits = 1 << between(0, 3);
-  int dim = between(1, 20) * (bits == 8 ? 4 : 8);
+  int bits;
+  int dim = between(1, 20) * (bits == 8 ? 4 : bits ? 8 : kGroup);
   int n = between(1, 12), n_queries = between(1, 5), n_centroids = between(1, 90);
   std::vector<int64_t> query_offsets{0};
   std::vector<int8_t> query, low, levels, centroid_codes = random_codes(size_t(n_centroids) * dim);
@@ -68,7 +68,7 @@ struct Case {
   Odd<uint16_t> scales{0}, centroids{0}, centroid_scales = random_scales(size_t(n_centroids));
   int rows = 0;
 
-  Case() {
+  explicit Case(bool trellis) : bits(trellis ? 0 : 1 << between(0, 3)) {
     for (int i = 0; i < n_queries; i++) query_offsets.push_back(query_offsets.back() + 16 * between(1, 4));
     const size_t lanes = size_t(query_offsets.back());
     query = random_codes(lanes * size_t(dim));
@@ -80,12 +80,14 @@ struct Case {
       rows += between(0, 3) ? between(1, 20) : between(60, 140);
     }
     offsets.set(size_t(n), rows);
-    codes.resize(size_t(rows) * size_t(dim * bits / 8));
+    if (bits < 8) levels = random_codes(bits ? size_t(1) << bits : size_t(dim / kGroup * kGroupLevels));
+    for (int group = 0; !bits && group < dim / kGroup; group++)
+      levels[size_t(group * kGroupLevels)] = int8_t(between(0, kMostRate));
+    codes.resize(size_t(rows) * width());
     for (auto& code : codes) code = uint8_t(between(0, 255));
     scales = random_scales(size_t(rows));
     centroids = Odd<uint16_t>(size_t(rows));
     for (int i = 0; i < rows; i++) centroids.set(size_t(i), uint16_t(between(0, n_centroids - 1)));
-    if (bits < 8) levels = random_codes(size_t(1) << bits);
     for (auto& bias : biases) bias = float(between(0, 99)) / 8;
   }
 
@@ -101,8 +103,22 @@ struct Case {
   Centroids table(const float* values) const {
     return {values, centroid_codes.data(), centroid_scales.data(), biases.data(), n_centroids};
   }
+  size_t width() const { return size_t(row_bytes(passages(false))); }
+  // The window of a trellis that starts with a dimension's bits, one bit after the other.
+  int8_t unrolled(int row, int i) const {
+    if (!levels[size_t(i / kGroup * kGroupLevels)]) return 0;
+    int first = 0, window = 0;
+    for (int j = 0; j < i; j++) first += levels[size_t(j / kGroup * kGroupLevels)];
+    for (int j = 0; j < kWindow; j++) {
+      const size_t bit = size_t(first + j);
+      if (bit < width() * 8)
+        window |= (codes[size_t(row) * width() + bit / 8] >> bit % 8 & 1) << j;
+    }
+    return levels[size_t(i / kGroup * kGroupLevels + 1 + window)];
+  }
   int8_t code(int row, int i) const {
     if (bits == 8) return int8_t(codes[size_t(row) * dim + i]);
+    if (!bits) return unrolled(row, i);
     const int width = dim * bits / 8;
     const int byte = codes[size_t(row) * width + i % width];
     return levels[size_t(byte >> (i / width * bits) & ((1 << bits) - 1))];
@@ -176,6 +192,42 @@ void check_nearest(const Path& path, const Case& c, int trial) {
     equal &= out[size_t(i)] == found;
   }
   expect(equal, path.name, "nearest", trial);
+}
+
+// What a row loses by these codes, in halves of a level's unit.
+int64_t loss(const Case& c, const std::vector<uint8_t>& codes, int row, const int16_t* values) {
+  Case other = c;
+  other.codes = codes;
+  int64_t total = 0;
+  for (int i = 0; i < c.dim; i++) {
+    if (!c.levels[size_t(i / kGroup * kGroupLevels)]) continue;
+    const int64_t off = values[i] - 2 * other.unrolled(row, i);
+    total += off * off;
+  }
+  return total;
+}
+
+// The same codes on every path, and none that differ in one bit are nearer.
+void check_trellis(const Path& path, const Case& c, int trial) {
+  const int n = std::min(c.rows, 40);
+  std::vector<int16_t> values(size_t(n) * c.dim);
+  for (auto& value : values) value = int16_t(between(-kMostHalves, kMostHalves) / between(1, 8));
+  std::vector<uint8_t> codes(size_t(n) * c.width()), expected = codes;
+  const TrellisRows rows = {values.data(), c.levels.data(), c.dim, int64_t(c.width()), 0, n};
+  path.trellis(rows, codes.data());
+  portable_path()->trellis(rows, expected.data());
+  expect(codes == expected, path.name, "trellis", trial);
+  if (codes.empty()) return;
+  const int row = between(0, n - 1);
+  const int16_t* own = values.data() + size_t(row) * c.dim;
+  const int64_t least = loss(c, codes, row, own);
+  bool nearest = true;
+  for (int i = 0; i < 9; i++) {
+    std::vector<uint8_t> other = codes;
+    other[size_t(row) * c.width() + size_t(between(0, int(c.width()) - 1))] ^= uint8_t(1 << between(0, 7));
+    nearest &= loss(c, other, row, own) >= least;
+  }
+  expect(nearest, path.name, "trellis's nearest codes", trial);
 }
 
 void check_scan(const Case& c, int trial) {
@@ -339,7 +391,7 @@ int main() {
     const Path* path = find_path(name, &reason);
     std::printf("%s: %s\n", name, path ? "checked" : reason);
     for (int trial = 0; path && trial < 6; trial++) {
-      const Case c;
+      const Case c(trial % 3 == 0);
       std::vector<float> table(size_t(c.n_centroids * c.lanes()));
       path->tables(c.queries(false), c.table(nullptr), c.dim, table.data());
       bool equal = true;
@@ -349,6 +401,7 @@ int main() {
       expect(equal, name, "tables", trial);
       check_scores(*path, c, table, trial);
       check_nearest(*path, c, trial);
+      if (!c.bits) check_trellis(*path, c, trial);
       check_scan(c, trial);
       check_bytes(c, table, trial);
       check_damage(*path, c, table, trial);
