@@ -102,13 +102,15 @@ class SearchHit:
 @dataclass(frozen=True, slots=True)
 class QueryInfo:
     """The question as it was asked. reading: what a romanised one was read as, in the letters of
-    its language; empty where it was read as written."""
+    its language; empty where it was read as written. word_langs: languages that its words were
+    read in as well, where it was not plain which it is in."""
 
     text: str
     lang: str
     lang_source: LangSource
     adapter: str = ""
     reading: str = ""
+    word_langs: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,13 @@ from xret.retriever.encoders.unread_letters import UnreadLetters
 from xret.retriever.languages.codes import language_name
 from xret.retriever.lexical.analysis import analysis_version
 from xret.retriever.lexical.words import WORDS_SETTING
-from xret.types import Mode
+from xret.types import UNDETERMINED, Mode
 
 __all__ = [
     "changed_routes",
     "missing_shards",
     "mode_of_unread",
+    "nothing_found",
     "unknown_fields",
     "unread_warnings",
 ]
@@ -38,6 +39,12 @@ def missing_shards(missing: Sequence[str], *, what: str = "the answer") -> list[
         return []
     n = "a shard" if len(missing) == 1 else f"{len(missing)} shards"
     return [f"{what} is partial: {n} of the index did not answer: {'; '.join(missing)}"]
+
+
+def nothing_found(lang: str) -> str:
+    """That words found nothing, in a language that nobody gave."""
+    read = "as no language's" if lang == UNDETERMINED else f"as {language_name(lang)}"
+    return f"its words, read {read}, are in no document; say what language it is in (--lang)"
 
 
 def unread_warnings(unread: UnreadLetters, mode: Mode) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -12,7 +12,11 @@ from xret.retriever.answer_warnings import unread_warnings
 from xret.retriever.encoder import Encoder
 from xret.retriever.encoders.unread_letters import UnreadLetters
 from xret.retriever.languages.codes import language_code, language_name
-from xret.retriever.languages.identification import identify_language
+from xret.retriever.languages.identification import (
+    identify_language,
+    in_script,
+    main_script,
+)
 from xret.retriever.scripts.reading import Reading, read_romanised
 from xret.retriever.scripts.tables import READ_LANGUAGES
 from xret.types import UNDETERMINED, LangSource, Mode, Query, check_text
@@ -27,12 +31,28 @@ __all__ = [
 ]
 
 
+PLAIN = 0.5
+"""The confidence from which a question's language is taken as told."""
+MOST_LANGUAGES = 32
+"""Languages that the words of one question are read in, at most."""
+
+
 @dataclass(frozen=True, slots=True)
 class AskedQuestion:
-    """query: as it is searched for. reading: of a romanised one, whose text the query has then."""
+    """query: as it is searched for. reading: of a romanised one, whose text the query has then.
+    confidence: that it is in its language."""
 
     query: Query
     reading: Reading | None = None
+    confidence: float = 1.0
+
+    def word_langs(self, index_langs: Iterable[str]) -> tuple[str, ...]:
+        """The languages, of an index's, that its words are read in besides its own: where it is
+        not plain which that is, as of most questions of one word, those written in its script."""
+        if self.confidence >= PLAIN:
+            return ()
+        langs = in_script(index_langs, main_script(self.query.text))
+        return tuple(langs[:MOST_LANGUAGES])
 
     @property
     def by_words(self) -> Query:
@@ -75,7 +95,13 @@ def asked_question(
         if reading is not None:
             how: LangSource = "given" if code is not None else "identified"
             return AskedQuestion(Query("", reading.text, reading.lang, how), reading)
-    return AskedQuestion(_as_written(text, code, identify))
+    if code is not None:
+        return AskedQuestion(Query("", text, code, "given"))
+    if not identify:
+        return AskedQuestion(Query("", text, UNDETERMINED, "unknown"))
+    identified, confidence = identify_language(text)
+    how = "unknown" if identified == UNDETERMINED else "identified"
+    return AskedQuestion(Query("", text, identified, how), confidence=confidence)
 
 
 def read_query(query: Query) -> AskedQuestion:
@@ -92,13 +118,6 @@ def read_query(query: Query) -> AskedQuestion:
 def is_read(lang: str) -> bool:
     """Whether romanised questions in a language are read."""
     return lang.partition("-")[0] in READ_LANGUAGES
-
-
-def _as_written(text: str, lang: str | None, identify: bool) -> Query:
-    if lang is not None:
-        return Query("", text, lang, "given")
-    identified = identify_language(text)[0] if identify else UNDETERMINED
-    return Query("", text, identified, "unknown" if identified == UNDETERMINED else "identified")
 
 
 def wanted_documents(

@@ -35,6 +35,7 @@ from xret.retriever.answer_warnings import (
     changed_routes,
     missing_shards,
     mode_of_unread,
+    nothing_found,
     unknown_fields,
 )
 from xret.retriever.encoded_queries import EncodedQueries
@@ -97,6 +98,7 @@ class Searcher:
         self.rerankers = OpenRerankers()
         self._recorded = recorded_adapters(reader.settings)
         self._told: set[str] = set()
+        self._langs: tuple[int, list[str]] | None = None
 
     @classmethod
     def open(
@@ -226,7 +228,8 @@ class Searcher:
         )
         query = question.query
         until.check()
-        words, unasked = self._words([question.by_words], chosen, request.mode)
+        unsure = () if chosen == "dense" else question.word_langs(self._languages())
+        words, unasked = self._words([question.by_words], chosen, request.mode, unsure)
         embeddings = None if chosen == "lexical" else self.encoder.encode_queries([query])
         encoded = time.perf_counter()
         request = dataclasses.replace(request, calibrate=request.calibrate or CALIBRATE)
@@ -269,7 +272,7 @@ class Searcher:
             index=self.name,
             index_version=found.version,
             model=self.encoder.spec.name,
-            query=self._info(question, request.text),
+            query=self._info(question, request.text, unsure),
             took_ms=_ms(start, moments[-1]),
             timings=Timings(*(_ms(one, other) for one, other in pairwise(moments))),
             total=Total(found.matches[0].documents),
@@ -282,6 +285,7 @@ class Searcher:
                 *question_warnings(self.encoder, query, unread, chosen),
                 *unasked,
                 *self._other_routes(found),
+                *self._without_hits(query, chosen, found),
                 *(reranked.warnings if reranked is not None else ()),
                 *lacks,
                 *self._unknown_fields(asked_fields(request, wanted), found),
@@ -319,7 +323,8 @@ class Searcher:
         )
         explained.warnings.extend(question.warnings())
         explained.warnings.extend(question_warnings(self.encoder, query, unread, chosen))
-        words, _ = self._words([question.by_words], chosen, mode)
+        unsure = () if chosen == "dense" else question.word_langs(self._languages())
+        words, _ = self._words([question.by_words], chosen, mode, unsure)
         embeddings = None if chosen == "lexical" else self.encoder.encode_queries([query])
         asking = StagedQuestion(query, embeddings, words, CALIBRATE)
         stages, told = asking.stages(self.reader, doc_id, stage, until)
@@ -424,12 +429,17 @@ class Searcher:
         return "hybrid" if are_translated(self.reader.settings) else "dense"
 
     def _words(
-        self, queries: Sequence[Query], chosen: Mode, asked: Mode | None
+        self,
+        queries: Sequence[Query],
+        chosen: Mode,
+        asked: Mode | None,
+        unsure: Sequence[str] = (),
     ) -> tuple[Words | None, list[str]]:
         """What the index's words are asked; or nothing, and why, where nobody asked for them."""
         share = self.encoder.spec.words_share
         try:
-            return query_words(queries, chosen, self.reader.settings, share=share), []
+            settings = self.reader.settings
+            return query_words(queries, chosen, settings, share=share, unsure=unsure), []
         except UnusableIndexError as error:
             if asked is not None or chosen == "lexical":
                 raise
@@ -454,10 +464,24 @@ class Searcher:
             chosen = mode_of_unread(self.reader.settings, mode)
         return question, chosen, unread
 
-    def _info(self, question: AskedQuestion, text: str) -> QueryInfo:
+    def _languages(self) -> Sequence[str]:
+        """Languages of the index's documents, read once a commit."""
+        version = self.reader.version()
+        if self._langs is None or self._langs[0] != version:
+            self._langs = version, [*self.reader.languages()]
+        return self._langs[1]
+
+    def _without_hits(self, query: Query, mode: Mode, found: Found) -> list[str]:
+        empty = mode == "lexical" and query.lang_source != "given" and not found.rankings[0]
+        return [nothing_found(query.lang)] if empty else []
+
+    def _info(
+        self, question: AskedQuestion, text: str, word_langs: Sequence[str] = ()
+    ) -> QueryInfo:
         query = question.query
         adapter = self._through(query.lang)
-        return QueryInfo(text, query.lang, query.lang_source, adapter, question.read_as)
+        read_as = question.read_as
+        return QueryInfo(text, query.lang, query.lang_source, adapter, read_as, word_langs)
 
     def _explained(
         self,

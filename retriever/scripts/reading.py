@@ -25,6 +25,8 @@ GIVEN = ((-6.0, 0.5), (-1.0, 0.0))
 TOLD = ((0.3, 0.8), (2.0, 0.45), (6.0, 0.0))
 """How much a text has to look romanised, and then how many of its words the vocabulary has to have
 close by: where its language is given, and where it is not."""
+UNPLAIN = 20
+"""Letters of a single word below which it is read only where its language is given."""
 ENGLISH_MARGIN = 2.0
 """How much a text has to look romanised whose words are English ones too."""
 LETTER_COST = 1.9
@@ -57,6 +59,8 @@ def read_romanised(text: str, lang: str | None) -> Reading | None:
     if (lang and base not in READ_LANGUAGES) or not _is_latin(text):
         return None
     letters = plain(text[:READ_CHARACTERS])
+    if not base and len(letters) < UNPLAIN and len(letters.split()) < 2:
+        return None
     looks = margins(letters)
     told = base or max(looks, key=lambda one: looks[one], default=AS_WRITTEN)
     asked = subtags == LATIN

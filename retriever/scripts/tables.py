@@ -1,6 +1,6 @@
 """The shipped tables: what each language's words are, how they are spelt, and what tells them.
 
-One file a language in `tables/`, JSON packed by xz, made by `benchmarks/script_tables.py`; its
+One file a language in `tables/`, JSON packed by xz, made by `benchmarks/script_tables`; its
 README.md is their card. They are read when a language is first needed, and kept.
 """
 

@@ -1,7 +1,7 @@
 """Whether a text in Latin letters is a romanised one, and of which language.
 
 A linear model over hashed runs of two to five letters, learnt from romanised and from Latin
-training text (`benchmarks/script_tables.py`). It takes 50 µs for a question, so that every one can
+training text (`benchmarks/script_tables`). It takes 50 µs for a question, so that every one can
 be asked.
 """
 

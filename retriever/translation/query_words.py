@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 
 from xret.errors import ModelError, UnusableIndexError
@@ -43,34 +44,53 @@ def are_translated(settings: Mapping[str, str]) -> bool:
 
 
 def query_words(
-    queries: Sequence[Query], mode: Mode, settings: Mapping[str, str], *, share: float
+    queries: Sequence[Query],
+    mode: Mode,
+    settings: Mapping[str, str],
+    *,
+    share: float,
+    unsure: Sequence[str] = (),
 ) -> Words | None:
     """What an index of these settings is asked beside the vectors; None where it is asked for
     these alone.
 
     share: of translated words in a list that they and the vectors make, in [0, 1]; the rest is
     the vectors'. Both count by how far a score is above the mean of its list, in deviations.
-    Raises as `query_terms`.
+    unsure: languages that the queries may be in besides their own. Raises as `query_terms`.
     """
     if mode == "dense":
         return None
-    terms = [query_terms(query, settings) for query in queries]
+    terms = [query_terms(query, settings, unsure) for query in queries]
     table = _Table.of(settings)
     if mode == "lexical":
         return Words(terms, calibrated=table is not None)
     if table is None:
-        return Words(terms, fuse_within, [langs_sharing_words(query.lang) for query in queries])
+        own = [_sharing_words([query.lang, *unsure]) for query in queries]
+        return Words(terms, fuse_within, own)
     fusion = Fusion("z-score", weights=(1 - share, share))
     langs = [_spoken_for(query, table) for query in queries]
     return Words(terms, partial(fuse_within, fusion=fusion), langs, calibrated=True)
 
 
-def query_terms(query: Query, settings: Mapping[str, str]) -> QueryTerms:
+def query_terms(
+    query: Query, settings: Mapping[str, str], unsure: Sequence[str] = ()
+) -> QueryTerms:
     """The terms of a query, in the language of the index's words where these are translated.
+
+    unsure: languages that it may be in besides its own: a term counts as much as in the language
+    that asks for it most.
 
     Raises UnusableIndexError where a question must be translated by a table that is not there
     any more, or is another.
     """
+    if unsure:
+        merged: dict[str, float] = {}
+        for lang in dict.fromkeys([query.lang, *unsure]):
+            terms = query_terms(replace(query, lang=lang), settings)
+            counts = terms if isinstance(terms, Mapping) else Counter(terms)
+            for term, n in counts.items():
+                merged[term] = max(n, merged.get(term, 0.0))
+        return merged
     table = _Table.of(settings)
     if table is None:
         return analyse_query(query.text, query.lang)
@@ -80,6 +100,10 @@ def query_terms(query: Query, settings: Mapping[str, str]) -> QueryTerms:
         return expected_query(query.text, query.lang, _opened(table))
     except ModelError as error:
         raise UnusableIndexError(f"the question cannot be translated: {error}") from error
+
+
+def _sharing_words(langs: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(code for lang in langs for code in langs_sharing_words(lang)))
 
 
 def _spoken_for(query: Query, table: _Table) -> tuple[str, ...]:
@@ -94,7 +118,7 @@ def _spoken_for(query: Query, table: _Table) -> tuple[str, ...]:
 @lru_cache(maxsize=256)
 def _covered(table: _Table, lang: str) -> tuple[str, ...]:
     bases = (*_opened(table).languages, table.target, lang)
-    return tuple(dict.fromkeys(code for base in bases for code in langs_sharing_words(base)))
+    return _sharing_words(bases)
 
 
 @lru_cache(maxsize=8)

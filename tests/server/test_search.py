@@ -46,6 +46,7 @@ def test_answer_has_the_documented_shape(client: httpx.Client) -> None:
         "lang_source": "given",
         "adapter": "",
         "reading": "",
+        "word_langs": [],
     }
     assert answer["index"] == "demo"
     assert answer["model"] == "hashing"

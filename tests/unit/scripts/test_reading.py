@@ -67,6 +67,12 @@ def test_what_is_not_romanised_is_left_alone(text: str, lang: str) -> None:
     assert read_romanised(text, lang) is None
 
 
+def test_a_single_word_is_read_only_where_its_language_is_given() -> None:
+    assert read_romanised("vulkane", None) is None
+    reading = read_romanised("namaste", "hi")
+    assert reading is not None and reading.text == "नमस्ते"
+
+
 def test_abbreviations_stay_and_other_words_are_kept() -> None:
     reading = read_romanised("kogda poyavilsya telekanal QVC i mir", "ru")
     assert reading is not None and "QVC" in reading.text

@@ -1,0 +1,1 @@
+"""How `retriever/scripts/tables` were made: see `__main__`."""
