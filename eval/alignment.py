@@ -22,7 +22,14 @@ from xret.retriever.encoder import Encoder
 from xret.retriever.languages.codes import ENGLISH
 from xret.types import Document, Embeddings, FloatArray, Query
 
-__all__ = ["AlignmentShares", "SentencePool", "mexa_hits", "pooled", "retrieval_hits"]
+__all__ = [
+    "AlignmentShares",
+    "SentencePool",
+    "mexa_hits",
+    "neuron_correlation",
+    "pooled",
+    "retrieval_hits",
+]
 
 Indicators = npt.NDArray[np.bool_]
 
@@ -32,12 +39,14 @@ class AlignmentShares:
     """Shares of n pairs with their 95 % bootstrap intervals.
 
     mexa: pairs whose cosine is the highest of its row and of its column. to_english,
-    from_english: Success@1 of the sentence among the n translations, and the other way.
+    from_english: Success@1 of the sentence among the n translations, and the other way. anc: see
+    `neuron_correlation`.
     """
 
     mexa: Interval
     to_english: Interval
     from_english: Interval
+    anc: float = 0.0
 
     @property
     def retrieval(self) -> float:
@@ -77,7 +86,8 @@ class SentencePool:
             Interval(float(mean), float(low), float(high), len(texts))
             for mean, (low, high) in zip(hits.mean(axis=0), ends, strict=True)
         )
-        return AlignmentShares(mexa, to_english, from_english)
+        anc = neuron_correlation(pooled(documents), self._vectors)
+        return AlignmentShares(mexa, to_english, from_english, anc)
 
 
 def pooled(embeddings: Embeddings) -> FloatArray:
@@ -111,6 +121,23 @@ def mexa_hits(left: FloatArray, right: FloatArray) -> Indicators:
         raise DimensionMismatchError(f"{left.shape} and {right.shape} are no pairs of vectors")
     scores = left @ right.T
     return _beats_its_row(scores) & _beats_its_row(scores.T)
+
+
+def neuron_correlation(left: FloatArray, right: FloatArray) -> float:
+    """Mean over dimensions of Pearson's correlation between sentences and their translations.
+
+    left, right: (n, d), row i of one translated by row i of the other; n >= 2. The average
+    neuron-wise correlation of Del and Fishel (2022), in [-1, 1]: near 1 where each dimension says
+    the same in both languages. A dimension that does not vary counts as 0.
+
+    >>> eye = np.eye(3, dtype="f4")
+    >>> round(neuron_correlation(eye, eye), 3)
+    1.0
+    """
+    first, second = (side - side.mean(axis=0) for side in (left, right))
+    scale = np.linalg.norm(first, axis=0) * np.linalg.norm(second, axis=0)
+    products = (first * second).sum(axis=0)
+    return float(np.mean(np.where(scale > 0, products / np.maximum(scale, 1e-12), 0.0)))
 
 
 def retrieval_hits(queries: Embeddings, documents: Embeddings) -> Indicators:

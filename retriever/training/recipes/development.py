@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,13 +13,21 @@ import torch
 from safetensors import safe_open
 from transformers import TrainerCallback
 
+from xret.errors import TrainingError
 from xret.index.scoring.maxsim import maxsim_scores
 from xret.retriever.corpora.rows import Example
 from xret.retriever.training.common.checkpoint import WorkFolder
 from xret.retriever.training.recipes.student import Student
 from xret.types import Document, Query
 
-__all__ = ["MEASURES", "BestMoment", "DevelopmentSet", "development_curve", "load_best"]
+__all__ = [
+    "MEASURES",
+    "BestMoment",
+    "DevelopmentSet",
+    "check_gain",
+    "development_curve",
+    "load_best",
+]
 
 MEASURES = ("MRR@10", "Success@1")
 _FIRST = MEASURES[0]
@@ -100,6 +108,18 @@ def load_best(student: Student, work: WorkFolder) -> tuple[int, dict[str, float]
         del tensors[_FIGURES]
         student.model.load_state_dict(tensors)
     return best
+
+
+def check_gain(before: Mapping[str, float], work: WorkFolder) -> None:
+    """Raises TrainingError where no checkpoint had a higher MRR@10 than the model at the start."""
+    best = _best(work)
+    if best is None or best[1][_FIRST] > before[_FIRST]:
+        return
+    raise TrainingError(
+        f"no model is written: {_FIRST} on the development set was {before[_FIRST]:.4f} before and "
+        f"{best[1][_FIRST]:.4f} at the best step, {best[0]}; take more data or another --rate, or "
+        "write what was trained with --no-only-if-better"
+    )
 
 
 def development_curve(work: WorkFolder) -> list[tuple[int, dict[str, float]]]:

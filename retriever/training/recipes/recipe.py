@@ -27,6 +27,7 @@ from xret.retriever.training.recipes.contrastive import contrastive_objective
 from xret.retriever.training.recipes.development import (
     BestMoment,
     DevelopmentSet,
+    check_gain,
     development_curve,
     load_best,
 )
@@ -65,7 +66,7 @@ def run_recipe(recipe: Recipe, *, resume: bool = True) -> Generator[Progress, No
     an earlier run or model in the same place is replaced. Raises ConfigError and LanguageError
     (settings), CorpusError (file:line), ModelError (the model or its teacher),
     MissingLibraryError, and TrainingError (another run in that place, no space, a loss that is
-    no number: the last good checkpoint stays).
+    no number: the last good checkpoint stays; no gain where one is asked for).
     """
     _check_libraries()
     folder = model_location(recipe.model)
@@ -91,6 +92,9 @@ def run_recipe(recipe: Recipe, *, resume: bool = True) -> Generator[Progress, No
             yield Progress("development set", 0, None, "queries")
             work.note(_BEFORE, training.held_out.measure(student))
         yield from _fit(recipe, training, student, work, device)
+        if recipe.only_if_better:
+            notes: dict[str, Any] = work.notes()
+            check_gain(notes[_BEFORE], work)
         card = recipe_card(recipe, _facts(recipe, training, student, work, device))
         publish_model(student, recipe.output, work, card=card, run=run)
     yield Progress("written", 1, 1, "model")

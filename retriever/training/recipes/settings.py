@@ -21,7 +21,15 @@ TrainingTask = Literal["contrastive", "scores", "vectors", "align"]
 
 # Where a run of one seed may be taken up with another value, since no weight depends on it
 # before: a rate may have been too high, a disk too small for many checkpoints.
-_FREE = ("output", "rate", "threads", "licence", "device", "checkpoint_steps")
+_FREE = (
+    "output",
+    "rate",
+    "threads",
+    "licence",
+    "device",
+    "checkpoint_steps",
+    "only_if_better",
+)
 _RATES = {Kind.BI_ENCODER: 2e-5, Kind.LATE_INTERACTION: 1e-5}
 
 
@@ -36,8 +44,8 @@ class Recipe:
     texts that pass the model at once, for batches beyond memory. rate: peak of AdamW's, None
     for 2e-5 (bi-encoder) or 1e-5 (late interaction). warm_up: share of the steps in which it
     rises. max_tokens: of a text in training. cross_lingual, switch_share: see `Draw`. held_out:
-    a development set, measured at every checkpoint; the best is kept. licence: of the data,
-    for the card.
+    a development set, measured at every checkpoint; the best is kept. only_if_better: nothing is
+    written unless that gained. licence: of the data, for the card.
     """
 
     task: TrainingTask
@@ -109,6 +117,10 @@ class Recipe:
             "the best checkpoint is kept."
         ),
     ] = ()
+    only_if_better: Annotated[
+        bool,
+        Described("Write no model unless its MRR@10 on --held-out is above the start's."),
+    ] = False
     train_adapters: Annotated[
         bool,
         Described("Let X-MOD's language adapters learn too; else they are frozen."),
@@ -131,6 +143,8 @@ class Recipe:
                 raise ConfigError(f"{_option(name)} is {value}; it is a share, from 0 to 1")
         if self.rate is not None and not 0 < self.rate < 1:
             raise ConfigError(f"--rate is {self.rate}; it must lie between 0 and 1, as 2e-5 does")
+        if self.only_if_better and not self.held_out:
+            raise ConfigError("--only-if-better compares on a development set: name --held-out")
         if self.max_tokens < 3:
             raise ConfigError(f"--max-tokens is {self.max_tokens}; the marks alone need 2")
         if self.n_negatives is not None and self.n_negatives < 0:

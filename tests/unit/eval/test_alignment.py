@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from xret.errors import CorpusError, DimensionMismatchError, LanguageError, ModelError
-from xret.eval.alignment import AlignmentShares, SentencePool, mexa_hits, pooled, retrieval_hits
+from xret.eval.alignment import (
+    AlignmentShares,
+    SentencePool,
+    mexa_hits,
+    neuron_correlation,
+    pooled,
+    retrieval_hits,
+)
 from xret.eval.evaluation import Interval
 from xret.eval.fertility import Fertility, read_tokenizer
 from xret.eval.fitness import (
@@ -385,3 +392,13 @@ def test_a_modular_encoder_is_checked_through_the_adapters_of_both_languages(
     foreign = tokenizer and tokenizer.fertility(["ꙮꙮ ꙮ river"], ["river"])
     assert foreign is not None
     assert foreign.unknown == pytest.approx(2 / 3)
+
+
+def test_neuron_correlation_is_the_mean_of_the_dimensions() -> None:
+    random = np.random.default_rng(2)
+    left, right = random.normal(size=(2, 30, 5)).astype("f4")
+    right += left
+    right[:, 4] = 3.0
+    said = [np.corrcoef(left[:, d], right[:, d])[0, 1] for d in range(4)]
+    assert neuron_correlation(left, right) == pytest.approx(sum(said) / 5, abs=1e-5)
+    assert neuron_correlation(left, -left) == pytest.approx(-1, abs=1e-5)

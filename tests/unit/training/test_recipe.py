@@ -465,6 +465,20 @@ def test_best_moment_is_what_remains_and_the_card_says_so(folder: Path, tmp_path
     assert held_out.measure(student)["MRR@10"] == pytest.approx(figures[best], abs=2e-3)
 
 
+def test_what_does_not_help_is_not_written_where_a_gain_is_asked_for(
+    folder: Path, tmp_path: Path
+) -> None:
+    held_out = (folder / "held.jsonl",)
+    recipe = settings(folder, tmp_path, held_out=held_out, rate=1e-12, only_if_better=True)
+    with pytest.raises(TrainingError, match=r"no model is written: MRR@10 .* before and 0\."):
+        trained(recipe)
+    assert not recipe.output.exists()
+    trained(dataclasses.replace(recipe, only_if_better=False))
+    assert (recipe.output / "README.md").is_file()
+    with pytest.raises(ConfigError, match="name --held-out"):
+        settings(folder, tmp_path, only_if_better=True)
+
+
 def test_card_says_what_was_done_and_nothing_else(folder: Path, tmp_path: Path) -> None:
     from xret.retriever.models.hashes import file_hash
 
