@@ -1,6 +1,7 @@
 """How search grows with the documents: the bench's index, and one of several times as many.
 
     python benchmarks/growth.py grow INDEX FOLDER --times 10
+    python benchmarks/growth.py grow INDEX FOLDER --times 1 --languages 8
     python benchmarks/growth.py figures INDEX --bench ../shared/bench --docs 100000
 
 `grow` makes a large index of a built one (`add_documents` of `search_adapter.py`) in minutes: its
@@ -33,6 +34,7 @@ from xret.index.storage.segment import Coded, Segment, write_segment
 from xret.index.storage.stored import SegmentRecord
 from xret.types import Document, Embeddings, SearchParams
 
+LANGS = ("de", "en", "es", "fr", "it", "nl", "pl", "sv")
 EXCHANGED = 0.25
 STAGES = ("tables", "extremes", "bytes", "choose", "lists", "gather", "scan", "score")
 ROUNDS = 3
@@ -44,6 +46,7 @@ def main() -> None:
     parser.add_argument("index", type=Path)
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--times", type=int, default=10)
+    parser.add_argument("--languages", type=int, default=1, choices=range(1, len(LANGS) + 1))
     parser.add_argument("--bench", type=Path)
     parser.add_argument("--docs", type=int, default=100_000)
     parser.add_argument("--queries", type=int, default=50)
@@ -52,7 +55,7 @@ def main() -> None:
     if asked.what == "grow":
         if asked.folder is None:
             parser.error("name the folder of the new index")
-        grow(asked.index, asked.folder, asked.times)
+        grow(asked.index, asked.folder, asked.times, LANGS[: asked.languages])
         return
     if asked.bench is None:
         parser.error("name the bench folder: --bench FOLDER")
@@ -61,7 +64,7 @@ def main() -> None:
     figures(asked.index, queries, asked.exact)
 
 
-def grow(source: Path, folder: Path, times: int) -> None:
+def grow(source: Path, folder: Path, times: int, langs: tuple[str, ...]) -> None:
     """An index of so many times the documents, segment by segment, one commit each."""
     reader = IndexReader.open(source)
     segments, codecs = reader._commit.segments, reader._commit.codecs
@@ -81,14 +84,20 @@ def grow(source: Path, folder: Path, times: int) -> None:
             if copy:
                 others = rng.integers(0, len(rows), len(rows))
                 rows = np.where(rng.random(len(rows)) < EXCHANGED, others, rows)
-            add_segment(catalog, folder, number, segment, rows, first)
+            add_segment(catalog, folder, number, segment, rows, first, langs)
             first += segment.n_documents
     catalog.close()
     reader.close()
 
 
 def add_segment(
-    catalog: Catalog, folder: Path, number: int, segment: Segment, rows: np.ndarray, first: int
+    catalog: Catalog,
+    folder: Path,
+    number: int,
+    segment: Segment,
+    rows: np.ndarray,
+    first: int,
+    langs: tuple[str, ...],
 ) -> None:
     """The documents of a segment with these of its vectors, called by numbers from `first`."""
     near = segment.coded.centroids
@@ -100,7 +109,12 @@ def add_segment(
     record = SegmentRecord(number, 1, n, segment.n_passages, len(rows))
     arrays = {"offsets": segment.offsets, "documents": segment.documents, "spans": segment.spans}
     files = write_segment(folder, record, coded, arrays)
-    documents = [(i, Document(str(first + i), f"document {first + i}", "en")) for i in range(n)]
+    lengths = np.diff(segment.offsets)
+    of = np.argsort(np.argsort(lengths, kind="stable"), kind="stable") * len(langs) // n
+    documents = [
+        (i, Document(str(first + i), f"document {first + i}", langs[lang]))
+        for i, lang in enumerate(of.tolist())
+    ]
     with catalog.transaction():
         catalog.write_segment(record, files)
         catalog.documents.add(number, documents)
@@ -111,16 +125,23 @@ def figures(folder: Path, queries: np.ndarray, n_exact: int) -> None:
     reader = IndexReader.open(folder)
     info = reader.info()
 
+    mixed = len(info.languages) > 1
+
     def best(query: np.ndarray, *, exact: bool = False) -> list[str]:
         embeddings = Embeddings(query, np.array([0, len(query)]))
-        (hits,) = reader.search(embeddings, 100, params=SearchParams(threads=1, exact=exact))
+        (hits,) = reader.search(
+            embeddings,
+            100,
+            params=SearchParams(threads=1, exact=exact),
+            calibrate="z" if mixed else "off",
+            query_langs=("en",),
+        )
         return [hit.doc_id for hit in hits]
 
     first_s = cpu_s(lambda: best(queries[0]))
-    times = [[cpu_s(lambda q=q: best(q)) for q in queries] for _ in range(ROUNDS)]
-    mean_ms = statistics.mean(map(statistics.median, zip(*times, strict=True))) * 1e3
     print(f"{info.documents:,} documents, {info.vectors:,} vectors, {info.segments} segments")
-    print(f"{mean_ms:.2f} CPU ms a query; the first {first_s * 1e3:.0f}")
+    print(f"{mean_cpu_ms(best, queries):.2f} CPU ms a query; the first {first_s * 1e3:.0f}")
+    found = [best(query) for query in queries]
     with_stages: defaultdict[str, float] = defaultdict(float)
     for name in STAGES:
         setattr(_kernels, name, timed(getattr(_kernels, name), name, with_stages))
@@ -128,10 +149,29 @@ def figures(folder: Path, queries: np.ndarray, n_exact: int) -> None:
     stages = {name: with_stages[name] / len(queries) * 1e3 for name in STAGES}
     print(", ".join(f"{name} {ms:.2f}" for name, ms in stages.items()), end=", ")
     print(f"the rest {total_s / len(queries) * 1e3 - sum(stages.values()):.2f}")
+    wanted = [best(query, exact=True) for query in queries[:n_exact]]
+    print_shares(found, wanted, "by the same codes")
+    if mixed:
+        reader._lists.of = lambda *_: None
+        scan_ms = mean_cpu_ms(best, queries)
+        print(f"by a scan {scan_ms:.2f} CPU ms a query")
+        scanned = [best(query) for query in queries]
+        print_shares(found, scanned, "that a scan finds")
+        print_shares(scanned, wanted, "by the same codes, found by a scan")
+
+
+def mean_cpu_ms(best: Callable[[np.ndarray], object], queries: np.ndarray) -> float:
+    """Of the queries' medians."""
+    times = [[cpu_s(lambda q=q: best(q)) for q in queries] for _ in range(ROUNDS)]
+    return statistics.mean(map(statistics.median, zip(*times, strict=True))) * 1e3
+
+
+def print_shares(found: list[list[str]], wanted: list[list[str]], of: str) -> None:
     for k in (10, 100):
-        shares = [len({*best(q)[:k]} & {*best(q, exact=True)[:k]}) / k for q in queries[:n_exact]]
+        pairs = zip(found, wanted, strict=False)
+        shares = [len({*ids[:k]} & {*best[:k]}) / k for ids, best in pairs]
         if shares:
-            print(f"{statistics.mean(shares):.3f} of the {k} best by the same codes")
+            print(f"{statistics.mean(shares):.3f} of the {k} best {of}")
 
 
 def timed(work: Callable[..., Any], name: str, seconds: dict[str, float]) -> Callable[..., Any]:

@@ -112,6 +112,8 @@ def lists(
     positions: Any,
     scores: Any,
     found: Any,
+    gains: Any,
+    terms: Any,
     /,
 ) -> int: ...
 def gather(

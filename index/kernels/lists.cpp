@@ -96,12 +96,12 @@ class Best {
 // Scores of one segment's documents, offered as soon as their last passage has been scored.
 class Offers {
  public:
-  Offers(const ListedSegment& segment, int64_t first, Best& best)
-      : segment_(segment), first_(first), best_(best) {}
+  Offers(const ListedSegment& segment, const Levels& levels, int64_t first, Best& best)
+      : segment_(segment), levels_(levels), first_(first), best_(best) {}
 
   void passage(int64_t number, int32_t score) {
     if (!segment_.documents) {
-      if (best_.takes(score)) document(number, score);
+      document(number, score);
       return;
     }
     if (document_ == segment_.n_documents) return;
@@ -113,10 +113,20 @@ class Offers {
 
  private:
   void document(int64_t number, int32_t score) {
+    if (levels_.gains) score = level(number, score);
+    if (!best_.takes(score)) return;
     if (!segment_.keep || segment_.keep[number]) best_.offer(first_ + number, score);
   }
 
+  int32_t level(int64_t number, int32_t score) const {
+    int64_t lang = at<uint16_t>(segment_.langs, number);
+    if (lang >= levels_.n) lang = levels_.n - 1;  // of a deleted document
+    const int64_t level = (score * levels_.gains[lang] + levels_.terms[lang]) >> 16;
+    return int32_t(level < 0 ? 0 : level > kMostLevel ? kMostLevel : level);
+  }
+
   const ListedSegment& segment_;
+  const Levels& levels_;
   int64_t first_;
   Best& best_;
   int64_t document_ = 0;
@@ -203,7 +213,7 @@ int64_t walked(const ListQuery& query, const std::vector<ListedSegment>& segment
   Walk<kGroups> walk(query, most < kListBlock ? most : kListBlock);
   int64_t first = 0;
   for (size_t i = 0; i < segments.size(); i++) {
-    Offers offers(segments[i], first, best);
+    Offers offers(segments[i], query.levels, first, best);
     if (!walk.segment(segments[i], offers)) return int64_t(i);
     first += segments[i].n_documents;
   }
@@ -306,7 +316,8 @@ int64_t choose_lists(const uint8_t* table, int64_t n_centroids, int64_t lanes, i
 
 int64_t list_documents(const ListQuery& query, const std::vector<ListedSegment>& segments,
                        int64_t wanted, int64_t* positions, int32_t* scores, int64_t* n_found) {
-  Best best(wanted, 255 * query.lanes, positions, scores);
+  const int64_t most = query.levels.gains ? kMostLevel : 255 * query.lanes;
+  Best best(wanted, most, positions, scores);
   const int64_t groups = query.lanes / kLanes;
   const int64_t damaged = groups == 1   ? walked<1>(query, segments, best)
                           : groups == 2 ? walked<2>(query, segments, best)

@@ -16,6 +16,7 @@ struct ListedSegment {
   const void* members;    // (n_members) uint16
   const void* documents;  // (n_documents + 1) int64: document i owns passages i to i + 1; or null
   const uint8_t* keep;    // (n_documents) 0 or 1: which may be found; or null
+  const void* langs;      // (n_documents) uint16: their languages; or null where levels are none
   int64_t n_members;
   int64_t n_passages;
   int64_t n_documents;
@@ -27,6 +28,17 @@ struct ListedSegment {
 int64_t make_lists(const Passages& passages, int64_t n_centroids, uint32_t* starts,
                    uint16_t* members, int64_t n_members);
 
+// Scores that compare across languages, in whole steps from 0 to kMostLevel: score s of language l
+// is (s * gains[l] + terms[l]) >> 16. Without gains a score stays what it is.
+struct Levels {
+  const int64_t* gains;  // (n) 0 or more, or null
+  const int64_t* terms;  // (n)
+  int64_t n;
+};
+
+constexpr int64_t kMostLevel = 0xffff;
+constexpr int64_t kMostGain = int64_t(1) << 31, kMostTerm = int64_t(1) << 61;
+
 struct ListQuery {
   const uint8_t* table;   // (n_centroids, lanes)
   const uint8_t* floors;  // (lanes) what a passage without a chosen centroid has
@@ -34,6 +46,7 @@ struct ListQuery {
   int64_t n_centroids;
   int64_t lanes;
   int64_t n_chosen;
+  Levels levels;
 };
 
 // Floors (lanes): of each lane the n_near-th largest entry of the table; chosen: the rows that are
@@ -42,7 +55,7 @@ int64_t choose_lists(const uint8_t* table, int64_t n_centroids, int64_t lanes, i
                      uint8_t* floors, int32_t* chosen);
 
 // The documents, counted through all segments, that score no less than the `wanted` best:
-// n_found positions and scores, in rising order. Both have room for every document. Returns the
+// n_found positions and scores, or levels, in rising order. Both have room for every document. Returns the
 // number of a segment whose lists point outside, or kSound.
 int64_t list_documents(const ListQuery& query, const std::vector<ListedSegment>& segments,
                        int64_t wanted, int64_t* positions, int32_t* scores, int64_t* n_found);

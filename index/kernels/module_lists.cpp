@@ -14,9 +14,9 @@ const char kMakeListsDoc[] =
 const char kChooseDoc[] =
     "choose(table, n_centroids, n_near, floors, chosen) -> how many rows are above a floor";
 const char kListsDoc[] =
-    "lists(table, n_centroids, floors, chosen, segments, wanted, positions, scores, found) -> "
-    "first damaged segment, or -1; segments: tuples of starts, members, documents, keep, "
-    "n_passages, n_documents";
+    "lists(table, n_centroids, floors, chosen, segments, wanted, positions, scores, found, gains, "
+    "terms) -> first damaged segment, or -1; segments: tuples of starts, members, documents, keep, "
+    "languages, n_passages, n_documents; gains and terms: of languages, or None";
 const char kGatherDoc[] =
     "gather(sources, which, begins, ends, row_bytes, out) -> first rows that are not there, or -1";
 
@@ -46,28 +46,44 @@ class Held {
 };
 
 // False without an exception where lengths do not belong together.
-bool listed(PyObject* tuple, int64_t n_centroids, Held& held, ListedSegment& segment) {
-  if (PyTuple_Size(tuple) != 6) return false;
-  const Buffer* buffers[4];
-  for (int i = 0; i < 4; i++)
+bool listed(PyObject* tuple, const ListQuery& query, Held& held, ListedSegment& segment) {
+  if (PyTuple_Size(tuple) != 7) return false;
+  const Buffer* buffers[5];
+  for (int i = 0; i < 5; i++)
     if (!(buffers[i] = held.hold(PyTuple_GetItem(tuple, i)))) return false;
-  segment.n_passages = PyLong_AsLongLong(PyTuple_GetItem(tuple, 4));
-  segment.n_documents = PyLong_AsLongLong(PyTuple_GetItem(tuple, 5));
+  segment.n_passages = PyLong_AsLongLong(PyTuple_GetItem(tuple, 5));
+  segment.n_documents = PyLong_AsLongLong(PyTuple_GetItem(tuple, 6));
   if (PyErr_Occurred()) return false;
-  const auto& [starts, members, documents, keep] = buffers;
+  const auto& [starts, members, documents, keep, langs] = buffers;
   segment.n_members = members->view.len / 2;
   const int64_t p = segment.n_passages, n = segment.n_documents;
   if (p < 0 || p > kMost || n < 0 || n > p || (!*documents && n != p)) return false;
   const int64_t n_blocks = (p + kListBlock - 1) / kListBlock;
-  if (!starts->holds(n_blocks * n_centroids + 1, 4) || !members->holds(segment.n_members, 2))
+  if (!starts->holds(n_blocks * query.n_centroids + 1, 4) || !members->holds(segment.n_members, 2))
     return false;
   if ((*documents && !documents->holds(n + 1, 8)) || (*keep && !keep->holds(n, 1))) return false;
+  if (query.levels.gains && !langs->holds(n, 2)) return false;
   segment.starts = starts->read<void>();
   segment.members = members->read<void>();
   segment.documents = documents->read<void>();
   segment.keep = keep->read<uint8_t>();
+  segment.langs = langs->read<void>();
   return !*documents || (at<int64_t>(segment.documents, 0) == 0 &&
                          at<int64_t>(segment.documents, n) == p);
+}
+
+// Whether no score overflows by them.
+bool levels(const Buffer& gains, const Buffer& terms, Levels& levels) {
+  levels = {gains.read<int64_t>(), terms.read<int64_t>(), gains.view.len / 8};
+  if (!gains) return !terms;
+  if (levels.n < 1 || !gains.holds(levels.n, 8) || !terms.holds(levels.n, 8) ||
+      !aligned(gains, 8) || !aligned(terms, 8))
+    return false;
+  for (int64_t i = 0; i < levels.n; i++)
+    if (levels.gains[i] < 0 || levels.gains[i] > kMostGain || levels.terms[i] < -kMostTerm ||
+        levels.terms[i] > kMostTerm)
+      return false;
+  return true;
 }
 
 bool rising_below(const Buffer& chosen, int64_t n, int64_t most) {
@@ -125,13 +141,13 @@ PyObject* choose(PyObject*, PyObject* arguments) {
 }
 
 PyObject* lists(PyObject*, PyObject* arguments) {
-  Buffer table, floors, chosen, positions, scores, found;
+  Buffer table, floors, chosen, positions, scores, found, gains, terms;
   PyObject* tuple;
   ListQuery query = {};
   long long n_centroids, wanted;
-  if (!PyArg_ParseTuple(arguments, "y*Ly*y*O!Lw*w*w*", &table.view, &n_centroids, &floors.view,
+  if (!PyArg_ParseTuple(arguments, "y*Ly*y*O!Lw*w*w*z*z*", &table.view, &n_centroids, &floors.view,
                         &chosen.view, &PyTuple_Type, &tuple, &wanted, &positions.view,
-                        &scores.view, &found.view))
+                        &scores.view, &found.view, &gains.view, &terms.view))
     return nullptr;
   query.lanes = floors.view.len;
   query.n_centroids = n_centroids;
@@ -139,18 +155,19 @@ PyObject* lists(PyObject*, PyObject* arguments) {
   if (n_centroids < 1 || n_centroids > 65536 || query.lanes < kLanes || query.lanes % kLanes ||
       query.lanes > 1 << 20 || wanted < 1 || !table.holds(n_centroids, query.lanes) ||
       !rising_below(chosen, query.n_chosen, n_centroids) || !found.holds(1, 8) ||
-      !aligned(found, 8) || !aligned(positions, 8) || !aligned(scores, 4))
+      !aligned(found, 8) || !aligned(positions, 8) || !aligned(scores, 4) ||
+      !levels(gains, terms, query.levels))
     return wrong_sizes();
   query.table = table.read<uint8_t>();
   query.floors = floors.read<uint8_t>();
   query.chosen = chosen.read<int32_t>();
   const Py_ssize_t n = PyTuple_Size(tuple);
-  Held held(4 * n);
+  Held held(5 * n);
   std::vector<ListedSegment> segments(static_cast<size_t>(n));
   int64_t documents = 0;
   for (Py_ssize_t i = 0; i < n; i++) {
     PyObject* part = PyTuple_GetItem(tuple, i);
-    if (!PyTuple_Check(part) || !listed(part, n_centroids, held, segments[size_t(i)]))
+    if (!PyTuple_Check(part) || !listed(part, query, held, segments[size_t(i)]))
       return PyErr_Occurred() ? nullptr : wrong_sizes();
     documents += segments[size_t(i)].n_documents;
   }

@@ -24,6 +24,8 @@ from xret.types import IntArray
 
 __all__ = [
     "BLOCK_PASSAGES",
+    "MOST_LEVEL",
+    "LanguageLevels",
     "ListedDocuments",
     "PassageLists",
     "chosen_lists",
@@ -33,6 +35,9 @@ __all__ = [
 
 BLOCK_PASSAGES = 2**14
 """Passages whose lists lie together; the kernels' `kListBlock`."""
+
+MOST_LEVEL = 0xFFFF
+_MOST_GAIN, _MOST_TERM = 1 << 31, 1 << 61
 
 Bools = npt.NDArray[np.bool_]
 
@@ -75,16 +80,50 @@ class PassageLists:
 @dataclass(frozen=True, slots=True)
 class ListedDocuments:
     """A segment's lists and its documents: (n + 1,) offsets into passages, None where each is
-    one; keep: (n,) which of them may be found, None for all."""
+    one; keep: (n,) which of them may be found, None for all; langs: (n,) the numbers of their
+    languages, None where scores do not have to compare across them."""
 
     lists: PassageLists
     n_passages: int
     documents: IntArray | None = None
     keep: Bools | None = None
+    langs: npt.NDArray[np.uint16] | None = None
 
     @property
     def n_documents(self) -> int:
         return self.n_passages if self.documents is None else len(self.documents) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageLevels:
+    """Scores that compare across languages, in whole steps from 0 to `MOST_LEVEL`.
+
+    gains, terms: (L,) int64. Score s in language l has the level (s * gains[l] + terms[l]) >> 16.
+    """
+
+    gains: npt.NDArray[np.int64]
+    terms: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(
+        cls, means: npt.NDArray[np.float64], spreads: npt.NDArray[np.float64], most: int
+    ) -> LanguageLevels:
+        """Levels of scores from 0 to `most` by their distance from the mean in spreads, which are
+        above 0: (L,) each, of one language or more."""
+        lowest, highest = np.min(-means / spreads), np.max((most - means) / spreads)
+        step = (1 << 16) * MOST_LEVEL / max(highest - lowest, np.finfo(np.float64).tiny)
+        gains = np.clip(step / spreads, 0, _MOST_GAIN)
+        terms = np.clip(-gains * means - step * lowest, -_MOST_TERM, _MOST_TERM)
+        return cls(np.rint(gains).astype(np.int64), np.rint(terms).astype(np.int64))
+
+    def levels(
+        self, scores: npt.NDArray[np.int32], langs: npt.NDArray[np.uint16]
+    ) -> npt.NDArray[np.int32]:
+        """(n,) of (n,) scores in these languages; numbers beyond the last count as the last."""
+        own = np.minimum(langs, len(self.gains) - 1)
+        levels = (scores * self.gains[own] + self.terms[own]) >> 16
+        whole: npt.NDArray[np.int32] = np.clip(levels, 0, MOST_LEVEL).astype(np.int32)
+        return whole
 
 
 def chosen_lists(
@@ -112,28 +151,50 @@ def list_documents(
     chosen: npt.NDArray[np.int32],
     segments: Sequence[ListedDocuments],
     n: int,
+    *,
+    levels: LanguageLevels | None = None,
 ) -> tuple[IntArray, npt.NDArray[np.int32]]:
     """The n best documents by the lists of the chosen centroids, and all that tie with the last.
 
     table: (K, lanes) of one query, as for `centroid_scan`; floors: (lanes,) what counts where a
     passage has no chosen centroid that is better; chosen: rising numbers of centroids. A
-    document scores what its best passage does. Returns positions, counted through all
-    segments, and scores, in rising order of position.
+    document scores what its best passage does. levels: choose by these and not by scores; the
+    segments then have languages. Returns positions, counted through all segments, and scores or
+    levels, in rising order of position.
     Raises DamagedIndexError for lists that point outside.
     """
     if kernel_path() == NUMPY:
-        return _listed(table, floors, chosen, segments, n)
+        return _listed(table, floors, chosen, segments, n, levels)
     from xret.index import _kernels
 
     parts = tuple(
-        (one.lists.starts, one.lists.members, one.documents, one.keep, one.n_passages, n_own)
-        for one, n_own in ((one, one.n_documents) for one in segments)
+        (
+            one.lists.starts,
+            one.lists.members,
+            one.documents,
+            one.keep,
+            None if one.langs is None else np.ascontiguousarray(one.langs),
+            one.n_passages,
+            one.n_documents,
+        )
+        for one in segments
     )
     total = sum(part[-1] for part in parts)
+    gains, terms = (None, None) if levels is None else (levels.gains, levels.terms)
     positions, scores = np.empty(total, np.int64), np.empty(total, np.int32)
     found = np.zeros(1, np.int64)
     damaged = _kernels.lists(
-        np.ascontiguousarray(table), len(table), floors, chosen, parts, n, positions, scores, found
+        np.ascontiguousarray(table),
+        len(table),
+        floors,
+        chosen,
+        parts,
+        n,
+        positions,
+        scores,
+        found,
+        gains,
+        terms,
     )
     if damaged >= 0:
         raise _damaged(damaged)
@@ -199,6 +260,7 @@ def _listed(
     chosen: npt.NDArray[np.int32],
     segments: Sequence[ListedDocuments],
     n: int,
+    levels: LanguageLevels | None,
 ) -> tuple[IntArray, npt.NDArray[np.int32]]:
     """`list_documents` in NumPy: the numbers that the kernel returns."""
     scores, allowed = [np.empty(0, np.int32)], [np.empty(0, np.bool_)]
@@ -218,6 +280,9 @@ def _listed(
         sums = cells.sum(axis=1, dtype=np.int32)
         if segment.documents is not None and segment.n_documents:
             sums = np.maximum.reduceat(sums, segment.documents[:-1])
+        if levels is not None:
+            assert segment.langs is not None  # noqa: S101 (the caller's choice)
+            sums = levels.levels(sums, segment.langs)
         scores.append(sums)
         every = np.ones(segment.n_documents, np.bool_)
         allowed.append(every if segment.keep is None else segment.keep)

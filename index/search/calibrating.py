@@ -12,6 +12,7 @@ from xret.index.search.commit import Commit
 from xret.index.search.languages import BACKGROUND, CommitLanguages, LanguageGroups, owners_of
 from xret.index.search.pseudo_questions import learn_offsets
 from xret.index.storage.documents import DocumentTable
+from xret.types import IntArray
 
 __all__ = [
     "Calibrator",
@@ -34,7 +35,7 @@ class Calibrator:
         self._languages = CommitLanguages(documents)
         self._offsets: dict[str, LanguageOffsets] = {}
         self._version = -1
-        self._drawn: tuple[Masks, bool, Calibration | None] | None = None
+        self._drawn: tuple[Masks, bool, Calibration | None, bool] | None = None
 
     def languages(self, commit: Commit) -> LanguageGroups:
         """The commit's documents by language."""
@@ -49,12 +50,12 @@ class Calibrator:
         if self._version != commit.version:
             self._version, self._offsets, self._drawn = commit.version, {}, None
         if self._drawn is None or self._drawn[0] is not keep or self._drawn[1] != fixed:
-            self._drawn = keep, fixed, _drawn(groups, commit, keep, fixed=fixed)
-        calibration = self._drawn[2]
+            found = groups.found(keep)
+            drawn = _drawn(groups, commit, keep, found, fixed=fixed)
+            self._drawn = keep, fixed, drawn, fixed or _borrows(groups, drawn, found)
+        _, _, calibration, borrows = self._drawn
         if calibration is None:
             return None
-        counts = np.bincount(calibration.owners, minlength=len(groups.langs))
-        borrows = fixed or bool((counts[groups.found(keep)] < BACKGROUND).any())
         offsets = [self._learnt(groups, commit, lang) if borrows else None for lang in query_langs]
         return Calibration(
             groups,
@@ -71,11 +72,21 @@ class Calibrator:
         return self._offsets[lang]
 
 
+def _borrows(groups: LanguageGroups, calibration: Calibration | None, found: IntArray) -> bool:
+    """Whether one of these languages has too few documents to stand alone."""
+    if calibration is None:
+        return False
+    counts = np.bincount(calibration.owners, minlength=len(groups.langs))
+    return bool((counts[found] < BACKGROUND).any())
+
+
 def _drawn(
-    groups: LanguageGroups, commit: Commit, keep: Masks, *, fixed: bool
+    groups: LanguageGroups, commit: Commit, keep: Masks, found: IntArray, *, fixed: bool
 ) -> Calibration | None:
-    """A calibration without offsets; None where there is one language or none."""
-    found = groups.found(keep)
+    """A calibration without offsets; None where there is one language or none.
+
+    found: numbers of the languages of the documents that the masks let through.
+    """
     if len(found) < 2:
         return None
     background = groups.some(found, background_size(len(found), fixed=fixed))

@@ -95,6 +95,11 @@ class Calibration:
     fixed: bool = False
     by_language: Sequence[tuple[npt.NDArray[np.bool_] | None, ...]] = ()
 
+    @property
+    def of_candidates(self) -> Calibration:
+        """What chooses the documents that are ranked by this."""
+        return self
+
     def numbers(self, which: Sequence[int] | None = None) -> npt.NDArray[np.uint16]:
         """The languages of all documents, segment by segment; which: of these segments."""
         numbers = self.groups.numbers

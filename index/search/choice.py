@@ -19,6 +19,7 @@ from xret.index.search.calibration import Calibration, LanguageScale
 from xret.index.search.candidates import candidate_documents, default_candidates
 from xret.index.search.dense.single_vectors import dense_documents
 from xret.index.search.listed import CentroidLists, listed_candidates
+from xret.index.search.listed_languages import calibrated_candidates, listed_background_scores
 from xret.index.search.seen_queries import SeenQueries, background_scores
 from xret.index.storage.segment import Segment
 from xret.types import Embeddings, FloatArray, IntArray, SearchParams
@@ -119,6 +120,13 @@ class QueryBlock:
             scores = self.coarse[position][np.concatenate(there)]
             if np.isfinite(scores).all():
                 return search.calibration.scale(number, scores)
+        if search.lists is not None and not search.params.exact and len(search.calibration.owners):
+            return search.calibration.scale(
+                number,
+                *listed_background_scores(
+                    query, search.segments, background, search.calibration.owners, search.lists
+                ),
+            )
         (scores,) = background_scores(query, search.segments, background)
         return search.calibration.scale(number, scores)
 
@@ -177,15 +185,27 @@ def _candidates(query: SeenQueries, search: Search, number: int) -> Chosen:
         codes, tables = query.tables(codec)
         if tables is not None:
             seen[codec] = codes, tables
-    if search.lists is not None and search.calibration is None:
+    if search.lists is not None:
         search.deadline.check()
-        return listed_candidates(
+        if search.calibration is None:
+            return listed_candidates(
+                seen,
+                segments,
+                search.keep,
+                wanted,
+                lists=search.lists,
+                sums=query.sums,
+                threads=query.threads,
+            )
+        return calibrated_candidates(
             seen,
             segments,
             search.keep,
             wanted,
             lists=search.lists,
             sums=query.sums,
+            calibration=search.calibration.of_candidates,
+            number=number,
             threads=query.threads,
         )
     return candidate_documents(

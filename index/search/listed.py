@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from xret.index.scoring.centroids import centroid_scan
 from xret.index.scoring.passage_lists import (
+    LanguageLevels,
     ListedDocuments,
     PassageLists,
     chosen_lists,
@@ -32,13 +33,23 @@ from xret.index.search.candidates import (
     with_means,
 )
 from xret.index.search.commit_rows import CommitRows
-from xret.index.storage.segment import Segment
+from xret.index.search.listed_background import KeptBackground, ListedBackground
+from xret.index.storage.segment import Coded, Segment
 from xret.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from xret.index.coding.codec import ResidualCodec
 
-__all__ = ["LISTED_ROWS", "CentroidLists", "ListIndex", "listed_candidates"]
+__all__ = [
+    "LISTED_ROWS",
+    "PRESELECTED",
+    "CentroidLists",
+    "ListIndex",
+    "ListedQuery",
+    "listed_candidates",
+    "listed_queries",
+    "placed_documents",
+]
 
 LISTED_ROWS = 1 << 21
 """Vectors of an index from which lists pay: of fewer a scan takes a millisecond or two."""
@@ -78,6 +89,7 @@ class CentroidLists:
     lists: tuple[ListedDocuments, ...]
     n_centroids: int
     n_members: int
+    _background: KeptBackground = field(default_factory=KeptBackground, compare=False)
 
     @property
     def n_documents(self) -> int:
@@ -97,22 +109,57 @@ class CentroidLists:
 
         masks: of each of these segments, which documents may be found; None for all.
         """
-        positions = self._preselected(query, masks, PRESELECTED * n)
-        passages = self.rows.passages(positions)
-        coded, offsets = self.rows.coded(passages, codes=False)
-        assert coded.centroids is not None  # noqa: S101 (segments with lists have centroids)
-        found = centroid_scan(query.codes, query.table, coded.centroids, offsets, threads=threads)
-        scores = with_means(found, query.sums, coded.means, query.units, threads=threads)[0]
-        if self.rows.documents is not None and len(positions):
-            scores = np.maximum.reduceat(scores, passages.starts)
+        positions = self.preselected(query, masks, PRESELECTED * n)
+        scores = self.scores(query, positions, threads=threads)
         if len(scores) > n:
             best = np.flatnonzero(scores >= np.partition(scores, -n)[-n])
             return positions[best], scores[best]
         return positions, scores
 
-    def _preselected(self, query: ListedQuery, masks: Sequence[Mask], n: int) -> IntArray:
+    def scores(
+        self, query: ListedQuery, positions: IntArray, *, threads: int = 1
+    ) -> npt.NDArray[np.int32]:
+        """(n,) of documents at rising positions, as a scan scores them."""
+        passages = self.rows.passages(positions)
+        coded, offsets = self.rows.coded(passages, codes=False)
+        scores = _scanned(query, query.table, coded, offsets, threads=threads)
+        if self.rows.documents is not None and len(positions):
+            scores = np.maximum.reduceat(scores, passages.starts)
+        return scores
+
+    def background(self, background: Sequence[IntArray]) -> ListedBackground:
+        """Of documents that stand for languages, of all segments of the commit, these
+        segments'."""
+        return self._background.of(self.rows, [background[at] for at in self.numbers])
+
+    def background_scores(
+        self,
+        query: ListedQuery,
+        background: ListedBackground,
+        table: npt.NDArray[np.uint8] | None = None,
+        *,
+        threads: int = 1,
+    ) -> npt.NDArray[np.int32]:
+        """(b,) as `scores`; by another table without the passages' means."""
+        segment = background.segment
+        coded = segment.coded if table is None else replace(segment.coded, means=None)
+        by = query.table if table is None else table
+        scores = _scanned(query, by, coded, segment.offsets, threads=threads)
+        if segment.documents is not None and len(scores):
+            scores = np.maximum.reduceat(scores, segment.documents[:-1])
+        return scores
+
+    def preselected(
+        self,
+        query: ListedQuery,
+        masks: Sequence[Mask],
+        n: int,
+        *,
+        langs: Sequence[npt.NDArray[np.uint16]] | None = None,
+        levels: LanguageLevels | None = None,
+    ) -> IntArray:
         """Rising positions of the n best documents by their lists, or of all where there are
-        fewer that may be found."""
+        fewer that may be found; by levels of the documents' languages, where there are some."""
         segments = self.rows.segments
         if any(mask is not None for mask in masks):
             counts = [
@@ -134,7 +181,36 @@ class CentroidLists:
             segment if mask is None else replace(segment, keep=mask)
             for segment, mask in zip(self.lists, masks, strict=True)
         ]
-        return list_documents(query.table, floors, chosen, listed, n)[0]
+        if langs is not None:
+            listed = [replace(one, langs=own) for one, own in zip(listed, langs, strict=True)]
+        return list_documents(query.table, floors, chosen, listed, n, levels=levels)[0]
+
+
+def _scanned(
+    query: ListedQuery,
+    table: npt.NDArray[np.uint8],
+    coded: Coded,
+    offsets: IntArray,
+    *,
+    threads: int,
+) -> npt.NDArray[np.int32]:
+    """(p,) of passages by their centroids, and their means where they have some."""
+    assert coded.centroids is not None  # noqa: S101 (segments with lists have centroids)
+    found = centroid_scan(query.codes, table, coded.centroids, offsets, threads=threads)
+    scores: npt.NDArray[np.int32] = with_means(
+        found, query.sums, coded.means, query.units, threads=threads
+    )[0]
+    return scores
+
+
+def listed_queries(
+    queries: CodedQueries, lists: Mapping[int, CentroidLists], sums: Mapping[int, QueryCodes]
+) -> list[ListedQuery]:
+    """One query, as each codec that has lists sees it."""
+    tables, units = byte_tables(queries)
+    return [
+        ListedQuery(queries[codec][0], tables[codec], units, sums.get(codec)) for codec in lists
+    ]
 
 
 def listed_candidates(
@@ -151,25 +227,36 @@ def listed_candidates(
 
     lists: of these segments, by codec.
     """
-    tables, units = byte_tables(queries)
-    best = []
-    for codec, own in lists.items():
-        query = ListedQuery(queries[codec][0], tables[codec], units, sums.get(codec))
-        best.append(own.documents(query, [masks[i] for i in own.numbers], n, threads=threads))
+    asked = listed_queries(queries, lists, sums)
+    best = [
+        own.documents(query, [masks[i] for i in own.numbers], n, threads=threads)
+        for own, query in zip(lists.values(), asked, strict=True)
+    ]
     scores = np.concatenate([scores for _, scores in best])
     least = np.partition(scores, -n)[-n] if len(scores) > n else np.iinfo(np.int32).min
+    wanted = [positions[scores >= least] for positions, scores in best]
+    return placed_documents(segments, masks, lists, wanted)
+
+
+def placed_documents(
+    segments: Sequence[Segment],
+    masks: Sequence[Mask],
+    lists: Mapping[int, CentroidLists],
+    wanted: Sequence[IntArray],
+) -> list[IntArray]:
+    """For each segment the documents at these positions of each codec's, and all that may be
+    found where it has no centroids."""
     nothing = np.empty(0, np.int64)
     found = [
         kept_documents(segment, mask) if segment.coded.centroids is None else nothing
         for segment, mask in zip(segments, masks, strict=True)
     ]
-    for own, (positions, scores) in zip(lists.values(), best, strict=True):
-        wanted = positions[scores >= least]
-        cuts = np.searchsorted(wanted, own.rows.ends).tolist()
+    for own, positions in zip(lists.values(), wanted, strict=True):
+        cuts = np.searchsorted(positions, own.rows.ends).tolist()
         for at, (first, last), start in zip(
             own.numbers, pairwise(cuts), own.rows.ends.tolist(), strict=False
         ):
-            found[at] = wanted[first:last] - start
+            found[at] = positions[first:last] - start
     return found
 
 

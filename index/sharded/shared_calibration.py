@@ -140,12 +140,16 @@ class SharedCalibration(Calibration):
     def scale(self, query: int, *_: object) -> LanguageScale:
         return self.scales[query]
 
+    @property
+    def of_candidates(self) -> Calibration:
+        local = self.local
+        assert local is not None  # noqa: S101 (the only maker gives one)
+        return local
+
     def of_row(
         self, query: int, row: npt.NDArray[np.number], which: Sequence[int], least: float
     ) -> Floats:
-        local = self.local
-        assert local is not None  # noqa: S101 (the only maker gives one)
-        return local.of_row(query, row, which, least)
+        return self.of_candidates.of_row(query, row, which, least)
 
     def of_words(self, query: int, row: npt.NDArray[np.number]) -> Floats:
         return self.word_scales[query].of(row, self.numbers())

@@ -30,6 +30,7 @@ struct Part {
   std::vector<uint16_t> centroids, members;
   std::vector<uint32_t> starts;
   std::vector<uint8_t> keep;
+  std::vector<uint16_t> langs;
 
   Part(int n_passages, int n_centroids) {
     for (int i = 0; i < n_passages; i++) offsets.push_back(offsets.back() + between(1, 6));
@@ -37,6 +38,7 @@ struct Part {
     while (documents.back() < n_passages)
       documents.push_back(std::min<int64_t>(n_passages, documents.back() + between(1, 3)));
     for (size_t i = 0; i + 1 < documents.size(); i++) keep.push_back(uint8_t(between(0, 3) > 0));
+    for (int i = 0; i < n_passages; i++) langs.push_back(uint16_t(between(0, 4)));
     const int64_t n_blocks = (n_passages + kListBlock - 1) / kListBlock;
     starts.resize(size_t(n_blocks * n_centroids + 1));
     expect(make_lists(passages(), n_centroids, starts.data(), nullptr, 0) == kSound, "starts", 0);
@@ -56,7 +58,7 @@ struct Part {
   ListedSegment listed(bool several, bool masked) const {
     const int64_t n = several ? int64_t(documents.size()) - 1 : int64_t(offsets.size()) - 1;
     return {starts.data(), members.data(), several ? documents.data() : nullptr,
-            masked && several ? keep.data() : nullptr, int64_t(members.size()),
+            masked && several ? keep.data() : nullptr, langs.data(), int64_t(members.size()),
             int64_t(offsets.size()) - 1, n};
   }
 };
@@ -93,7 +95,9 @@ struct Query {
 
 void check(int trial) {
   const int n_centroids = between(1, 300), n_lanes = kLanes * between(1, 5);
-  const bool several = trial % 2, masked = trial % 3 == 0;
+  const bool several = trial % 2, masked = trial % 3 == 0, levelled = trial % 5 < 2;
+  std::vector<int64_t> gains, terms;  // of three languages; two others count as the last
+  for (int i = 0; i < 3; i++) gains.push_back(between(0, 1 << 18)), terms.push_back(between(-(1 << 28), 1 << 28));
   std::vector<Part> parts;
   for (int i = 0; i < 3; i++) parts.emplace_back(trial == 5 && !i ? int(kListBlock) + 77 : between(1, 90), n_centroids);
   const Query query(n_centroids, n_lanes);
@@ -107,6 +111,11 @@ void check(int trial) {
       const int64_t begin = several ? part.documents[size_t(document)] : document;
       const int64_t end = several ? part.documents[size_t(document + 1)] : document + 1;
       for (int64_t i = begin; i < end; i++) best = std::max(best, query.passage(part, i));
+      if (levelled) {
+        const size_t lang = std::min<size_t>(part.langs[size_t(document)], 2);
+        const int64_t level = (best * gains[lang] + terms[lang]) >> 16;
+        best = int32_t(std::min(std::max<int64_t>(level, 0), kMostLevel));
+      }
       if (!(masked && several) || part.keep[size_t(document)]) all.emplace_back(first + document, best);
     }
     first += segments.back().n_documents;
@@ -120,7 +129,8 @@ void check(int trial) {
 
   const auto ask = [&](std::vector<int64_t>& positions, std::vector<int32_t>& scores, int64_t& n) {
     const ListQuery asked = {query.table.data(), query.floors.data(), query.chosen.data(),
-                             n_centroids, n_lanes, int64_t(query.chosen.size())};
+                             n_centroids, n_lanes, int64_t(query.chosen.size()),
+                             {levelled ? gains.data() : nullptr, terms.data(), 3}};
     return list_documents(asked, segments, wanted, positions.data(), scores.data(), &n);
   };
   std::vector<int64_t> positions(static_cast<size_t>(first));

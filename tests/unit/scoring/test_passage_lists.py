@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from xret.errors import DamagedIndexError
 from xret.index.scoring.kernel_path import KERNEL_PATHS, NUMPY, VARIABLE, kernel_reasons
 from xret.index.scoring.passage_lists import (
+    LanguageLevels,
     ListedDocuments,
     PassageLists,
     chosen_lists,
@@ -148,3 +149,35 @@ def test_rows_that_are_not_there_are_refused() -> None:
         gathered_rows(
             [np.zeros((3, 2), np.uint8)], np.zeros(1, np.int32), np.array([2]), np.array([4])
         )
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 10**6), n=st.integers(1, 20), spread=st.sampled_from([1e-6, 1.0, 300.0]))
+def test_levels_choose_documents_as_calibrated_scores_do(seed: int, n: int, spread: float) -> None:
+    rng = np.random.default_rng(seed)
+    table = rng.integers(0, 256, (20, 16)).astype(np.uint8)
+    means, spreads = rng.uniform(0, 2000, 3), rng.uniform(0.5, 2, 3) * spread
+    levels = LanguageLevels.of(means, spreads, int(table.max(axis=0).astype(int).sum()))
+    segments = []
+    for n_passages in (25, 0, 9):
+        near, offsets = passages(rng, n_passages, 20)
+        langs = rng.integers(0, 3, n_passages).astype(np.uint16)
+        keep = rng.random(n_passages) < 0.8
+        lists = lists_of(near, offsets, 20)
+        segments.append(ListedDocuments(lists, n_passages, keep=keep, langs=langs))
+    floors, chosen = chosen_lists(table, 20)
+    every = [list_documents(table, floors, chosen, [one], 99) for one in segments]
+    starts = np.cumsum([0, *(one.n_passages for one in segments)]).tolist()
+    raw = np.concatenate([scores for _, scores in every])
+    at = np.concatenate([positions + n for (positions, _), n in zip(every, starts, strict=False)])
+    langs = np.concatenate([one.langs for one in segments if one.langs is not None])[at]
+    own = levels.levels(raw, langs)
+    distances = (raw - means[langs]) / spreads[langs]
+    order = np.argsort(distances)
+    assert (np.diff(own[order]) >= -1).all() and own.max() >= own[order[-1]] >= own.max() - 1
+    least = np.partition(own, -n)[-n] if len(own) > n else 0
+    for path in PATHS:
+        with on(path):
+            positions, found = list_documents(table, floors, chosen, segments, n, levels=levels)
+            assert positions.tolist() == at[own >= least].tolist()
+            assert found.tolist() == own[own >= least].tolist()

@@ -11,7 +11,7 @@ import pytest
 from xret import compact
 from xret.index.coding.clustering import train_codec
 from xret.index.coding.codec import ResidualCodec
-from xret.index.search import seen_queries
+from xret.index.search import listed, seen_queries
 from xret.index.search.calibrating import Calibrator
 from xret.index.search.calibration import Calibration, background_scale
 from xret.index.search.commit import Commit
@@ -19,6 +19,7 @@ from xret.index.search.dense.dense_candidates import DenseCandidates
 from xret.index.search.dense.dense_vectors import Int8Vectors
 from xret.index.search.filters import Condition
 from xret.index.search.languages import CommitLanguages, LanguageGroups, owners_of
+from xret.index.search.listed import ListIndex
 from xret.index.search.pseudo_questions import learn_offsets
 from xret.index.search.ranking import best_documents
 from xret.index.search.reader import IndexReader
@@ -189,10 +190,13 @@ def oracle(
     return found
 
 
-@pytest.mark.parametrize("way", ["scan", "exact", "codec", "dense", "device", "device codec"])
+WAYS = ["scan", "exact", "codec", "dense", "device", "device codec", "lists of codec"]
+
+
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("masked", [False, True])
 def test_each_way_ranks_by_calibrated_scores_as_if_all_were_scored(
-    way: str, masked: bool, codec: ResidualCodec
+    way: str, masked: bool, codec: ResidualCodec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     single, coded = way == "dense", "codec" in way
     segments = language_segments(codec if coded else None, single=single)
@@ -200,7 +204,11 @@ def test_each_way_ranks_by_calibrated_scores_as_if_all_were_scored(
     keep = (np.arange(360) % 3 > 0 if masked else None, None)
     codecs = {1: codec} if coded else {}
     calibration = calibration_of(groups_of(segments), 3, [*keep])
-    dense = scan = None
+    dense = scan = lists = None
+    if "lists" in way:
+        monkeypatch.setattr(listed, "LISTED_ROWS", 0)
+        lists = ListIndex().of(segments, codecs)
+        assert lists is not None
     if way == "dense":
         vectors = [Int8Vectors(s.coded.codes.view(np.int8), s.coded.scales) for s in segments]
         pytest.importorskip("faiss")
@@ -220,6 +228,7 @@ def test_each_way_ranks_by_calibrated_scores_as_if_all_were_scored(
         dense=dense,
         scan=scan,
         calibration=calibration,
+        lists=lists,
     )
     wanted = oracle(queries, segments, keep, calibration, codecs)
     for best, ranked in zip(found, wanted, strict=True):
