@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import resource
 import sys
@@ -24,6 +25,7 @@ from xret.retriever.encoder import Encoder, EncoderOptions
 from xret.retriever.index_encoder import scan_device
 from xret.retriever.indexing import OPTIONS_SETTING
 from xret.retriever.languages.codes import language_code
+from xret.retriever.languages.shared_words import shipped_shared_words
 from xret.retriever.models import registry
 from xret.retriever.models.location import encoder_name
 from xret.retriever.opening.editions import check_edition
@@ -91,6 +93,7 @@ def build_steps(
     codec_of: str | Path | None = None,
     ray: str | None = None,
     ray_workers: int | None = None,
+    shared_words: bool = False,
     options: EncoderOptions | None = None,
     source: Corpus | None = None,
     **named: Any,
@@ -106,11 +109,14 @@ def build_steps(
     the shipped table where there are vectors too. shard: `2/4`, to index the second of four parts
     of the corpus, into a folder of its own in the index's, which is an index in several parts.
     codec_of: an index, by name or folder, whose codec a new one's vectors are coded by. ray: the
-    address of a Ray cluster whose actors encode, by default one a CPU or ray_workers. source: the
-    corpus where it is opened already.
+    address of a Ray cluster whose actors encode, by default one a CPU or ray_workers. shared_words:
+    whether a new index's texts are read by the shipped table of shared words. source: the corpus
+    where it is opened already.
     The rest is as in IndexBuild.
     """
     how = EncoderOptions.of(options, named)
+    if shared_words:
+        how = dataclasses.replace(how, shared_words=shipped_shared_words().fingerprint)
     if scan_device(how) is not None:
         torch_device(how.device)
     corpus = str(corpus)

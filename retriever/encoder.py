@@ -92,8 +92,10 @@ class EncoderOptions:
     an encoder that is open says which that was. single_vector: one vector a text from a
     late-interaction model, its own where it makes one in the same pass, else its vectors' mean.
     prompts: by task, "query" and "document". max_tokens: of a document. lang_policy,
-    default_lang, adapters: routing by language; adapters names those to load, None all. These
-    shape vectors and are recorded in the index.
+    default_lang, adapters: routing by language; adapters names those to load, None all.
+    shared_words: the fingerprint of the table by which words that a language shares with English
+    are read in its own meaning, None for as they are. These shape vectors and are recorded in the
+    index.
 
     code_switching: a query whose language nobody gave is read token by token, each through
     the adapter of the language that its part of the query is in (X-MOD only).
@@ -117,6 +119,7 @@ class EncoderOptions:
     lang_policy: Literal["strict", "nearest", "default"] = "nearest"
     default_lang: str | None = None
     adapters: tuple[str, ...] | None = None
+    shared_words: str | None = None
     code_switching: bool = False
     backend: Literal["auto", "torch", "onnx", "kernels"] = "auto"
     precision: Literal["auto", "fp32", "bf16", "int8"] | None = None
@@ -162,6 +165,7 @@ class EncoderOptions:
             "lang_policy",
             "default_lang",
             "adapters",
+            "shared_words",
         )
         plain = EncoderOptions()
         found = {name: getattr(self, name) for name in shaping}

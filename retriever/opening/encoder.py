@@ -60,7 +60,7 @@ def load_encoder(
     if kind is Kind.STATIC:
         given = dict((options or EncoderOptions()).recorded())
         shaping = {name for name in given if (name, given[name]) != ("pool_factor", 1)}
-        shaping -= {"lang_policy"}
+        shaping -= {"lang_policy", "shared_words"}
         if shaping:
             raise ConfigError(f"{name} is a table of words; it has no {', '.join(sorted(shaping))}")
         encoder = loader.load(folder, name=name)
@@ -68,7 +68,11 @@ def load_encoder(
         if wanted.prompts is None and (missed := lacking_prompts(folder, kind)):
             warnings.warn(missed, UserWarning, stacklevel=2)
         encoder = loader.load(folder, name=name, options=wanted)
-    return encoder
+    if wanted.shared_words is None:
+        return encoder
+    from xret.retriever.encoders.conditioned import ConditionedEncoder
+
+    return ConditionedEncoder.of(encoder, wanted)
 
 
 def _kind(folder: Path, registered: RegisteredEncoder | None) -> Kind:

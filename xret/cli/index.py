@@ -89,6 +89,14 @@ def index(
             "train translation-table, or off for words as they are.",
         ),
     ] = None,
+    shared_words: Annotated[
+        bool,
+        typer.Option(
+            "--shared-words",
+            help="Read words that a language spells as English does in its own meaning (German "
+            "Gift is poison), in a new index's documents and in questions whose language is given.",
+        ),
+    ] = False,
     shard: Annotated[
         str | None,
         typer.Option(
@@ -137,6 +145,7 @@ def index(
         preset=preset,
         lexical=lexical,
         psq=psq,
+        shared_words=shared_words,
         shard=shard,
         codec_of=codec_of,
         ray=ray,
