@@ -311,6 +311,20 @@ def test_a_transform_is_fitted_beside_the_model_and_applied(xret: Xret, tmp_path
     learnt = ("learn", "transform", "--model", "bi")
     assert "--data" in xret(*learnt).stderr
     more = ("--data", "docs.jsonl", "--parallel", "pairs.tsv", "--lang", "fr", "--whiten")
+    # A question that is its passage is found already: nothing can rank it better.
+    same = [
+        {
+            "query": row["text"],
+            "positive": row["text"],
+            "query_lang": row["lang"],
+            "positive_lang": row["lang"],
+        }
+        for row in rows[:3]
+    ]
+    (tmp_path / "same.jsonl").write_text("".join(json.dumps(row) + "\n" for row in same))
+    refused = xret(*learnt, *more, "--held-out", "same.jsonl")
+    assert refused.returncode == 1 and "no transform is installed" in refused.stderr
+    assert not (folder / "transforms").exists()
     done = xret(*learnt, *more, "--outliers", "3", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["vectors"] == {"en": 100, "fr": 200, "sw": 100}

@@ -12,6 +12,7 @@ from xret.cli.output import message, print_json, print_table, show_progress
 
 if TYPE_CHECKING:
     from xret.retriever.models.module_card import ModuleCard
+    from xret.retriever.training.modules.transforms import FittedTransforms
 
 __all__ = ["app"]
 
@@ -93,6 +94,14 @@ def learn(
             "--outliers", min=0, help="Standard deviations above which a dimension is left out."
         ),
     ] = None,
+    held_out: Annotated[
+        Path | None,
+        typer.Option(
+            "--held-out",
+            help="Questions and passages, as --data of a ranking has them: a transform that does "
+            "not rank these better is not installed.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Learn ranking, or a language, as a module of its own; a transform lies beside its model.
@@ -106,7 +115,14 @@ def learn(
 
     if kind == "transform":
         _learn_transform(
-            model, data, parallel, lang, whiten=whiten, outliers=outliers, as_json=as_json
+            model,
+            data,
+            parallel,
+            lang,
+            whiten=whiten,
+            outliers=outliers,
+            held_out=held_out,
+            as_json=as_json,
         )
         return
     if output is None:
@@ -146,18 +162,35 @@ def _learn_transform(
     *,
     whiten: bool,
     outliers: float | None,
+    held_out: Path | None,
     as_json: bool,
 ) -> None:
     from xret.retriever.modules.transform_fitting import TransformSettings
     from xret.retriever.training.modules.transforms import TransformLearning, learn_transforms
 
     settings = TransformSettings(whiten=whiten, outliers=outliers)
-    learning = TransformLearning(model, data, parallel, lang, settings)
-    fitted = show_progress(learn_transforms(learning))
+    learning = TransformLearning(model, data, parallel, lang, settings, held_out)
+    _print_transforms(show_progress(learn_transforms(learning)), as_json)
+
+
+def _print_transforms(fitted: FittedTransforms, as_json: bool) -> None:
     if as_json:
-        print_json({"folder": str(fitted.folder), "vectors": fitted.vectors})
+        print_json(
+            {
+                "folder": str(fitted.folder),
+                "vectors": fitted.vectors,
+                "before": fitted.before,
+                "after": fitted.after,
+            }
+        )
         return
     print_table(("language", "vectors"), [(code, f"{n:,}") for code, n in fitted.vectors.items()])
+    for said, figures in (("before", fitted.before), ("after", fitted.after)):
+        if figures is not None:
+            message(
+                f"{said}: MRR@10 {figures.mrr:.4f}, mean cosine {figures.mean_cosine:.3f}, share "
+                f"of languages {figures.language_share:.3f}"
+            )
     message(f"{fitted.folder} is applied from now on; the model is another one by content")
 
 
