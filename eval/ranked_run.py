@@ -62,6 +62,7 @@ def rank_run_steps(
     calibrate: Calibrate | None = None,
     tag: str | None = None,
     metadata: Literal["file", "header", "none"] = "file",
+    device: str | None = None,
 ) -> Work[RankedRun]:
     """Answer every query; with an output, write the six columns that trec_eval reads.
 
@@ -70,6 +71,7 @@ def rank_run_steps(
     ranked; a corpus's own index holds no others. index: where it is not the corpus's own.
     rerank: a reranker and how many documents it reads, `NAME[@depth]`.
     metadata: ir_metadata in a file beside the run, in its first lines, or not.
+    device: where texts are encoded and documents scored.
     """
     began = time.perf_counter()
     path = None if output is None else Path(output)
@@ -81,7 +83,11 @@ def rank_run_steps(
     else:
         queries = chosen_topics(Path(topics), lang)
     names = SystemNames(
-        str(target), [index] if index else (), [encoder] if encoder else (), langs=doc_lang
+        str(target),
+        [index] if index else (),
+        [encoder] if encoder else (),
+        langs=doc_lang,
+        device=device,
     )
     whole = topics is not None or index is not None
     langs = _codes(doc_lang) or None if whole else None

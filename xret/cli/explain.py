@@ -11,6 +11,7 @@ from xret.cli.explained import print_explanation
 from xret.cli.ids import typed
 from xret.cli.options import (
     AsJson,
+    DeviceOption,
     IndexArgument,
     LangPolicyOption,
     PairRoutingOption,
@@ -47,6 +48,7 @@ def explain(
     ] = None,
     rerank: RerankOption = None,
     pair_routing: PairRoutingOption = None,
+    device: DeviceOption = None,
     lang_policy: LangPolicyOption = "nearest",
     as_json: AsJson = False,
 ) -> None:
@@ -55,7 +57,9 @@ def explain(
     """
     import xret
 
-    with xret.open(index, encoder=encoder, mode=mode, lang_policy=lang_policy) as searcher:
+    with xret.open(
+        index, encoder=encoder, mode=mode, lang_policy=lang_policy, device=device
+    ) as searcher:
         found = searcher.explain(
             typed(doc_id),
             " ".join(query),

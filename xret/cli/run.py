@@ -11,6 +11,7 @@ from xret.cli.languages import OldQueryLangs, spelt_langs
 from xret.cli.options import (
     AsJson,
     CalibrateOption,
+    DeviceOption,
     PairRoutingOption,
     RerankOption,
     routed_reranker,
@@ -55,6 +56,7 @@ def run(
     ] = None,
     rerank: RerankOption = None,
     pair_routing: PairRoutingOption = None,
+    device: DeviceOption = None,
     calibrate: CalibrateOption = None,
     tag: Annotated[
         str | None, typer.Option("--tag", help="Name of the run, its last column.")
@@ -84,6 +86,7 @@ def run(
         calibrate=calibrate,
         tag=tag,
         metadata=metadata,
+        device=device,
     )
     summary = show_progress(steps, stoppable=True).as_json()
     if as_json:

@@ -19,7 +19,7 @@ __all__ = ["checked", "config", "name_variables"]
 
 HEADINGS = ("setting", "value", "from")
 DEFAULT = "default"
-SHARED = {"device": ("eval", "index", "search", "serve")}
+SHARED = {"device": ("eval", "explain", "index", "run", "search", "serve")}
 """Settings that a variable (`XRET_DEVICE`) and a line above all tables of xret.toml give to
 several commands at once; what is set for one command goes before."""
 
