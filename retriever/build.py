@@ -16,6 +16,7 @@ from xret.index.storage.stored import content_hash
 from xret.index.writing.writer import IndexWriter
 from xret.retriever.encoder import Encoder
 from xret.retriever.indexing import DocumentIndexer, check_document, next_batch
+from xret.retriever.models.general_codec import general_codec
 from xret.retriever.translation.indexed import record_table, words_version
 from xret.types import Document, Progress, Work
 
@@ -144,6 +145,7 @@ class IndexBuild:
             preset=self._preset,
             lexical=version,
             device=self._device,
+            codec=general_codec(self._encoder.spec),
         )
 
     def _unseen(self, writer: IndexWriter, batch: list[Document], before: int) -> list[Document]:

@@ -11,6 +11,7 @@ from xret.index.storage.stored import content_hash
 from xret.index.writing.writer import IndexWriter
 from xret.retriever.encoder import Encoder
 from xret.retriever.indexing import DocumentIndexer, check_document, next_batch
+from xret.retriever.models.general_codec import general_codec
 from xret.types import Document
 
 __all__ = ["DocumentWriter"]
@@ -33,7 +34,7 @@ class DocumentWriter:
     @classmethod
     def open(cls, folder: Path, encoder: Encoder) -> DocumentWriter:
         """Lock the index for writing. Raises IndexLockedError while another process writes."""
-        writer = IndexWriter.open(folder, encoder.spec)
+        writer = IndexWriter.open(folder, encoder.spec, codec=general_codec(encoder.spec))
         try:
             return cls(writer, encoder)
         except BaseException:

@@ -219,16 +219,18 @@ def first_codec(
     bits: int,
     dim: int,
     device: str | None = None,
+    general: ResidualCodec | None = None,
 ) -> tuple[ResidualCodec, list[StoredFile], list[NamedSegment]]:
     """Train codec 1 on the 8-bit segments there are and on `last`, and recode the segments.
 
-    Returns it, its files, and the segments in its codes, all written and named by no commit.
+    general: the codec to take in its place. Returns it, its files, and the segments in its
+    codes, all written and named by no commit.
     """
     segments = [
         read_segment(folder, record, files, code_bytes=padded(dim)) for record, files in earlier
     ]
     sources = [*((segment.coded, segment.offsets, None) for segment in segments), last]
-    codec = train_on_segments(sources, bits=bits, dim=dim, device=device)
+    codec = general or train_on_segments(sources, bits=bits, dim=dim, device=device)
     prepare_folder(folder / "codec")
     files = write_codec(folder, 1, codec)
     made: list[NamedSegment] = []

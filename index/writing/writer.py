@@ -9,11 +9,13 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import filelock
 
 from xret.errors import IndexNotFoundError, UnusableIndexError
 from xret.index.coding import recoding
+from xret.index.coding.general import GENERAL_SETTING, GeneralCodec
 from xret.index.storage.catalog import Catalog
 from xret.index.storage.encoder_record import check_same_encoder, first_record, record_encoder
 from xret.index.storage.files import StoredFile, prepare_folder, remove_folder, sync_folder
@@ -22,8 +24,12 @@ from xret.index.storage.segment import Span, write_segment
 from xret.index.storage.stored import SegmentRecord, content_hash, place
 from xret.index.words.lexical import DocumentTerms
 from xret.index.writing.joining import join_small
+from xret.index.writing.merging import read_codecs, read_old
 from xret.index.writing.pending import CodeBuffer, PendingSegment, WrittenSegment, quantized
 from xret.types import Document, Embeddings, EncoderSpec
+
+if TYPE_CHECKING:
+    from xret.index.coding.codec import ResidualCodec
 
 __all__ = ["IndexWriter"]
 
@@ -54,6 +60,7 @@ class IndexWriter:
         lock: filelock.BaseFileLock,
         *,
         spec: EncoderSpec | None = None,
+        general: GeneralCodec | None = None,
     ) -> None:
         self.folder = folder
         self.catalog = catalog
@@ -63,6 +70,8 @@ class IndexWriter:
         self._dim = int(catalog.setting("dim"))
         self._bits = recoding.preset_bits(catalog.setting("preset"))
         self._codec = recoding.last_codec(folder, catalog)
+        known = catalog.settings().get(GENERAL_SETTING)
+        self._general = general if general is not None and general.hash == known else None
         self._new_codec: tuple[int, int, list[StoredFile]] | None = None
         self._recoded: dict[int, tuple[SegmentRecord, list[StoredFile]]] = {}
         self._written: list[WrittenSegment] = []
@@ -82,6 +91,7 @@ class IndexWriter:
         preset: str | None = None,
         lexical: str = "",
         device: str | None = None,
+        codec: Path | None = None,
     ) -> IndexWriter:
         """Lock the index in that folder for writing, creating it where there is none.
 
@@ -89,7 +99,9 @@ class IndexWriter:
         one the encoder's or the default.
         lexical: the version of the analysis that makes the terms of a new index's documents,
         empty where it has none. device: where vectors are clustered and their centroids found;
-        the same bytes are written. Raises IndexLockedError while another process writes,
+        the same bytes are written. codec: a file of the codec that came with the encoder, for a
+        new index with fewer than 8 bits; another than it was created with is left alone.
+        Raises IndexLockedError while another process writes,
         EncoderMismatchError when another encoder built it, UnusableIndexError when the
         folder holds something else or the index has another preset.
         """
@@ -97,7 +109,8 @@ class IndexWriter:
         claim_folder(folder)
         lock = lock_index(folder)
         try:
-            writer = cls._open_locked(folder, spec, preset, lexical, lock)
+            general = None if codec is None else GeneralCodec.read(codec)
+            writer = cls._open_locked(folder, spec, preset, lexical, lock, general)
         except BaseException:
             lock.release()
             raise
@@ -130,13 +143,17 @@ class IndexWriter:
         preset: str | None,
         lexical: str,
         lock: filelock.BaseFileLock,
+        general: GeneralCodec | None,
     ) -> IndexWriter:
+        chosen = preset or spec.preset or recoding.DEFAULT_PRESET
         settings = {
             **first_record(spec),
             "dim": str(spec.dim),
-            "preset": preset or spec.preset or recoding.DEFAULT_PRESET,
+            "preset": chosen,
             "lexical": lexical,
         }
+        if general is not None and general.fits(spec.dim, recoding.preset_bits(chosen)):
+            settings[GENERAL_SETTING] = general.hash
         prepare_folder(folder / "segments")
         catalog = Catalog.open_or_create(folder, settings)
         try:
@@ -149,7 +166,7 @@ class IndexWriter:
                     "away to add to it, or build a new index in another folder"
                 )
             sweep(folder, catalog)
-            return cls(folder, catalog, lock, spec=spec)
+            return cls(folder, catalog, lock, spec=spec, general=general)
         except BaseException:
             catalog.close()
             raise
@@ -350,12 +367,7 @@ class IndexWriter:
         """Write the current part as a segment; the part that fills the index trains a codec."""
         part = self._part
         coded, record = part.coded.whole(self._dim), part.record()
-        if self._codec is None and self._bits < 8:
-            records = [*self.catalog.segments().values(), *(w.record for w in self._written)]
-            total = sum(record.vectors for record in records) + part.rows
-            passages = sum(record.passages for record in records) + len(part.lengths)
-            if recoding.wants_codec(self._bits, vectors=total, passages=passages):
-                self._train((coded, part.offsets, None), total)
+        self._choose_codec((coded, part.offsets, None))
         if self._codec is not None:
             number, codec = self._codec
             there = replace(codec, device=self._device)
@@ -365,8 +377,34 @@ class IndexWriter:
         self._written.append(WrittenSegment.of(part, record, files))
         self._part = self._empty_part(part.number + 1)
 
-    def _train(self, last: recoding.CodedVectors, vectors: int) -> None:
-        """Train the codec, and code again what was written before it."""
+    def _choose_codec(self, last: recoding.CodedVectors) -> None:
+        """Train a codec, or take the general one, where the index has come to that with `last`."""
+        if self._bits == 8:
+            return
+        records = [*self.catalog.segments().values(), *(w.record for w in self._written)]
+        vectors = sum(record.vectors for record in records) + len(last[0])
+        passages = sum(record.passages for record in records) + len(last[1]) - 1
+        if recoding.wants_codec(self._bits, vectors=vectors, passages=passages):
+            if self._codec is None:
+                self._train(last, vectors)
+            elif self.catalog.codecs().get(self._codec[0]) == 0:
+                self._train_after_general(records, last, vectors)
+        elif (
+            self._codec is None
+            and self._general is not None
+            and self._general.saves(vectors=vectors, passages=passages)
+        ):
+            self._train(last, 0, general=self._general.codec)
+
+    def _train(
+        self,
+        last: recoding.CodedVectors,
+        vectors: int,
+        *,
+        general: ResidualCodec | None = None,
+    ) -> None:
+        """Train the codec, or take a general one that was trained on no vector of the index, and
+        code again what was written before it."""
         files = self.catalog.files()
         earlier = [(segment, files[segment.folder]) for segment in self.catalog.segments().values()]
         waiting = [(one.record, one.files) for one in self._written]
@@ -377,9 +415,27 @@ class IndexWriter:
             bits=self._bits,
             dim=self._dim,
             device=self._device,
+            general=general,
         )
         self._recoded = {record.segment: (record, new) for record, new in made[: len(earlier)]}
         for i, (record, new) in enumerate(made[len(earlier) :]):
             remove_folder(self.folder / self._written[i].record.folder)
             self._written[i] = replace(self._written[i], record=record, files=new)
         self._codec, self._new_codec = (1, codec), (1, vectors, written)
+
+    def _train_after_general(
+        self, records: Sequence[SegmentRecord], last: recoding.CodedVectors, vectors: int
+    ) -> None:
+        """Train codec 2 for what comes; what the general one has coded stays until a compaction."""
+        codecs, named = read_codecs(self.folder, self.catalog), self.catalog.files()
+        named |= {one.record.folder: one.files for one in self._written}
+        sources = [
+            (old.coded, old.offsets, codecs.get(old.codec))
+            for record in records
+            for old in [read_old(self.folder, self.catalog, record, codecs, named)]
+        ]
+        codec = recoding.train_on_segments(
+            [*sources, last], bits=self._bits, dim=self._dim, device=self._device
+        )
+        files = recoding.write_codec(self.folder, 2, codec)
+        self._codec, self._new_codec = (2, codec), (2, vectors, files)
