@@ -37,6 +37,7 @@ def tables(
     centroid_scales: Any,
     n_centroids: int,
     dim: int,
+    added: Any,
     out: Any,
     /,
 ) -> int: ...

@@ -112,22 +112,23 @@ class ResidualCodec:
         """Vectors of queries as codes are multiplied with."""
         return self.rotation.query(queries)
 
-    def add_centre(
-        self, tables: FloatArray, codes: QueryCodes, rotated: FloatArray, starts: IntArray
-    ) -> None:
-        """Add to `centroid_tables` what vectors' centre adds to every product, where there is one.
+    def centre_lanes(
+        self, codes: QueryCodes, rotated: FloatArray, starts: IntArray
+    ) -> FloatArray | None:
+        """(lanes,) what vectors' centre adds to all products of these queries, for
+        `centroid_tables`; None where there is no centre.
 
         rotated: (q, width) of the queries whose codes these are; starts: (n + 1,), which of them
         are whose.
         """
         shift = self.rotation.shift(rotated)
         if shift is None:
-            return
+            return None
         padding = codes.offsets[:-1] - starts[:-1]
         lanes = np.arange(len(rotated)) + np.repeat(padding, np.diff(starts))
-        added = np.zeros(tables.shape[1], np.float32)
+        added = np.zeros(len(codes.scales), np.float32)
         added[lanes] = shift / codes.scales[lanes]
-        tables += added
+        return added
 
     def encode(self, values: FloatArray, offsets: IntArray | None = None) -> Coded:
         """(t, d) float32 → codes, in blocks: memory beyond the codes is a few MB.

@@ -21,8 +21,8 @@ namespace xret {
 namespace {
 
 #include "block.h"
-#include "avx512_lanes.h"
 #include "x86_decode.h"
+#include "avx512_lanes.h"
 
 struct Amx : Avx512Lanes {
   using Element = int8_t;
@@ -57,8 +57,9 @@ struct Amx : Avx512Lanes {
     decode_codes<kBits>(codes, levels, width, out);
   }
 
-  static void unroll(const uint8_t* stream, int rate, const int8_t* levels, int8_t* out) {
-    unroll_group(stream, rate, levels, out);
+  static void unroll(const uint8_t* stream, const uint8_t* rates, const int8_t* levels,
+                     int groups, int8_t* out) {
+    unroll_avx512(stream, rates, levels, groups, out);
   }
 
   // (dim / 4, kLanes, 4) int8, up to a multiple of 64 dimensions: the padding is zero, so

@@ -42,8 +42,9 @@ struct Avx2 {
     decode_codes<kBits>(codes, levels, width, out);
   }
 
-  static void unroll(const uint8_t* stream, int rate, const int8_t* levels, int8_t* out) {
-    unroll_group(stream, rate, levels, out);
+  static void unroll(const uint8_t* stream, const uint8_t* rates, const int8_t* levels,
+                     int groups, int8_t* out) {
+    unroll_x86(stream, rates, levels, groups, out);
   }
 
   // (dim / 2, kLanes, 2) int16.

@@ -52,3 +52,25 @@ struct Avx512Lanes {
     return _mm512_cvtpd_ps(_mm512_add_pd(high, load_doubles(from + kLanes)));
   }
 };
+
+// As unroll_x86, kGroups groups at once.
+inline void unroll_avx512(const uint8_t* stream, const uint8_t* rates, const int8_t* levels,
+                          int groups, int8_t* out) {
+  for (int group = 0; group < groups; group += kGroups, out += kGroups * kGroup) {
+    __m128i four[kGroups];
+    for (int i = 0; i < kGroups; i++) {
+      four[i] = group_windows(stream, rates[group + i]);
+      stream += rates[group + i] * kGroup / 8;
+    }
+    const __m512i low = _mm512_castsi256_si512(_mm256_set_m128i(four[1], four[0]));
+    const __m512i window = _mm512_inserti64x4(low, _mm256_set_m128i(four[3], four[2]), 1);
+    const __mmask64 fifth = _mm512_test_epi8_mask(window, _mm512_set1_epi8(16));
+    const __mmask64 sixth = _mm512_test_epi8_mask(window, _mm512_set1_epi8(32));
+    const int8_t* own = levels + group * kWindows;
+    __m512i value = _mm512_shuffle_epi8(_mm512_loadu_si512(own), window);
+    value = _mm512_mask_shuffle_epi8(value, fifth, _mm512_loadu_si512(own + 64), window);
+    __m512i upper = _mm512_shuffle_epi8(_mm512_loadu_si512(own + 128), window);
+    upper = _mm512_mask_shuffle_epi8(upper, fifth, _mm512_loadu_si512(own + 192), window);
+    _mm512_storeu_si512(out, _mm512_mask_mov_epi8(value, sixth, upper));
+  }
+}

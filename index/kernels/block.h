@@ -5,6 +5,7 @@
 #pragma once
 
 constexpr int kRows = 64;
+constexpr int kGroups = 4;  // of a trellis, side by side
 
 #include "scratch.h"
 
@@ -59,7 +60,7 @@ class Block {
     }
   }
 
-  // n rows of a trellis's codes. rates and levels of each group: the levels bear the flip.
+  // n rows of a trellis's codes. rates and levels: of each group, as Reader prepares them.
   void unroll(const uint8_t* codes, int width, const uint8_t* rates, const int8_t* levels, int row,
               int n) {
     uint8_t* stream = stream_.as<uint8_t>();
@@ -67,11 +68,7 @@ class Block {
       std::memcpy(stream, codes + size_t(i) * width, size_t(width));  // and zeros follow
       Element* out = memory_.as<Element>() + size_t(row) * stride_;
       int8_t* plain = sizeof(Element) == 1 ? reinterpret_cast<int8_t*>(out) : plain_.as<int8_t>();
-      const uint8_t* here = stream;
-      for (int group = 0; group < dim_ / kGroup; group++) {
-        Isa::unroll(here, rates[group], levels + group * kWindows, plain + group * kGroup);
-        here += rates[group] * kGroup / 8;
-      }
+      Isa::unroll(stream, rates, levels, round_up(dim_ / kGroup, kGroups), plain);
       if (sizeof(Element) != 1) Isa::stage(plain, out, dim_);
     }
   }
@@ -84,11 +81,18 @@ class Block {
   Scratch stream_;
 };
 
-// A group's values from its bits and the 16 bytes that start with them.
-inline void unroll_plain(const uint8_t* stream, int rate, const int8_t* levels, int8_t* out) {
-  for (int i = 0, bit = 0; i < kGroup; i++, bit += rate) {
-    const int pair = stream[bit / 8] | stream[bit / 8 + 1] << 8;
-    out[i] = levels[pair >> bit % 8 & (kWindows - 1)];
+// A row's values from its stream of bits, which 16 bytes more of zeros follow. Levels lie as
+// Reader prepares them: kGroups groups together, of each 16 of the 64, then the next 16 of each.
+inline void unroll_plain(const uint8_t* stream, const uint8_t* rates, const int8_t* levels,
+                         int groups, int8_t* out) {
+  for (int group = 0; group < groups; group++) {
+    const int8_t* own = levels + group / kGroups * kGroups * kWindows + group % kGroups * 16;
+    for (int i = 0, bit = 0; i < kGroup; i++, bit += rates[group]) {
+      const int pair = stream[bit / 8] | stream[bit / 8 + 1] << 8;
+      const int window = pair >> bit % 8 & (kWindows - 1);
+      *out++ = own[window / 16 * kGroups * 16 + window % 16];
+    }
+    stream += rates[group] * kGroup / 8;
   }
 }
 
@@ -173,11 +177,15 @@ class Reader {
   }
 
   void prepare_trellis() {
-    for (int group = 0; group < passages_.dim / kGroup; group++) {
+    const int groups = passages_.dim / kGroup, padded = round_up(groups, kGroups);
+    rates_.resize(size_t(padded));
+    windows_.resize(size_t(padded) * kWindows, int8_t(Isa::kFlip));
+    for (int group = 0; group < groups; group++) {
       const int8_t* levels = passages_.levels + group * kGroupLevels;
-      rates_.push_back(uint8_t(levels[0]));
-      for (int i = 1; i < kGroupLevels; i++)
-        windows_.push_back(int8_t((levels[0] ? levels[i] : 0) ^ Isa::kFlip));
+      rates_[size_t(group)] = uint8_t(levels[0]);
+      int8_t* own = windows_.data() + group / kGroups * kGroups * kWindows + group % kGroups * 16;
+      for (int i = 0; levels[0] && i < kWindows; i++)
+        own[i / 16 * kGroups * 16 + i % 16] = int8_t(levels[1 + i] ^ Isa::kFlip);
     }
   }
 

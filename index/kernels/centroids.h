@@ -4,23 +4,26 @@
 // Rows first to first + n of the table, for kWidth groups of lanes: each row is read once for both.
 template <class Isa, int kWidth>
 void table_groups(const Queries& queries, const Centroids& centroids, Packed<Isa>& packed,
-                  Block<Isa>& block, int64_t first, int n, int64_t group, int dim, int32_t* dots,
-                  float* out) {
+                  Block<Isa>& block, int64_t first, int n, int64_t group, int dim,
+                  const float* added, int32_t* dots, float* out) {
   Isa::template dots<kWidth>(block.rows(), n, block.stride(), packed.group(group), packed.bytes(),
                              dim, dots);
   for (int row = 0; row < n; row++) {
     const float scale = from_bfloat16(at<uint16_t>(centroids.scales, first + row));
     for (int j = 0; j < kWidth; j++) {
-      const auto values = Isa::mul(Isa::from_int32(dots + (row * kWidth + j) * kLanes),
-                                   Isa::set1(scale));
+      auto values = Isa::mul(Isa::from_int32(dots + (row * kWidth + j) * kLanes),
+                             Isa::set1(scale));
+      if (added) values = Isa::add(values, Isa::load(added + (group + j) * kLanes));
       Isa::store(out + (first + row) * queries.lanes + (group + j) * kLanes, values);
     }
   }
 }
 
-// out[c, lane] = dot(query, centroid) * centroid's scale, in units of the query's scale.
+// out[c, lane] = dot(query, centroid) * centroid's scale, in units of the query's scale; and
+// + added[lane] where there are such.
 template <class Isa>
-void tables(const Queries& queries, const Centroids& centroids, int dim, float* out) {
+void tables(const Queries& queries, const Centroids& centroids, int dim, const float* added,
+            float* out) {
   [[maybe_unused]] const typename Isa::Session session;
   Packed<Isa> packed(queries.codes, nullptr, queries.lanes, dim);
   Block<Isa> block(dim);
@@ -30,9 +33,9 @@ void tables(const Queries& queries, const Centroids& centroids, int dim, float* 
     block.stage(centroids.codes + first * dim, 0, n);
     int64_t group = 0;
     for (; (group + 2) * kLanes <= queries.lanes; group += 2)
-      table_groups<Isa, 2>(queries, centroids, packed, block, first, n, group, dim, dots, out);
+      table_groups<Isa, 2>(queries, centroids, packed, block, first, n, group, dim, added, dots, out);
     if (group * kLanes < queries.lanes)
-      table_groups<Isa, 1>(queries, centroids, packed, block, first, n, group, dim, dots, out);
+      table_groups<Isa, 1>(queries, centroids, packed, block, first, n, group, dim, added, dots, out);
   }
 }
 

@@ -118,7 +118,7 @@ struct Path {
   const char* name;
   int64_t (*score)(const Queries&, const Passages&, const Centroids&, const Columns&, float* out,
                    int64_t stride);
-  void (*tables)(const Queries&, const Centroids&, int dim, float* out);
+  void (*tables)(const Queries&, const Centroids&, int dim, const float* added, float* out);
   void (*nearest)(const Vectors&, const Centroids&, int dim, uint16_t* out);
   void (*trellis)(const TrellisRows&, uint8_t* out);
   Encode* encode;

@@ -129,25 +129,26 @@ PyObject* score(PyObject*, PyObject* arguments) {
 }
 
 const char kTablesDoc[] =
-    "tables(path, query_codes, n_lanes, centroid_codes, centroid_scales, n_centroids, dim, out)";
+    "tables(path, query_codes, n_lanes, centroid_codes, centroid_scales, n_centroids, dim, added, out)";
 
 PyObject* tables(PyObject*, PyObject* arguments) {
   const char* name;
-  Buffer query_codes, codes, scales, out;
+  Buffer query_codes, codes, scales, added, out;
   long long lanes, n;
   int dim;
-  if (!PyArg_ParseTuple(arguments, "sy*Ly*y*Liw*", &name, &query_codes.view, &lanes, &codes.view,
-                        &scales.view, &n, &dim, &out.view))
+  if (!PyArg_ParseTuple(arguments, "sy*Ly*y*Liz*w*", &name, &query_codes.view, &lanes, &codes.view,
+                        &scales.view, &n, &dim, &added.view, &out.view))
     return nullptr;
   const Path* path = path_named(name);
   if (!path) return nullptr;
+  if (added && !added.holds(lanes, 4)) return wrong_sizes();
   if (dim < 4 || dim > 32768 || dim % 4 || lanes % kLanes || !query_codes.holds(lanes, dim) ||
       !codes.holds(n, dim) || !scales.holds(n, 2) || !out.holds(n, lanes * 4))
     return wrong_sizes();
   const Queries queries = {query_codes.read<int8_t>(), nullptr, nullptr, nullptr, 0, lanes};
   const Centroids centroids = {nullptr, codes.read<int8_t>(), scales.read<void>(), nullptr, n};
   return unlocked([&] {
-    path->tables(queries, centroids, dim, out.write<float>());
+    path->tables(queries, centroids, dim, added.read<float>(), out.write<float>());
     return kSound;
   });
 }

@@ -49,8 +49,9 @@ struct Neon {
         out[j] = levels[codes[i] >> shift & ((1 << kBits) - 1)];
   }
 
-  static void unroll(const uint8_t* stream, int rate, const int8_t* levels, int8_t* out) {
-    unroll_plain(stream, rate, levels, out);
+  static void unroll(const uint8_t* stream, const uint8_t* rates, const int8_t* levels,
+                     int groups, int8_t* out) {
+    unroll_plain(stream, rates, levels, groups, out);
   }
 
   // (dim / 4, kLanes, 4) int8, up to a multiple of 16 dimensions: the padding is zero.

@@ -29,8 +29,9 @@ struct Portable {
       for (int i = 0; i < width; i++) out[i] = levels[codes[i] >> shift & mask];
   }
 
-  static void unroll(const uint8_t* stream, int rate, const int8_t* levels, int8_t* out) {
-    unroll_plain(stream, rate, levels, out);
+  static void unroll(const uint8_t* stream, const uint8_t* rates, const int8_t* levels,
+                     int groups, int8_t* out) {
+    unroll_plain(stream, rates, levels, groups, out);
   }
 
   // (kLanes, dim) int16: sums of products of int16 along a row are what compilers vectorize.

@@ -44,21 +44,31 @@ inline __m128i windows(__m128i stream) {
   return _mm_packus_epi16(_mm_srli_epi16(low, 16 - kWindow), _mm_srli_epi16(high, 16 - kWindow));
 }
 
-// 64 levels in four registers: each looks up the low four bits, the high two choose among them.
-inline void unroll_group(const uint8_t* stream, int rate, const int8_t* levels, int8_t* out) {
+inline __m128i group_windows(const uint8_t* stream, int rate) {
   const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(stream));
-  __m128i window = _mm_setzero_si128();
   switch (rate) {
-    case 1: window = windows<1>(bits); break;
-    case 2: window = windows<2>(bits); break;
-    case 3: window = windows<3>(bits); break;
-    case 4: window = windows<4>(bits); break;
+    case 1: return windows<1>(bits);
+    case 2: return windows<2>(bits);
+    case 3: return windows<3>(bits);
+    case 4: return windows<4>(bits);
   }
-  __m128i found[4];
-  for (int i = 0; i < 4; i++)
-    found[i] = _mm_shuffle_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(levels) + i), window);
-  const __m128i fifth = _mm_slli_epi16(window, 3), sixth = _mm_slli_epi16(window, 2);
-  const __m128i value = _mm_blendv_epi8(_mm_blendv_epi8(found[0], found[1], fifth),
-                                        _mm_blendv_epi8(found[2], found[3], fifth), sixth);
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(out), value);
+  return _mm_setzero_si128();
+}
+
+// 64 levels in four registers: each looks up the low four bits, the high two choose among them.
+inline void unroll_x86(const uint8_t* stream, const uint8_t* rates, const int8_t* levels,
+                       int groups, int8_t* out) {
+  for (int group = 0; group < groups; group++, out += kGroup) {
+    const int8_t* own = levels + group / kGroups * kGroups * kWindows + group % kGroups * 16;
+    const __m128i window = group_windows(stream, rates[group]);
+    __m128i found[4];
+    for (int i = 0; i < 4; i++)
+      found[i] = _mm_shuffle_epi8(
+          _mm_loadu_si128(reinterpret_cast<const __m128i*>(own + i * kGroups * 16)), window);
+    const __m128i fifth = _mm_slli_epi16(window, 3), sixth = _mm_slli_epi16(window, 2);
+    const __m128i value = _mm_blendv_epi8(_mm_blendv_epi8(found[0], found[1], fifth),
+                                          _mm_blendv_epi8(found[2], found[3], fifth), sixth);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), value);
+    stream += rates[group] * kGroup / 8;
+  }
 }

@@ -42,24 +42,28 @@ def centroid_tables(
     queries: QueryCodes,
     centroid_codes: npt.NDArray[np.int8],
     centroid_scales: npt.NDArray[np.uint16],
+    *,
+    added: FloatArray | None = None,
 ) -> FloatArray:
     """Similarity of every centroid and query vector, in units of the query vector's scale.
 
     centroid_codes: (K, d) int8; centroid_scales: (K,) bfloat16 bits. Returns (K, lanes)
     float32, 0 in the lanes of the padding; times `queries.scales` it is the dot product.
+    added: (lanes,) float32, what each lane's entries are raised by.
     """
     if queries.low is not None:
         raise TypeError("tables are made of plain query codes")
     n, dim = check_centroids(centroid_codes, centroid_scales, dim=queries.codes.shape[1])
     path = kernel_path()
     if path == NUMPY:
-        return maxsim_numpy.tables(queries, centroid_codes, centroid_scales)
+        tables = maxsim_numpy.tables(queries, centroid_codes, centroid_scales)
+        return tables if added is None else tables + added
     from xret.index import _kernels
 
     lanes = len(queries.codes)
     out = np.empty((n, lanes), dtype=np.float32)
     codes, scales = np.ascontiguousarray(centroid_codes), np.ascontiguousarray(centroid_scales)
-    _kernels.tables(path, queries.codes, lanes, codes, scales, n, dim, out)
+    _kernels.tables(path, queries.codes, lanes, codes, scales, n, dim, added, out)
     return out
 
 

@@ -138,8 +138,10 @@ class SeenQueries:
         if codec is not None and codec.with_means:
             sums = query_sums(seen, self.queries.offsets)
         if codec is not None:
-            tables = centroid_tables(codes, codec.centroid_codes, codec.centroid_scales)
-            codec.add_centre(tables, codes, seen, self.queries.offsets)
+            added = codec.centre_lanes(codes, seen, self.queries.offsets)
+            tables = centroid_tables(
+                codes, codec.centroid_codes, codec.centroid_scales, added=added
+            )
         return codes, tables, sums
 
     def final(self, segment: Segment, passages: IntArray) -> FloatArray:

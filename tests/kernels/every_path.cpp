@@ -393,12 +393,14 @@ int main() {
     for (int trial = 0; path && trial < 6; trial++) {
       const Case c(trial % 3 == 0);
       std::vector<float> table(size_t(c.n_centroids * c.lanes()));
-      path->tables(c.queries(false), c.table(nullptr), c.dim, table.data());
+      std::vector<float> added(size_t(c.lanes()), float(between(-9, 9)) / 8);
+      path->tables(c.queries(false), c.table(nullptr), c.dim, added.data(), table.data());
       bool equal = true;
       for (int k = 0; k < c.n_centroids; k++)
         for (int64_t lane = 0; lane < c.lanes(); lane++)
-          equal &= table[size_t(k * c.lanes() + lane)] == c.entry(k, int(lane), false);
+          equal &= table[size_t(k * c.lanes() + lane)] == c.entry(k, int(lane), false) + added[0];
       expect(equal, name, "tables", trial);
+      path->tables(c.queries(false), c.table(nullptr), c.dim, nullptr, table.data());
       check_scores(*path, c, table, trial);
       check_nearest(*path, c, trial);
       if (!c.bits) check_trellis(*path, c, trial);

@@ -247,7 +247,7 @@ def test_kept_tables_change_no_ranking(
     made = []
     whole = seen_queries.centroid_tables
     monkeypatch.setattr(
-        seen_queries, "centroid_tables", lambda *given: made.append(1) or whole(*given)
+        seen_queries, "centroid_tables", lambda *own, **how: made.append(1) or whole(*own, **how)
     )
 
     def ranked(codecs: dict[int, ResidualCodec], kept: KeptTables | None) -> list[list[object]]:
