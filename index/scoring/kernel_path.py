@@ -31,7 +31,7 @@ KERNEL_VERSION = 1
 
 CALLED = frozenset(
     {"score", "scan", "tables", "nearest", "extremes", "bytes", "encode", "lacks", "choose"}
-    | {"lists", "gather", "make_lists"}
+    | {"lists", "gather", "make_lists", "trellis"}
 )
 
 
