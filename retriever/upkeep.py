@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,7 @@ def info(index: str | Path) -> dict[str, Any]:
     reader = open_reader(find_index(index))
     try:
         held, size_bytes, dim = reader.info(), reader.size_bytes(), reader.dim
+        bits = reader.codec_bits() if isinstance(reader, IndexReader) else {}
         warnings = missing_shards(reader.missing(), what="this")
     finally:
         reader.close()
@@ -74,7 +75,7 @@ def info(index: str | Path) -> dict[str, Any]:
         "vectors": held.vectors,
         "bytes_per_vector": round(held.vectors_bytes / held.vectors, 1) if held.vectors else 0.0,
         "preset": held.preset,
-        "codec": _codec(held),
+        "codec": _codec(held, bits),
         "languages": held.languages,
         "encoder": held.settings["encoder"],
         "fingerprint": held.settings["encoder_fingerprint"],
@@ -163,10 +164,12 @@ def _folders(index: str | Path, *, all_here: str = "") -> list[Path]:
     return list(parts.values())
 
 
-def _codec(held: IndexInfo) -> str:
-    """How the vectors are coded: 8 bits a dimension each, or by a trained codec."""
+def _codec(held: IndexInfo, bits: Mapping[int, float]) -> str:
+    """How the vectors are coded: 8 bits a dimension each, or by trained codecs of these bits; of
+    an index in several parts, whose codecs are not at hand, by its preset's."""
     if not any(held.codecs):
         return "8 bits"
-    bits = preset_bits(held.preset)
+    widths = sorted({round(width, 1) for width in bits.values()} or {preset_bits(held.preset)})
     mixed = ", some vectors 8 bits" if 0 in held.codecs else ""
-    return f"{bits} bit{'s' if bits > 1 else ''}{mixed}"
+    named = " and ".join(f"{width:g}" for width in widths)
+    return f"{named} bit{'' if named == '1' else 's'}{mixed}"

@@ -141,6 +141,17 @@ class IndexReader:
         with self._turn:
             return self._catalog.info()
 
+    def codec_bits(self) -> dict[int, float]:
+        """Bits a dimension of each trained codec in use, by its number; a trellis has a mean."""
+        with self._turn:
+            commit = self._current()
+        used = {segment.codec for segment in commit.segments}
+        return {
+            number: 8 * codec.code_bytes / codec.width
+            for number, codec in commit.codecs.items()
+            if number in used
+        }
+
     def missing(self) -> list[str]:
         """Parts of the index that do not answer: none of an index in one part."""
         return []

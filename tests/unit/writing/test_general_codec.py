@@ -20,6 +20,7 @@ from xret.index.storage.files import folder_bytes
 from xret.index.writing.compaction import Compaction
 from xret.index.writing.writer import IndexWriter
 from xret.retriever.models.general_codec import CODECS
+from xret.retriever.upkeep import info
 from xret.types import Document, Embeddings, EncoderSpec, SearchParams
 
 SPEC = EncoderSpec(name="t", fingerprint="f" * 32, dim=32, languages=("en",))
@@ -157,3 +158,9 @@ def test_the_shipped_codecs_are_read_and_small() -> None:
         assert general.size_bytes < 410_000
         assert general.saves(vectors=1600, passages=8)
         assert not general.saves(vectors=1200, passages=6)
+
+
+def test_info_tells_the_bits_that_vectors_have(tmp_path: Path, codec: Path) -> None:
+    add(tmp_path / "i", 0, 60, codec)  # by the general codec of 2 bits, where the preset has 1
+    assert codecs(tmp_path / "i")[1] == {1}
+    assert info(tmp_path / "i")["codec"] == "2 bits"
