@@ -135,18 +135,25 @@ def row(
     )
 
 
-def latin(found: dict[str, list[str]], every: int) -> None:
-    """Questions in Latin-script languages that are taken for romanised ones."""
+def latin(found: dict[str, list[str]], every: int, words: int) -> None:
+    """Questions in Latin-script languages that are taken for romanised ones. words: so many from
+    the middle of each sentence, 0 for all."""
     wrong, n, worst = 0, 0, []
     for flores, texts in sorted(found.items()):
         if flores.endswith("_Latn"):
-            some = texts[::every]
+            some = [_middle(text, words) for text in texts[::every]]
             questions = [asked_question(text, None, identify=True) for text in some]
             mistaken = sum(question.reading is not None for question in questions)
             wrong, n = wrong + mistaken, n + len(some)
             worst.append((mistaken / len(some), flores))
     named = ", ".join(f"{lang} {100 * share:.1f} %" for share, lang in sorted(worst)[::-1][:5])
     print(f"taken for romanised: {wrong} of {n:,} ({100 * wrong / n:.2f} %); most in {named}")
+
+
+def _middle(text: str, n: int) -> str:
+    words = text.split()
+    start = max(0, (len(words) - n) // 2) if n else 0
+    return " ".join(words[start : start + n] if n else words)
 
 
 def main() -> None:
@@ -160,10 +167,11 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, help="every so many sentences")
     parser.add_argument("--languages", nargs="*", metavar="CODE")
     parser.add_argument("--latin", action="store_true")
+    parser.add_argument("--words", type=int, default=0, help="of a sentence, with --latin")
     args = parser.parse_args()
     found = sentences(args.data)
     if args.latin:
-        latin(found, args.every)
+        latin(found, args.every, args.words)
     else:
         table(args, found)
 

@@ -301,15 +301,19 @@ class Searcher:
         mode: Mode | None = None,
         rerank: str | None = None,
         deadline: Deadline | None = None,
+        as_written: bool = False,
     ) -> ExplainedDocument:
         """Why one document scores what it does for a question: which words carry how much of it,
         and what each stage of a search makes of it.
 
-        mode, rerank: as in SearchRequest. Raises UnknownDocumentError for an id that is not there,
-        and QueryError where the encoder makes one vector of a text, whose score has no parts.
+        mode, rerank, as_written: as in SearchRequest. Raises UnknownDocumentError for an id that
+        is not there, and QueryError where the encoder makes one vector of a text, whose score
+        has no parts.
         """
         until, stage = deadline or Deadline(), self._stage(rerank)
-        question, chosen, unread = self._read(text, lang, mode, identify=True)
+        question, chosen, unread = self._read(
+            text, lang, mode, identify=True, as_written=as_written
+        )
         query, info = question.query, self._info(question, text)
         explained = document_explained(
             self.reader,

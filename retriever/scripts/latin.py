@@ -10,7 +10,7 @@ import re
 import unicodedata
 from functools import lru_cache
 
-__all__ = ["LATIN_WORD", "join_keys", "latin_key", "plain"]
+__all__ = ["LATIN_WORD", "has_own_letters", "join_keys", "latin_key", "plain"]
 
 LATIN_WORD = re.compile(
     "(?:[^\\W\\d_]|['`\u2018\u2019\u02b9-\u02bf@])+(?:[^\\W_]|['`\u2018\u2019\u02b9-\u02bf@]|[0-9](?=[^\\W\\d_]))*"
@@ -48,6 +48,12 @@ _CLASSES = {
     "$": "S",
 }
 _REPEATED = re.compile(r"(.)\1+")
+_OWN = re.compile(
+    "[\u00df\u00e6\u00f8\u0111\u0142\u014b\u0153\u0131\u00f0\u00fe\u0199\u01b4\u0253\u0254\u0257\u025b\u0263"
+    "\u0309\u030a\u030b\u031b\u0328]|[aeiou]\u0323|[aeiou][\u0302\u0306][\u0300\u0301\u0303]"
+)
+"""What Vietnamese, Yoruba, Polish and others write and no usual romanisation does: letters, the
+hook, ring, double acute, horn and ogonek, a vowel with a dot below, or with two marks."""
 
 
 @lru_cache(maxsize=1 << 14)
@@ -60,6 +66,15 @@ def plain(word: str) -> str:
     spelt = "".join(_SPELT.get(letter, letter) for letter in word.lower())
     parts = unicodedata.normalize("NFD", spelt.translate(_APOSTROPHES))
     return "".join(letter for letter in parts if not unicodedata.combining(letter))
+
+
+def has_own_letters(text: str) -> bool:
+    """Whether a text has letters of a language that Latin letters write.
+
+    >>> has_own_letters("ch\u1ea1y ra"), has_own_letters("w\u01d2 m\u00e9n s\u0101\u1e25ib")
+    (True, False)
+    """
+    return not text.isascii() and bool(_OWN.search(unicodedata.normalize("NFD", text.lower())))
 
 
 def latin_key(word: str) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from xret.retriever.languages.scripts import script_of
-from xret.retriever.scripts.latin import LATIN_WORD, plain
+from xret.retriever.scripts.latin import LATIN_WORD, has_own_letters, plain
 from xret.retriever.scripts.lattice import pinyin_letters, romaji_letters
 from xret.retriever.scripts.tables import LATTICES, READ_LANGUAGES, lattice, native_words
 from xret.retriever.scripts.telling import AS_WRITTEN, is_english, margins
@@ -35,8 +35,11 @@ WORD_COST = 6.0
 OTHER_MARGIN = 1.5
 """How much dearer another reading of a word may be that is kept."""
 READ_CHARACTERS = 2000
+MAX_WORD = 40
+"""Letters of a word above which it is none, and stays as it is."""
 LATIN = "Latn"
 
+_ABBREVIATION = re.compile(r"(?<!\w)([A-Z]{2,6})(?!\w)")
 _RUN = re.compile("[a-z](?:[a-z ']*[a-z])?")
 _LETTERS: dict[str, Callable[[str], str]] = {"zh": pinyin_letters, "ja": romaji_letters}
 
@@ -59,7 +62,8 @@ def read_romanised(text: str, lang: str | None) -> Reading | None:
     if (lang and base not in READ_LANGUAGES) or not _is_latin(text):
         return None
     letters = plain(text[:READ_CHARACTERS])
-    if not base and len(letters) < UNPLAIN and len(letters.split()) < 2:
+    unplain = len(letters) < UNPLAIN and len(letters.split()) < 2
+    if not base and (unplain or has_own_letters(text)):
         return None
     looks = margins(letters)
     told = base or max(looks, key=lambda one: looks[one], default=AS_WRITTEN)
@@ -92,7 +96,7 @@ def _by_words(text: str, lang: str) -> tuple[Reading, float]:
 
     def read(match: re.Match[str]) -> str:
         latin = match.group()
-        if mixed and latin.isupper() and 1 < len(latin) < 7:
+        if len(latin) > MAX_WORD or (mixed and _ABBREVIATION.fullmatch(latin)):
             return latin  # an abbreviation is written so in every script
         found = words.readings(plain(latin).replace("-", ""))
         if not found:
@@ -109,10 +113,8 @@ def _by_words(text: str, lang: str) -> tuple[Reading, float]:
 
 def _by_lattice(text: str, lang: str) -> tuple[Reading, float]:
     """Run by run; and how much of the letters words take."""
-    ways = lattice(lang)
-    letters = _LETTERS[lang](plain(text))
-    left = 0
-    whole = sum(map(str.isalpha, letters))
+    ways, spelt = lattice(lang), _LETTERS[lang]
+    left = whole = 0
 
     def read(match: re.Match[str]) -> str:
         nonlocal left
@@ -120,5 +122,11 @@ def _by_lattice(text: str, lang: str) -> tuple[Reading, float]:
         left += sum(map(str.isascii, native))
         return native
 
-    native = _RUN.sub(read, letters)
-    return Reading(native, lang), 1 - left / max(whole, 1)
+    native: list[str] = []
+    # Of what is split every other part is an abbreviation, where not all letters are capitals.
+    parts = [text] if text.isupper() else _ABBREVIATION.split(text)
+    for number, part in enumerate(parts):
+        letters = part if number % 2 else spelt(plain(part))
+        whole += 0 if number % 2 else sum(map(str.isalpha, letters))
+        native.append(letters if number % 2 else _RUN.sub(read, letters))
+    return Reading("".join(native), lang), 1 - left / max(whole, 1)

@@ -28,7 +28,6 @@ _FAR = 1e9
 KEYS, KEY_COST = 4, 2.5
 """Keys of a word, at most, and how much dearer than its best one each may be."""
 BEAM = 12
-MAX_WORD = 40
 
 
 def contexts(word: str) -> list[str]:

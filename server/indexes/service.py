@@ -95,6 +95,7 @@ class SearchService:
         mode: Mode | None = None,
         rerank: str | None = None,
         index: str | None = None,
+        as_written: bool = False,
     ) -> ExplainedDocument:
         """As `search`, of one document; raises UnknownDocumentError as well."""
         until = self.deadline()
@@ -102,7 +103,13 @@ class SearchService:
         return await self._asked(
             index,
             lambda searcher: searcher.explain(
-                doc_id, text, lang=lang, mode=mode, rerank=asked.rerank, deadline=until
+                doc_id,
+                text,
+                lang=lang,
+                mode=mode,
+                rerank=asked.rerank,
+                deadline=until,
+                as_written=as_written,
             ),
             until=until,
         )

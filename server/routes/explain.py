@@ -29,6 +29,7 @@ class ExplainBody(BaseModel):
     index: IndexName | None = None
     mode: Mode | None = None
     rerank: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+    as_written: bool = False
 
 
 def add_explain(router: APIRouter, service: SearchService) -> None:
@@ -45,4 +46,5 @@ def add_explain(router: APIRouter, service: SearchService) -> None:
             mode=asked.mode,
             rerank=asked.rerank,
             index=asked.index,
+            as_written=asked.as_written,
         )

@@ -11,6 +11,7 @@ from xret.cli.explained import print_explanation
 from xret.cli.ids import typed
 from xret.cli.options import (
     AsJson,
+    AsWrittenOption,
     DeviceOption,
     IndexArgument,
     LangPolicyOption,
@@ -50,6 +51,7 @@ def explain(
     pair_routing: PairRoutingOption = None,
     device: DeviceOption = None,
     lang_policy: LangPolicyOption = "nearest",
+    as_written: AsWrittenOption = False,
     as_json: AsJson = False,
 ) -> None:
     """Say why a document scores what it does: its words against the question's, and its score
@@ -66,6 +68,7 @@ def explain(
             lang=lang,
             mode=mode,
             rerank=routed_reranker(rerank, pair_routing),
+            as_written=as_written,
         )
     if svg is not None or html is not None:
         from xret.eval.report.alignment_page import explanation_page, explanation_svg

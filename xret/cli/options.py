@@ -16,6 +16,13 @@ def known_device(device: str | None) -> str | None:
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+AsWrittenOption = Annotated[
+    bool,
+    typer.Option(
+        "--as-written",
+        help="Leave Latin letters as they are: no question is read as a romanised one.",
+    ),
+]
 IndexArgument = Annotated[str, typer.Argument(metavar="INDEX", help="Name or folder of an index.")]
 EncoderOption = Annotated[
     str, typer.Option("--encoder", help="Name of an encoder, or the folder of one.")

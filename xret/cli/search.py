@@ -10,6 +10,7 @@ from xret.cli.hits import print_answer
 from xret.cli.languages import OldQueryLang, question_lang
 from xret.cli.options import (
     AsJson,
+    AsWrittenOption,
     CalibrateOption,
     DeviceOption,
     IndexArgument,
@@ -97,13 +98,7 @@ def search(
     text: Annotated[
         bool, typer.Option("--text", help="With --json: the whole text of each hit.")
     ] = False,
-    as_written: Annotated[
-        bool,
-        typer.Option(
-            "--as-written",
-            help="Leave Latin letters as they are: no question is read as a romanised one.",
-        ),
-    ] = False,
+    as_written: AsWrittenOption = False,
     query_lang: OldQueryLang = None,
     as_json: AsJson = False,
 ) -> None:

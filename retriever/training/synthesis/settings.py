@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from xret.errors import ConfigError
@@ -44,5 +45,5 @@ class Synthesis:
             raise ConfigError(
                 "the shortest question has at least one character, and the longest no fewer"
             )
-        if self.timeout_s <= 0:
+        if not 0 < self.timeout_s < math.inf:
             raise ConfigError(f"--timeout is {self.timeout_s}; it is more than 0 seconds")

@@ -63,3 +63,5 @@ def test_explanations_are_of_the_reading(demo: Searcher) -> None:
     best = demo.answer(text, lang="ru", mode="dense").hits[0]
     explained = demo.explain(best.id, text, lang="ru", mode="dense")
     assert explained.query.reading and "was read as" in explained.warnings[0]
+    left = demo.explain(best.id, text, lang="ru", mode="dense", as_written=True)
+    assert not left.query.reading and not any("was read as" in said for said in left.warnings)

@@ -102,3 +102,39 @@ def test_a_damaged_table_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: obje
     (tmp_path / "xx.json.xz").write_bytes(lzma.compress(b"{"))  # type: ignore[operator]
     with pytest.raises(ModelError, match="install xret again"):
         tables._content("xx")
+
+
+@pytest.mark.parametrize("lang", [None, "zh"])
+def test_an_abbreviation_stays_in_what_is_read_whole(lang: str | None) -> None:
+    reading = read_romanised("wo men zai NASA gong zuo", lang)
+    assert reading is not None and reading.lang == "zh"
+    assert "NASA" in reading.text and "我们" in reading.text
+
+
+def test_text_that_is_all_capitals_has_no_abbreviations() -> None:
+    reading = read_romanised("WO MEN XIAN ZAI", "zh")
+    assert reading is not None and reading.text == "我们现在"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "chạy ra từ phía xảy ra",
+        "chạy và thua 7",
+        "kò lè ṣe tó bí ọjọ́",
+        "phản hồi ở đây",
+    ],
+)
+def test_letters_that_no_romanisation_has_are_left_alone(text: str) -> None:
+    assert read_romanised(text, None) is None
+
+
+def test_marks_of_romanisations_are_read_as_such() -> None:
+    for text in ("wǒ men xiàn zài", "mērā nām kyā hai"):
+        assert read_romanised(text, None) is not None
+
+
+@pytest.mark.parametrize("lang", ["hi-Latn", "ko-Latn"])
+def test_what_is_too_long_for_a_word_stays_as_it_is(lang: str) -> None:
+    reading = read_romanised("ka" * 400, lang)
+    assert reading is not None and reading.text == "ka" * 400
