@@ -29,7 +29,8 @@ def adopt_codec(folder: Path, catalog: Catalog, source: Path) -> None:
                 "presets balanced and compact"
             )
         files = other.files()[codec_folder(codec[0])]
-        vectors = other.codecs()[codec[0]]
+        held = sum(segment.vectors for segment in other.segments().values())
+        vectors = other.codecs()[codec[0]] or held  # 0 would have a grown index train its own
     finally:
         other.close()
     own = catalog.settings()

@@ -88,6 +88,7 @@ class JoinedIndex:
         joined = Catalog.open_or_create(fresh, kept)
         try:
             with joined.transaction():
+                self._copy_codecs(fresh, catalogs, joined)
                 for part, catalog in catalogs.items():
                     for count in self._taken(part, catalog, fresh, joined):
                         done += count
@@ -96,6 +97,17 @@ class JoinedIndex:
         finally:
             joined.close()
         return done
+
+    def _copy_codecs(self, fresh: Path, catalogs: Mapping[Path, Catalog], joined: Catalog) -> None:
+        """One that several have is there once. Those that were trained on no vector of an index
+        come first: the last one is what new documents are coded by."""
+        known = []
+        for part, catalog in catalogs.items():
+            with catalog.snapshot():
+                files = catalog.files()
+                known += [(part, *one, files) for one in catalog.codecs().items()]
+        for part, number, vectors, files in sorted(known, key=lambda one: one[2] > 0):
+            self._codec(part, number, vectors, files, fresh, joined)
 
     def _taken(self, part: Path, catalog: Catalog, fresh: Path, joined: Catalog) -> Iterator[int]:
         """The segments of one index; how many living documents each has."""

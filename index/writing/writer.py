@@ -426,7 +426,8 @@ class IndexWriter:
     def _train_after_general(
         self, records: Sequence[SegmentRecord], last: recoding.CodedVectors, vectors: int
     ) -> None:
-        """Train codec 2 for what comes; what the general one has coded stays until a compaction."""
+        """Train a codec for what comes; what the general one has coded stays until a compaction."""
+        number = max(self.catalog.codecs()) + 1
         codecs, named = read_codecs(self.folder, self.catalog), self.catalog.files()
         named |= {one.record.folder: one.files for one in self._written}
         sources = [
@@ -437,5 +438,5 @@ class IndexWriter:
         codec = recoding.train_on_segments(
             [*sources, last], bits=self._bits, dim=self._dim, device=self._device
         )
-        files = recoding.write_codec(self.folder, 2, codec)
-        self._codec, self._new_codec = (2, codec), (2, vectors, files)
+        files = recoding.write_codec(self.folder, number, codec)
+        self._codec, self._new_codec = (number, codec), (number, vectors, files)

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+import xret
 from xret.errors import DamagedIndexError
 from xret.index.coding import recoding
 from xret.index.coding.clustering import train_codec
 from xret.index.coding.general import GENERAL_SETTING, GeneralCodec
 from xret.index.search.faults import find_faults
 from xret.index.search.reader import IndexReader
+from xret.index.sharded.codec import adopt_codec
 from xret.index.storage.catalog import Catalog
 from xret.index.storage.files import folder_bytes
 from xret.index.writing.compaction import Compaction
@@ -142,6 +144,49 @@ def test_compaction_trains_one_where_only_the_general_one_is_there(
         pass
     assert codecs(tmp_path / "i") == ({2: 120 * EACH}, {2})
     assert hits(tmp_path / "i", 50)[0][0] == "d050"
+
+
+@pytest.mark.parametrize("order", ["ab", "ba"])
+def test_a_merged_index_goes_on_with_the_codec_that_was_trained(
+    tmp_path: Path, codec: Path, monkeypatch: pytest.MonkeyPatch, order: str
+) -> None:
+    monkeypatch.setattr(recoding, "CODEC_ROWS", 100 * EACH)
+    add(tmp_path / "a", 0, 120, codec)
+    add(tmp_path / "b", 200, 60, codec)
+    xret.merge(tmp_path / "one", [tmp_path / name for name in order])
+    assert codecs(tmp_path / "one") == ({1: 0, 2: 120 * EACH}, {1, 2})
+    add(tmp_path / "one", 400, 10, codec)
+    assert codecs(tmp_path / "one") == ({1: 0, 2: 120 * EACH}, {1, 2})
+    for document in (3, 210, 405):
+        assert hits(tmp_path / "one", document)[0][0] == f"d{document:03d}"
+    assert find_faults(tmp_path / "one") == []
+
+
+def test_a_merged_index_of_two_general_ones_trains_a_third(
+    tmp_path: Path, codec: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other.safetensors"
+    trained = train_codec(vectors(0, 30), bits=2, offsets=np.arange(0, 30 * EACH + 1, EACH))
+    save_file({name: np.ascontiguousarray(a) for name, a in trained.arrays().items()}, other)
+    add(tmp_path / "a", 0, 60, codec)
+    add(tmp_path / "b", 200, 60, other)
+    xret.merge(tmp_path / "one", [tmp_path / "a", tmp_path / "b"])
+    monkeypatch.setattr(recoding, "CODEC_ROWS", 100 * EACH)
+    add(tmp_path / "one", 400, 10, codec)
+    assert codecs(tmp_path / "one") == ({1: 0, 2: 0, 3: 130 * EACH}, {1, 2, 3})
+    assert hits(tmp_path / "one", 405)[0][0] == "d405"
+
+
+def test_an_index_keeps_the_general_codec_of_another(
+    tmp_path: Path, codec: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(tmp_path / "i", 0, 60, codec)
+    with IndexWriter.open(tmp_path / "shard", SPEC, preset="compact") as writer:
+        writer.commit()
+        adopt_codec(tmp_path / "shard", writer.catalog, tmp_path / "i")
+    monkeypatch.setattr(recoding, "CODEC_ROWS", 100 * EACH)
+    add(tmp_path / "shard", 0, 120, None)
+    assert codecs(tmp_path / "shard") == ({1: 60 * EACH}, {1})
 
 
 def test_a_file_that_is_no_codec_is_named(tmp_path: Path) -> None:
