@@ -135,6 +135,8 @@ class TransformerEncoder:
     def _placed(
         self, text: str, vectors: FloatArray, spans: Sequence[tuple[int, int]]
     ) -> PlacedVectors:
+        if len(vectors) == 1 and not vectors.any():  # a text that is not read
+            return PlacedVectors(text, vectors, [[]])
         if len(spans) != len(vectors):
             raise ModelError(
                 f"{self.spec.name} gives {len(vectors)} vectors of a text in which it tells "

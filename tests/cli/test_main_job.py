@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -139,7 +140,12 @@ def test_evaluation_reports_every_language_pair(xret: Xret, tmp_path: Path) -> N
     assert set(report["results"][0]["measures"]) == {"nDCG@10", "R@100", "RR@10"}
     assert report["worst_pair"]["query_lang"] != report["worst_pair"]["doc_lang"]
     assert report["mean_cross_language"]["nDCG@10"] > 0.5
-    assert len((tmp_path / "run.txt").read_text(encoding="utf-8").splitlines()) == 100 * 400
+    ranked = Counter(
+        line.split()[0] for line in (tmp_path / "run.txt").read_text(encoding="utf-8").splitlines()
+    )
+    # xret-static reads no word of one question in Chinese, which has what its words find.
+    assert 0 < ranked.pop("q.bird-migration.zh") < 400
+    assert [*ranked.values()] == 99 * [400]
 
 
 def test_evaluation_takes_topics_and_judgements_of_ones_own(xret: Xret, tmp_path: Path) -> None:
