@@ -94,7 +94,9 @@ def test_a_link_takes_lists_with_commas_and_leaves_out_what_it_does_not_know(
     answer = client.get(SEARCH, params=asked).json()
     assert [*answer["facets"]] == ["lang", "pages"]
     (warning,) = answer["warnings"]
-    assert warning.startswith("1 parameter is not known and left out; known: as_written, calibrate, ")
+    assert warning.startswith(
+        "1 parameter is not known and left out; known: as_written, calibrate, "
+    )
     assert "zqxmark" not in warning
 
 
