@@ -40,7 +40,7 @@ class ExtractiveGenerator:
     name = "the documents' own words"
 
     def __init__(self, passages: Sequence[SourcePassage], table: TranslationTable) -> None:
-        self.fingerprint = f"extractive-1-{table.fingerprint}"
+        self.fingerprint = f"extractive-2-{table.fingerprint}"
         self._table = table
         self._texts: Counter[str] = Counter()
         self._holding: dict[str, Counter[str]] = defaultdict(Counter)

@@ -16,6 +16,9 @@ from xret.retriever.models.registry import DEFAULT_ENCODER
 
 __all__ = ["SurfaceWords"]
 
+WORD_START = "\u2581"
+"""What SentencePiece writes before the first piece of a word."""
+
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 
 
@@ -42,7 +45,10 @@ class SurfaceWords:
     def _vocabulary(self) -> list[str]:
         path = model_location(DEFAULT_ENCODER) / "tokenizer.json"
         pieces = Tokenizer.from_file(str(path)).get_vocab()
-        return [piece for piece in pieces if piece.isalpha() and not piece.startswith(CONTINUATION)]
+        words = (piece.removeprefix(WORD_START) for piece in pieces)
+        return [
+            word.lower() for word in words if word.isalpha() and not word.startswith(CONTINUATION)
+        ]
 
 
 def _words(text: str) -> list[str]:
