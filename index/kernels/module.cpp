@@ -295,7 +295,7 @@ PyMethodDef kMethods[] = {
 };
 
 // `KERNEL_VERSION` of index/scoring/kernel_path.py; both rise where an argument or a meaning changes.
-const long kVersion = 1;
+const long kVersion = 2;
 
 int add_version(PyObject* module) { return PyModule_AddIntConstant(module, "version", kVersion); }
 

@@ -26,7 +26,7 @@ KERNEL_PATHS = ("amx", "vnni", "avx2", "neon", "portable", NUMPY)
 
 VARIABLE = "XRET_KERNEL"
 
-KERNEL_VERSION = 1
+KERNEL_VERSION = 2
 """That of the kernels which this code calls: `kVersion` of index/kernels/module.cpp."""
 
 CALLED = frozenset(
@@ -70,7 +70,7 @@ def _fault(kernels: object) -> str:
     version are told by a warning too, since they were fast before."""
     if kernels is None:
         return "the kernels were not compiled at the install (no C++ compiler was found then)"
-    version = getattr(kernels, "version", KERNEL_VERSION)  # none was counted before 1
+    version = getattr(kernels, "version", 1)  # none was counted before 2
     if version == KERNEL_VERSION and {*dir(kernels)} >= CALLED:
         return ""
     fault = (

@@ -15,7 +15,7 @@ from xret.index.coding import recoding
 
 TESTS = Path(__file__).parents[1]
 LOSSES = ("none", "all", "torn", "zeroed", "reordered")
-SAMPLE = int(os.environ.get("XRET_TEST_CRASHES", "400"))
+SAMPLE = int(os.environ.get("XRET_TEST_CRASHES", "160"))
 """States that a run looks at; `XRET_TEST_CRASHES=6000` looks at all that the record gives."""
 
 

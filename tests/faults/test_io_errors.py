@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parents[1]
-SAMPLE = int(os.environ.get("XRET_TEST_IO_ERRORS", "120"))
+SAMPLE = int(os.environ.get("XRET_TEST_IO_ERRORS", "100"))
 """Failures that a run tries; `XRET_TEST_IO_ERRORS=100000` tries every one."""
 
 

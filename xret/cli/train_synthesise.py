@@ -50,7 +50,7 @@ def synthesise_questions(
         ),
     ] = 10,
     encoder: Annotated[
-        str | None, typer.Option("--encoder", help="That searches for that; xret-static if none.")
+        str | None, typer.Option("--encoder", help="That searches for that; xret-modular if none.")
     ] = None,
     held_out: Annotated[
         float,
