@@ -62,7 +62,7 @@ def info(index: str | Path) -> dict[str, Any]:
     reader = open_reader(find_index(index))
     try:
         held, size_bytes, dim = reader.info(), reader.size_bytes(), reader.dim
-        bits = reader.codec_bits() if isinstance(reader, IndexReader) else {}
+        bits = reader.codec_bits()
         warnings = missing_shards(reader.missing(), what="this")
     finally:
         reader.close()

@@ -41,6 +41,9 @@ class BoundedReader(IndexReader):
     def missing(self) -> list[str]:
         return self._whole.missing()
 
+    def codec_bits(self) -> dict[int, float]:
+        return self._whole.codec_bits()
+
     def version(self) -> int:
         return self._whole.version()
 

@@ -112,6 +112,10 @@ class ShardedReader(IndexReader):
             routes={lang: route for part in parts for lang, route in part.routes.items()},
         )
 
+    def codec_bits(self) -> dict[int, float]:
+        """None: the parts' codecs are not at hand, and each part may have its own."""
+        return {}
+
     def version(self) -> int:
         return self.info().version
 

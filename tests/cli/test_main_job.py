@@ -1,6 +1,7 @@
 """The main job, as typed: index, search, evaluate, inspect."""
 
 import json
+import os
 import random
 import shutil
 import signal
@@ -178,6 +179,10 @@ def test_settings_come_from_flag_then_environment_then_file(xret: Xret, tmp_path
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(
+    not os.environ.get("XRET_TEST_KILLED_BUILD"),
+    reason="two builds of minutes; XRET_TEST_KILLED_BUILD=1 runs it, tests/faults the short ones",
+)
 def test_a_killed_build_goes_on_and_ends_like_an_unbroken_one(xret: Xret, tmp_path: Path) -> None:
     rng = random.Random(0)
     words = [f"w{i}" for i in range(4000)]

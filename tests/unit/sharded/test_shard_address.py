@@ -60,6 +60,9 @@ def reply(server: socket.socket, start: bytes, drip: bytes) -> ShardAddress:
                 while drip:
                     client.sendall(drip)
                     time.sleep(0.02)
+                client.shutdown(socket.SHUT_WR)
+                while client.recv(1 << 16):  # closed with something unread, it would reset
+                    pass
             except OSError:
                 pass
 
